@@ -1,0 +1,1 @@
+"""MTC's rules. Nothing in here knows of requests; a session, a date and a person are arguments."""

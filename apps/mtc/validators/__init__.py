@@ -1,0 +1,1 @@
+"""Everything that comes from outside passes one of these models before anything else reads it."""

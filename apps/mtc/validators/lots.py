@@ -1,0 +1,38 @@
+"""Production lots."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from apps.mtc.validators.base import Count, Day, Id, Input, printable, printable_lines
+
+
+class LotPlan(Input):
+    process_id: Id
+    quantity: Count
+    due: Day | None = None
+
+
+class LotChange(Input):
+    quantity: Count
+    due: Day | None = None
+
+
+class LotChoices(Input):
+    """Usage id to variant id. Usages that are not named keep what was chosen."""
+
+    choices: Annotated[dict[Id, Id], Field(max_length=1000)]
+
+
+class LotExecution(Input):
+    """Nothing to say: what is consumed follows from the plan."""
+
+
+class LotCancellation(Input):
+    reason: Annotated[str, Field(min_length=3, max_length=500), AfterValidator(printable)]
+
+
+class LotNoteDraft(Input):
+    text: Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(printable_lines)]

@@ -1,0 +1,1 @@
+"""bylaw: a web application's security policy, enforced, proven and printed."""

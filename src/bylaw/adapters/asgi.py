@@ -1,0 +1,227 @@
+"""ASGI 3: the gate around any ASGI application.
+
+The pure path runs on the event loop. Where a step must wait, what is left of the path is taken to a
+worker thread once; the loop never hashes and never waits for a database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+from bylaw.controls import errors
+from bylaw.errors import PolicyError
+from bylaw.exchange import (
+    Allow,
+    Answer,
+    Block,
+    Exchange,
+    PairHeaders,
+    Peek,
+    RawHead,
+    Read,
+    Refuse,
+    enter,
+    leave,
+)
+from bylaw.reasons import Refused
+from bylaw.site import Site
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+EXCHANGE = "bylaw.exchange"
+"""The scope's key under which an application finds its exchange."""
+_DONE = object()
+
+
+class Gated:
+    """`application`, behind the gate of `site`."""
+
+    def __init__(
+        self, application: Application, site: Site, prepare: Callable[[], None] | None = None
+    ) -> None:
+        self.application = application
+        self.site = site
+        self._prepare = prepare or site.open
+        self._prepared = False
+        # More than the hash pool has places: a sign-in that waits must not keep out a look-up.
+        self._workers = ThreadPoolExecutor(
+            site.house.hashes.places + 8, thread_name_prefix="bylaw-worker"
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        if not self._prepared:
+            await self.off_loop(self._prepare)
+            self._prepared = True
+        exchange = _exchange(scope)
+        token = enter(exchange)
+        body = _Body(receive)
+        try:
+            verdict = await self._decide(exchange, body)
+            match verdict:
+                case Allow():
+                    await self._serve(exchange, scope, body, send)
+                case Refuse() | Answer():
+                    await self._answer(exchange, verdict, send)
+                case _:
+                    raise TypeError(verdict)
+        finally:
+            leave(token)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse to start where the policy cannot be kept, before the application starts."""
+        try:
+            await self.off_loop(self._prepare)
+            self._prepared = True
+        except PolicyError as error:
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await self.application(scope, receive, send)
+
+    async def _decide(self, exchange: Exchange, body: _Body) -> Any:
+        return await self.drive(self.site.gate.enter(exchange), body)
+
+    async def drive(self, path: Any, body: _Body) -> Any:
+        """Drive a path of the gate: on the loop until something must wait, then in a thread."""
+        step: Callable[[Any], Any] = path.send
+        given: Any = None
+        blocking = False
+        while True:
+            if blocking:
+                need = await self.off_loop(_advance, path, given)
+                if isinstance(need, tuple):
+                    return need[1]
+            else:
+                try:
+                    need = step(given)
+                except StopIteration as done:
+                    return done.value
+            match need:
+                case Block():
+                    blocking, given = True, None
+                case Peek(limit):
+                    given = await body.peek(limit)
+                case Read(limit):
+                    given = await body.read(limit)
+
+    async def off_loop(self, work: Callable[..., Any], *args: Any) -> Any:
+        context = copy_context()
+        return await asyncio.get_running_loop().run_in_executor(
+            self._workers, lambda: context.run(work, *args)
+        )
+
+    async def _serve(self, exchange: Exchange, scope: Scope, body: _Body, send: Send) -> None:
+        """Let the application answer; its head departs when it starts to."""
+        scope[EXCHANGE] = exchange
+        gate = self.site.gate
+        started = withheld = False
+
+        async def sent(message: Message) -> None:
+            nonlocal started, withheld
+            if message["type"] == "http.response.start":
+                refuse = gate.withheld(exchange, message["status"])
+                if refuse is None:
+                    head = RawHead(message["status"], list(message.get("headers", ())))
+                    gate.depart(exchange, head)
+                    if any(b"\n" in v or b"\r" in v or b"\0" in v for _, v in head.pairs):
+                        refuse = Refuse(errors.INTERNAL)
+                    else:
+                        message["headers"] = head.pairs
+                started = True
+                if refuse is not None:
+                    withheld = True
+                    await self._answer(exchange, refuse, send)
+                    return
+            if not withheld:
+                await send(message)
+
+        try:
+            await self.application(scope, body.receive, sent)
+        except Refused as refused:
+            if started:
+                raise
+            verdict = await self.off_loop(gate.refused, exchange, refused)
+            await self._answer(exchange, verdict, send)
+        except Exception as error:
+            refuse = errors.failed(exchange, error)
+            if started and not withheld:
+                raise  # too late for another answer: the server cuts the connection
+            if not withheld:
+                await self._answer(exchange, refuse, send)
+
+    async def _answer(self, exchange: Exchange, verdict: Refuse | Answer, send: Send) -> None:
+        if exchange.websocket:
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        response = self.site.gate.response(exchange, verdict)
+        await send({
+            "type": "http.response.start", "status": response.status,
+            "headers": [(name.lower().encode("latin-1"), value.encode("latin-1"))
+                        for name, value in response.headers],
+        })
+        body = b"" if exchange.method == "HEAD" else response.body
+        await send({"type": "http.response.body", "body": body})
+
+
+def _advance(path: Any, given: Any) -> Any:
+    """One advance of the path in a worker; a StopIteration cannot cross a future."""
+    try:
+        return path.send(given)
+    except StopIteration as done:
+        return (_DONE, done.value)
+
+
+def _exchange(scope: Scope) -> Exchange:
+    client = scope.get("client")
+    websocket = scope["type"] == "websocket"
+    return Exchange(
+        method="GET" if websocket else scope["method"],
+        path=scope["path"],
+        headers=PairHeaders.of_asgi(scope["headers"]),
+        scheme=scope.get("scheme", "http"),
+        query=scope.get("query_string", b"").decode("latin-1"),
+        peer=client[0] if client else "",
+        websocket=websocket,
+    )
+
+
+class _Body:
+    """The request's body: what the gate has read of it is received again by the application."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._held: deque[Message] = deque()
+
+    async def receive(self) -> Message:
+        return self._held.popleft() if self._held else await self._receive()
+
+    async def peek(self, limit: int) -> tuple[bytes, bool]:
+        """The beginning of the body, and whether that was all of it."""
+        held = b""
+        whole = False
+        messages: list[Message] = []
+        while not whole and len(held) < limit:
+            message = await self.receive()
+            messages.append(message)
+            if message["type"] != "http.request":
+                break
+            held += message.get("body", b"")
+            whole = not message.get("more_body", False)
+        self._held.extendleft(reversed(messages))
+        return held[:limit], whole and len(held) <= limit
+
+    async def read(self, limit: int) -> bytes | None:
+        body, whole = await self.peek(limit + 1)
+        return body if whole and len(body) <= limit else None

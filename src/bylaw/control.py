@@ -1,0 +1,176 @@
+"""What a control is made of: one promise and everything about it, in one room.
+
+A room holds, in this order: docstring (threat, mechanism, source, what it does not do), reasons,
+`Settings`, enforcement, probes, sabotages, statement, and on its last line `CONTROL`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+if TYPE_CHECKING:
+    from bylaw.policy import Policy
+    from bylaw.reasons import Reason
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_WORDS = {"second": "s", "minute": "m", "hour": "h", "day": "d"}
+_DURATION = re.compile(r"\s*(\d+)\s*([a-z]*?)s?\s*")
+
+
+def seconds(value: object) -> object:
+    """A duration in seconds, from 90, "90s", "30m", "24h", "7d", "30 minutes"."""
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.lower().replace("s ", " ")) if value else None
+    unit = _WORDS.get(match[2], match[2] or "s") if match else ""
+    if match is None or unit not in _UNITS:
+        raise ValueError('a duration, e.g. "30m", "24h", "7d"')
+    return int(match[1]) * _UNITS[unit]
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(seconds),
+    WithJsonSchema(
+        {"type": ["integer", "string"], "examples": ["30m", "24h", "7d"], "minimum": 0}
+    ),
+]
+"""Seconds; written as a number or as "30m", "24h", "7d"."""
+
+
+def spoken(duration: int) -> str:
+    """A duration in words: 86400 is "24 hours"."""
+    for unit, size in (("day", 86400 * 2), ("hour", 3600), ("minute", 60), ("second", 1)):
+        base = 86400 if unit == "day" else size
+        if duration >= size and duration % base == 0:
+            count = duration // base
+            return f"{count} {unit}{'s' if count != 1 else ''}"
+    return f"{duration} seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """A value that is allowed but below today's standard: where it differs, and who says so."""
+
+    key: str
+    value: str
+    standard: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A value that makes a promise impossible: the key, what it would lead to, what to write."""
+
+    key: str
+    why: str
+    accepted: str = ""
+
+
+class Section(BaseModel):
+    """A table of the policy: closed, typed, frozen, each key documented beside it."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+
+
+class Settings(Section):
+    """What the policy may say about a control."""
+
+    off: bool = False
+    """Switch the control off. Demands `because`, and is printed in SECURITY.md."""
+
+    because: str | None = None
+    """Why a value here is below the standard, or the control off. Printed in SECURITY.md."""
+
+    def below_standard(self) -> Iterable[Below]:
+        """The values that are below today's standard."""
+        return ()
+
+
+class Broken(Exception):
+    """A probe saw the promise broken. The text is the evidence."""
+
+
+class CouldNotLook(Exception):
+    """A probe could not look, and says why. Never counted as a pass."""
+
+
+Severity = Literal["low", "medium", "high", "critical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """An attack on the running application by its control.
+
+    `run` gets a laboratory (`bylaw.testing.Laboratory`) and returns what it saw, or raises Broken
+    or CouldNotLook.
+    """
+
+    name: str
+    title: str
+    run: Callable[[Any], str]
+    severity: Severity = "high"
+    requirements: tuple[str, ...] = ()
+
+
+def probe(severity: Severity, *requirements: str) -> Callable[[Callable[[Any], str]], Probe]:
+    """Make a probe of a function: its name, and its docstring's first line as the promise."""
+
+    def decorate(run: Callable[[Any], str]) -> Probe:
+        title = (run.__doc__ or "").strip().partition("\n")[0]
+        return Probe(run.__name__, title, run, severity, requirements)
+
+    return decorate
+
+
+Patch = Callable[[Any, str, Any], None]
+"""Puts another value in the place of an object's attribute, until the sabotage is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sabotage:
+    """A deliberately broken variant of a control, which one of its probes must catch."""
+
+    name: str
+    title: str
+    apply: Callable[[Patch], None]
+
+
+def sabotage(apply: Callable[[Patch], None]) -> Sabotage:
+    """Make a sabotage of a function: its name, and its docstring's first line as the defect."""
+    return Sabotage(
+        apply.__name__, (apply.__doc__ or "").strip().partition("\n")[0], apply
+    )
+
+
+def _nothing(policy: Policy) -> Iterable[Conflict]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One promise: its name in code, policy, docs, tests and reasons, and all that belongs to it.
+
+    `steps` maps a phase of `bylaw.order` to a function that builds the control's step for it.
+    `statement` gives the sentences of SECURITY.md; `requirements` and `asvs` (ASVS 5.0.0) name what
+    they answer. `conflicts` finds values that contradict other controls or cannot be kept.
+    """
+
+    name: str
+    title: str
+    settings: type[Settings]
+    statement: Callable[[Policy], list[str]]
+    reasons: tuple[Reason, ...] = ()
+    steps: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    probes: tuple[Probe, ...] = ()
+    sabotages: tuple[Sabotage, ...] = ()
+    conflicts: Callable[[Policy], Iterable[Conflict]] = _nothing
+    requirements: tuple[str, ...] = ()
+    asvs: tuple[str, ...] = ()

@@ -1,0 +1,201 @@
+"""Sessions: signing in opens one on the server, and signing out ends it for every copy.
+
+Threat: a stolen, copied, fixed or left-open session (OWASP WSTG-SESS-03, 06, 07). Mechanism: the
+cookie is 256 random bits that mean nothing; the server keeps only their SHA-256, with idle and
+absolute limits of its own. A known session is decided from memory; whatever ends it reaches every
+process by the revocation feed. Source: NIST SP 800-63B-4 section 5, ASVS 5.0.0 chapter 7.
+It does not bind a session to a device: a stolen cookie works until it ends or is ended.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pydantic import Field
+from sqlalchemy.exc import SQLAlchemyError
+
+from bylaw import control
+from bylaw.control import Below, Control, Duration, spoken
+from bylaw.controls import cookies, roles
+from bylaw.exchange import ALLOW, BLOCK, Deciding, Exchange, Refuse, Step, Verdict
+from bylaw.house import House
+from bylaw.identity import Identity, permissions_of
+from bylaw.keys import digest
+from bylaw.policy import Policy
+from bylaw.reasons import Reason
+from bylaw.store import sessions as store
+from bylaw.store.memory import Remembered
+
+UNAVAILABLE = Reason(
+    "sessions.unavailable",
+    503,
+    "Sessions cannot be checked at the moment. Try again shortly.",
+    "The database did not answer and memory may not be trusted. The request was refused rather "
+    "than served as somebody who may have been signed out.",
+)
+
+SECRET_BYTES = 32
+_SECRET_LENGTH = 43  # of 32 bytes in URL-safe base64 without padding
+WRITE_SEEN_AFTER = 30
+"""Seconds after which a session's last use is written down, off the request path."""
+GRACE = 10
+"""Seconds for which a renewed session's old id still answers: requests already on their way."""
+
+
+class Settings(control.Settings):
+    """How long a session lives."""
+
+    idle: Duration = Field(3600, ge=60)
+    """A session that was not used for this long has ended."""
+
+    absolute: Duration = Field(86400, ge=60)
+    """A session ends this long after signing in, however busy."""
+
+    def below_standard(self) -> Iterable[Below]:
+        if self.idle > 3600:
+            yield Below("idle", spoken(self.idle), "1 hour", "NIST SP 800-63B-4 2.2.3 (AAL2)")
+        if self.absolute > 86400:
+            yield Below("absolute", spoken(self.absolute), "24 hours",
+                        "NIST SP 800-63B-4 2.2.3 (AAL2)")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A new session: the secret for its cookie, which is kept nowhere else."""
+
+    secret: str
+    digest: str
+    id: str
+
+    def __repr__(self) -> str:
+        return f"Opened({self.id})"
+
+
+def mint(house: House) -> Opened:
+    """A new session's secret, its digest and the id to speak of it."""
+    secret = _text(house.ports.entropy(SECRET_BYTES))
+    return Opened(secret, digest(secret), _text(house.ports.entropy(12)))
+
+
+def _text(random: bytes) -> str:
+    return base64.urlsafe_b64encode(random).decode().rstrip("=")
+
+
+def _live(row: store.SessionRow, settings: Settings, now: float) -> bool:
+    return now < row.expires_at and now - row.seen_at < settings.idle
+
+
+def _remembered(house: House, row: store.SessionRow) -> Remembered:
+    grants = house.policy.of(roles.Settings).grants
+    identity = Identity(
+        id=row.user_id, email=row.email, name=row.name, roles=row.roles,
+        permissions=permissions_of(row.roles, grants), method=row.method,
+        authenticated_at=row.authenticated_at, session=row.id, epoch=row.epoch,
+    )
+    return Remembered(row.digest, identity, row.expires_at, row.seen_at, row.seen_at)
+
+
+def _identify(house: House) -> Step:
+    """Who asks, from the session's cookie: from memory, or with one look at the database."""
+    name = cookies.name(house.policy, cookies.SESSION)
+    idle = house.policy.of(Settings).idle
+    clock, memory, feed = house.ports.clock, house.store.memory, house.store.feed
+
+    def step(exchange: Exchange) -> Verdict | Deciding:
+        secret = exchange.cookie(name)
+        if secret is None or len(secret) != _SECRET_LENGTH:
+            return ALLOW  # nobody, or a value that was never given out: never adopted
+        key = digest(secret)
+        known = memory.get(key)
+        if known is not None and feed.current:
+            now = clock()
+            if now < known.expires_at and now - known.seen_at < idle:
+                known.seen_at = now
+                exchange.session = known
+                exchange.identity = known.identity
+                return ALLOW
+        return _look_up(house, exchange, key)
+
+    return step
+
+
+def _look_up(house: House, exchange: Exchange, key: str) -> Deciding:
+    yield BLOCK
+    settings = house.policy.of(Settings)
+    memory = house.store.memory
+    house.store.feed.follow()
+    generation = memory.generation
+    try:
+        with house.store.reading() as connection:
+            row = store.find(connection, key)
+        if row is not None and row.renew and _live(row, settings, house.now()):
+            return _renew(house, exchange, row)
+    except SQLAlchemyError:
+        return Refuse(UNAVAILABLE, headers=(("Retry-After", "5"),))
+    if row is None or not _live(row, settings, house.now()):
+        exchange.set_cookie(cookies.make(house.policy, cookies.SESSION, "", lifetime=0))
+        return ALLOW
+    _adopt(house, exchange, row, generation)
+    return ALLOW
+
+
+def _adopt(house: House, exchange: Exchange, row: store.SessionRow, generation: int) -> None:
+    session = _remembered(house, row)
+    held = house.store.memory.get(row.digest)
+    # What memory saw later than the database counts as well: it is written only now and then.
+    session.seen_at = max(house.now(), held.seen_at if held else 0.0)
+    house.store.memory.remember(session, generation)
+    exchange.session = session
+    exchange.identity = session.identity
+
+
+def _renew(house: House, exchange: Exchange, row: store.SessionRow) -> Verdict:
+    """A new id for a session whose user's privileges have changed (ASVS 7.2.4)."""
+    opened = mint(house)
+    generation = house.store.memory.generation
+    with house.store.transaction() as connection:
+        won = store.renew(connection, row.digest, opened.digest, opened.id, house.now() + GRACE)
+        fresh = store.find(connection, opened.digest if won else row.digest)
+    if fresh is not None:
+        if won:
+            exchange.set_cookie(cookies.make(house.policy, cookies.SESSION, opened.secret))
+        _adopt(house, exchange, fresh, generation)
+    return ALLOW
+
+
+def write_seen(house: House) -> None:
+    """Write down when sessions were last used; called off the request path."""
+    due = house.store.memory.unwritten(WRITE_SEEN_AFTER)
+    if due:
+        with house.store.transaction() as connection:
+            store.touch(connection, [(s.digest, s.seen_at) for s in due])
+        for session in due:
+            session.written_at = session.seen_at
+
+
+def _statement(policy: Policy) -> list[str]:
+    settings = policy.of(Settings)
+    return [
+        "Sessions live on the server. The cookie is 256 random bits, of which only the SHA-256 is "
+        "stored.",
+        f"A session ends after {spoken(settings.idle)} without use, "
+        f"{spoken(settings.absolute)} after signing in, at sign-out, when the password changes and "
+        "when the account is disabled; a copied cookie ends with it.",
+        "Signing in, changing the password and a change of roles give the session a new id.",
+        f"Every process heeds the end of a session within {spoken(policy.store.revocation_bound)}; "
+        "one that cannot asks the database for each request.",
+    ]
+
+
+CONTROL = Control(
+    name="sessions",
+    title="Sessions",
+    settings=Settings,
+    statement=_statement,
+    reasons=(UNAVAILABLE,),
+    steps={"identify": _identify},
+    requirements=("S1-003", "C-32", "C-40"),
+    asvs=("7.2.1", "7.2.2", "7.2.3", "7.2.4", "7.3.1", "7.3.2", "7.4.1", "7.4.2", "7.5.2"),
+)

@@ -1,0 +1,106 @@
+"""Sign-up: who may make an account, and what a new one is.
+
+Threat: a role or a flag chosen by the caller (CWE-915), an address taken twice by case or Unicode,
+an answer that tells who has an account (CWE-204). Mechanism: address, name and password are all
+that is read; the role is the policy's; a taken address gets the same answer after the same work,
+and its owner a mail. Source: OWASP Authentication, ASVS 5.0.0 6.3.8 and 8.1; C-08, C-10.
+It does not yet prove that the address belongs to whoever signs up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import Field
+
+from bylaw import control
+from bylaw.control import Conflict, Control
+from bylaw.controls import roles
+from bylaw.policy import Policy
+from bylaw.reasons import Reason, Refused
+
+CLOSED = Reason(
+    "signup.closed",
+    403,
+    "Accounts are made by an administrator here.",
+    "The policy has [signup] open = false.",
+)
+ADDRESS = Reason(
+    "signup.address",
+    422,
+    "That is not a mail address.",
+    "One address, as RFC 5321 has them: at most 254 characters, no control characters, no list.",
+)
+
+MAX_ADDRESS = 254  # RFC 5321 section 4.5.3.1.3
+MAX_NAME = 120
+
+
+class Settings(control.Settings):
+    """Who may sign up, and as what."""
+
+    open: bool = False
+    """Whether strangers may make an account. Otherwise administrators do."""
+
+    role: str | None = Field(None, pattern=r"^[a-z][a-z0-9_-]*$")
+    """The role of whoever signs up. None: no role, only what every signed-in person may."""
+
+
+def address(text: str, *, field: str = "email") -> str:
+    """The one canonical form of a mail address: normalised and in lower case. Raises Refused."""
+    try:
+        if len(text) > MAX_ADDRESS:
+            raise EmailNotValidError
+        valid = validate_email(
+            text, allow_smtputf8=False, check_deliverability=False, test_environment=True
+        )
+    except EmailNotValidError:
+        raise Refused(ADDRESS, fields={field: "a mail address, e.g. name@company.com"}) from None
+    # RFC 5321 lets a server tell Ann from ann; nobody does, and an attacker would like to.
+    return valid.ascii_email.lower() if valid.ascii_email else valid.normalized.lower()
+
+
+def new_roles(policy: Policy) -> frozenset[str]:
+    """The roles of somebody who has just signed up. Raises Refused where nobody may."""
+    settings = policy.of(Settings)
+    if not settings.open or settings.off:
+        raise Refused(CLOSED)
+    return frozenset({settings.role} if settings.role else ())
+
+
+def _conflicts(policy: Policy) -> Iterable[Conflict]:
+    settings = policy.of(Settings)
+    if settings.role is None:
+        return
+    grants = policy.of(roles.Settings).grants
+    if settings.role not in grants:
+        yield Conflict("signup.role", f"{settings.role!r} is not in [roles]",
+                       f"one of {', '.join(sorted(grants)) or 'the roles you declare'}")
+    elif settings.open and {"*", "*:*", "user:*", roles.MANAGE_USERS} & set(grants[settings.role]):
+        yield Conflict("signup.role", "whoever signs up would manage users",
+                       "a role without those permissions")
+
+
+def _statement(policy: Policy) -> list[str]:
+    settings = policy.of(Settings)
+    if not settings.open or settings.off:
+        return ["Accounts are made by administrators; nobody can sign up."]
+    role = f"the role `{settings.role}`" if settings.role else "no role"
+    return [
+        f"Anybody may sign up and gets {role}, whatever the request says: only address, name and "
+        "password are read, and any other field is refused.",
+        "A taken address gets the same answer as a free one, and its owner a mail.",
+    ]
+
+
+CONTROL = Control(
+    name="signup",
+    title="Sign-up",
+    settings=Settings,
+    statement=_statement,
+    reasons=(CLOSED, ADDRESS),
+    conflicts=_conflicts,
+    requirements=("S1-090", "S3-031", "C-08", "C-10"),
+    asvs=("2.2.1", "6.3.8", "15.3.3"),
+)

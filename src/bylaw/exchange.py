@@ -1,0 +1,426 @@
+"""One request and its response as framework-neutral facts: the type that Python lacks.
+
+Headers are pairs. `one()` refuses what two parsers could read differently, so that no control
+decides on a value that the application will not see (RFC 9110 section 5.3, RFC 9112 section 3.2).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from bylaw.errors import MisuseError
+from bylaw.reasons import Reason
+
+if TYPE_CHECKING:
+    from bylaw.identity import Identity
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Methods that ask for no change (RFC 9110 section 9.2.1)."""
+
+_NEVER_A_LIST: Final = frozenset({"host", "origin", "content-length", "sec-fetch-site"})
+
+
+class Malformed(Exception):
+    """The request can be read in two ways, or in none. The gate answers 400."""
+
+
+_current: ContextVar[Exchange | None] = ContextVar("bylaw_exchange", default=None)
+
+
+class Headers(Protocol):
+    """The request's header fields, whatever the server gave them as."""
+
+    def all(self, name: str) -> list[str]:
+        """Every value of the field `name` (lower case), in order."""
+
+    def one(self, name: str) -> str | None:
+        """The field's only value, None when absent. Raises Malformed when it came twice."""
+
+
+class PairHeaders:
+    """Header fields from pairs, as ASGI gives them (bytes) or as a test writes them (text)."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: Iterable[tuple[bytes, bytes]] | Iterable[tuple[str, str]]) -> None:
+        self._pairs: list[tuple[bytes, bytes]] = [
+            (k, v) if isinstance(k, bytes) else (k.lower().encode("latin-1"), _raw(v))  # type: ignore[misc]
+            for k, v in pairs
+        ]
+
+    @classmethod
+    def of_asgi(cls, pairs: list[tuple[bytes, bytes]]) -> PairHeaders:
+        """Headers of an ASGI scope as they are: the names are already in lower case."""
+        headers = cls.__new__(cls)
+        headers._pairs = pairs
+        return headers
+
+    def all(self, name: str) -> list[str]:
+        key = name.encode("latin-1")
+        return [value.decode("latin-1") for field_name, value in self._pairs if field_name == key]
+
+    def one(self, name: str) -> str | None:
+        key = name.encode("latin-1")
+        found: bytes | None = None
+        for field_name, value in self._pairs:
+            if field_name == key:
+                if found is not None:
+                    raise Malformed(f"the header {name} came twice")
+                found = value
+        if found is None:
+            return None
+        return _single(name, found.decode("latin-1"))
+
+
+def _raw(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode("latin-1")
+
+
+class EnvironHeaders:
+    """Header fields of a WSGI environ, where the server has joined duplicates with a comma."""
+
+    __slots__ = ("_environ",)
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self._environ = environ
+
+    def all(self, name: str) -> list[str]:
+        value = self._environ.get(_variable(name))
+        return [] if value is None else [value]
+
+    def one(self, name: str) -> str | None:
+        value = self._environ.get(_variable(name))
+        return None if value is None else _single(name, value)
+
+
+_VARIABLES: dict[str, str] = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+
+
+def _variable(name: str) -> str:
+    """The environ's name for a header (PEP 3333)."""
+    known = _VARIABLES.get(name)
+    if known is None:
+        known = _VARIABLES[name] = "HTTP_" + name.upper().replace("-", "_")
+    return known
+
+
+def _single(name: str, value: str) -> str:
+    if name in _NEVER_A_LIST and "," in value:
+        raise Malformed(f"the header {name} came twice")
+    return value
+
+
+class Exchange:
+    """One request: its facts, and what the gate has found out about it.
+
+    The facts (method to request_id) never change after the adapter has built them. `identity`,
+    `session` and `nonce` are the gate's; an application reads them through its framework.
+    """
+
+    __slots__ = (
+        "_cookies",
+        "cookie_changes",
+        "headers",
+        "identity",
+        "method",
+        "nonce",
+        "notes",
+        "path",
+        "peer",
+        "permitted",
+        "query",
+        "request_id",
+        "scheme",
+        "session",
+        "static",
+        "websocket",
+    )
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        path: str,
+        headers: Headers,
+        scheme: str = "https",
+        query: str = "",
+        peer: str = "",
+        websocket: bool = False,
+        request_id: str = "",
+    ) -> None:
+        self.method = method
+        self.scheme = scheme
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.peer = peer
+        self.websocket = websocket
+        self.request_id = request_id or secrets.token_hex(8)
+        self.identity: Identity | None = None
+        self.session: Any = None
+        self.nonce: str | None = None
+        self.permitted = False
+        self.static = False
+        self.cookie_changes: list[str] | None = None
+        self.notes: dict[str, Any] | None = None
+        self._cookies: dict[str, str | None] | None = None
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether the request may change something. A WebSocket handshake may (RFC 6455 10.2)."""
+        return self.websocket or self.method not in SAFE_METHODS
+
+    def cookie(self, name: str) -> str | None:
+        """The cookie's value; None when absent, and when it came twice.
+
+        A second cookie of the same name is how a neighbouring sub-domain plants a value (RFC 6265
+        section 8.6): neither of the two is believed.
+        """
+        if self._cookies is None:
+            self._cookies = {}
+            for header in self.headers.all("cookie"):
+                for part in header.split(";"):
+                    key, equals, value = part.partition("=")
+                    if equals:
+                        key = key.strip()
+                        self._cookies[key] = None if key in self._cookies else value.strip()
+        return self._cookies.get(name)
+
+    def set_cookie(self, header: str) -> None:
+        """Have the response carry this Set-Cookie value."""
+        if self.cookie_changes is None:
+            self.cookie_changes = []
+        self.cookie_changes.append(header)
+
+    def note(self, key: str, value: Any) -> None:
+        """Remember something about this request for a later step of the same control."""
+        if self.notes is None:
+            self.notes = {}
+        self.notes[key] = value
+
+    def wants_html(self) -> bool:
+        """Whether a person's browser asks for a page (rather than a program for data)."""
+        accept = self.headers.all("accept")
+        if not accept:
+            return False
+        value = accept[0]
+        html, json = value.find("text/html"), value.find("json")
+        return html >= 0 and (json < 0 or html < json)
+
+
+class Verdict:
+    """What a control decides. Never true or false: a verdict must be matched, not tested."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        raise MisuseError("a verdict has no truth value: match Allow, Refuse or Answer")
+
+
+class Allow(Verdict):
+    """Let the exchange pass to the next step."""
+
+    __slots__ = ()
+
+
+ALLOW: Final = Allow()
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse(Verdict):
+    """Stop here, for a named reason. `status` where the policy names another than the reason."""
+
+    reason: Reason
+    detail: str = ""
+    status: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Response:
+    """A whole response: status, header pairs, body."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        name = name.lower()
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Verdict):
+    """Stop here: the control itself answers (an account page, a preflight)."""
+
+    response: Response
+
+
+class Block:
+    """A need: what follows waits for a database, a hash or the network.
+
+    A WSGI adapter goes on; an ASGI adapter goes on in a worker thread.
+    """
+
+    __slots__ = ()
+
+
+BLOCK: Final = Block()
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """A need: the first `limit` bytes of the body, which the application will read again.
+
+    The adapter sends back (bytes, whether that was all of it).
+    """
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A need: the whole body, at most `limit` bytes; the adapter sends None when it is longer."""
+
+    limit: int
+
+
+Need = Block | Peek | Read
+Deciding = Generator[Need, Any, Verdict]
+"""A step that could not decide from memory: it yields what it needs and returns its verdict."""
+
+Step = Callable[[Exchange], "Verdict | Deciding"]
+"""A step of the gate: pure, it returns a verdict; in need of something, it returns a Deciding."""
+
+
+class Head(Protocol):
+    """A response's status and header fields, while they can still be changed."""
+
+    status: int
+
+    def get(self, name: str) -> str | None:
+        """The first value of the field `name` (lower case)."""
+
+    def every(self, name: str) -> list[str]:
+        """All values of the field, in order."""
+
+    def set(self, name: str, value: str) -> None:
+        """Put `value` in the place of whatever the field held."""
+
+    def add(self, name: str, value: str) -> None:
+        """Add one more field, as Set-Cookie needs."""
+
+    def remove(self, name: str) -> None:
+        """Drop the field."""
+
+    def complete(self, block: HeaderBlock) -> None:
+        """Add those fields of a prepared block that the response does not have."""
+
+
+class HeaderBlock:
+    """Fields that are the same on every response, prepared once in both spellings."""
+
+    __slots__ = ("names", "raw", "text")
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self.text = [(name, value) for name, value in pairs]
+        self.raw = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in self.text]
+        self.names = frozenset(name for name, _ in self.raw)
+
+
+class TextHead:
+    """A head over text pairs, as WSGI and bylaw's own responses have them."""
+
+    __slots__ = ("pairs", "status")
+
+    def __init__(self, status: int, pairs: list[tuple[str, str]]) -> None:
+        self.status = status
+        self.pairs = pairs
+
+    def get(self, name: str) -> str | None:
+        for key, value in self.pairs:
+            if key.lower() == name:
+                return value
+        return None
+
+    def every(self, name: str) -> list[str]:
+        return [value for key, value in self.pairs if key.lower() == name]
+
+    def set(self, name: str, value: str) -> None:
+        self.remove(name)
+        self.pairs.append((name.title(), value))
+
+    def add(self, name: str, value: str) -> None:
+        self.pairs.append((name.title(), value))
+
+    def remove(self, name: str) -> None:
+        if any(key.lower() == name for key, _ in self.pairs):
+            self.pairs[:] = [pair for pair in self.pairs if pair[0].lower() != name]
+
+    def complete(self, block: HeaderBlock) -> None:
+        present = {key.lower().encode("latin-1") for key, _ in self.pairs}
+        if present.isdisjoint(block.names):
+            self.pairs.extend(block.text)
+            return
+        self.pairs.extend(
+            pair for pair, (name, _) in zip(block.text, block.raw, strict=True)
+            if name not in present
+        )
+
+
+class RawHead:
+    """A head over byte pairs, as ASGI has them."""
+
+    __slots__ = ("pairs", "status")
+
+    def __init__(self, status: int, pairs: list[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        self.pairs = pairs
+
+    def get(self, name: str) -> str | None:
+        key = name.encode("latin-1")
+        for field_name, value in self.pairs:
+            if field_name.lower() == key:
+                return value.decode("latin-1")
+        return None
+
+    def every(self, name: str) -> list[str]:
+        key = name.encode("latin-1")
+        return [v.decode("latin-1") for field_name, v in self.pairs if field_name.lower() == key]
+
+    def set(self, name: str, value: str) -> None:
+        self.remove(name)
+        self.add(name, value)
+
+    def add(self, name: str, value: str) -> None:
+        self.pairs.append((name.encode("latin-1"), value.encode("latin-1")))
+
+    def remove(self, name: str) -> None:
+        key = name.encode("latin-1")
+        if any(field_name.lower() == key for field_name, _ in self.pairs):
+            self.pairs[:] = [pair for pair in self.pairs if pair[0].lower() != key]
+
+    def complete(self, block: HeaderBlock) -> None:
+        present = {name.lower() for name, _ in self.pairs}
+        if present.isdisjoint(block.names):
+            self.pairs.extend(block.raw)
+            return
+        self.pairs.extend(pair for pair in block.raw if pair[0] not in present)
+
+
+Depart = Callable[[Exchange, Head], None]
+"""A step on the way out: it may change the response's head, never its meaning."""
+
+
+def current() -> Exchange | None:
+    """The exchange that is being served here and now; None outside a request."""
+    return _current.get()
+
+
+enter = _current.set
+leave = _current.reset

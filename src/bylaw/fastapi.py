@@ -1,0 +1,327 @@
+"""bylaw for FastAPI: what a FastAPI person expects, over the ASGI adapter.
+
+    app = FastAPI()
+    bylaw = Bylaw(app, "bylaw.toml")
+
+    @app.post("/documents")
+    def create(draft: Draft, who: Annotated[Identity, Permit("document:create")]): ...
+
+A rule may stand on a parameter, in a route's `dependencies` or in a router's. It is asked before the
+body is read, so that whoever may not call a route learns nothing about its fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from fastapi.models import APIKey, APIKeyIn  # type: ignore[attr-defined]
+from fastapi.params import Depends
+from fastapi.routing import iter_route_contexts
+from fastapi.security.base import SecurityBase
+from sqlalchemy import Engine
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import Response as StarletteResponse
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from bylaw.adapters import asgi
+from bylaw.controls import cookies, errors
+from bylaw.errors import PolicyError, Problem
+from bylaw.exchange import Answer, Exchange, Refuse, Response
+from bylaw.identity import ANONYMOUS, PUBLIC, SIGNED_IN, AccessRule, Identity
+from bylaw.pages import openapi
+from bylaw.policy import Policy
+from bylaw.reasons import Refused
+from bylaw.site import Site
+
+__all__ = ["Bylaw", "Identity", "Permit", "Public", "SignedIn"]
+
+DOCUMENTATION = AccessRule("permission", "docs:view")
+"""Who sees /docs and /openapi.json in production; in development everybody does."""
+
+
+class _Demand(SecurityBase):
+    """The dependency behind a rule: by the time it runs, the rule has been decided."""
+
+    def __init__(self, rule: AccessRule) -> None:
+        self.rule = rule
+        self.scheme_name = "session"
+        self.model = APIKey(
+            **{"in": APIKeyIn.cookie}, name=f"__Host-{cookies.SESSION}",
+            description="The cookie of a session, opened by signing in.",
+        )
+
+    async def __call__(self, connection: HTTPConnection) -> Identity:
+        exchange: Exchange = connection.scope[asgi.EXCHANGE]
+        return exchange.identity or ANONYMOUS
+
+
+def Permit(permission: str) -> Any:  # noqa: N802 - reads as a type in Annotated[Identity, Permit(…)]
+    """The route asks for `permission` (noun:verb); the parameter is whoever calls."""
+    return Depends(_Demand(AccessRule("permission", permission)))
+
+
+def SignedIn() -> Any:  # noqa: N802 - see Permit
+    """The route is for whoever is signed in."""
+    return Depends(_Demand(SIGNED_IN))
+
+
+def Public(because: str = "") -> Any:  # noqa: N802 - see Permit
+    """The route is for everybody; `because` says why it may be."""
+    return Depends(_PublicDemand(AccessRule("public", because=because) if because else PUBLIC))
+
+
+class _PublicDemand:
+    """Like _Demand, without a security scheme in the OpenAPI document."""
+
+    def __init__(self, rule: AccessRule) -> None:
+        self.rule = rule
+
+    async def __call__(self, connection: HTTPConnection) -> Identity:
+        exchange: Exchange = connection.scope[asgi.EXCHANGE]
+        return exchange.identity or ANONYMOUS
+
+
+class Bylaw:
+    """The policy `file` at work in a FastAPI application."""
+
+    def __init__(self, app: FastAPI, file: str | Path = "bylaw.toml") -> None:
+        self.site = Site(file)
+        self.app = app
+        self._routes: list[tuple[str, str, AccessRule]] = []
+        self._gated: asgi.Gated | None = None
+        self._mounts: dict[str, AccessRule] = {}
+        self._ready = False
+        build = app.build_middleware_stack
+
+        def stack() -> Any:
+            # Around everything, Starlette's own error handling too: headers belong on a 500 (C-36).
+            self._gated = asgi.Gated(cast(asgi.Application, build()), self.site, self.ready)
+            return self._gated
+
+        app.build_middleware_stack = stack  # type: ignore[method-assign]
+        app.state.bylaw = self
+        app.add_exception_handler(HTTPException, self._http_error)  # type: ignore[arg-type]
+        app.add_exception_handler(RequestValidationError, self._invalid)  # type: ignore[arg-type]
+        app.add_exception_handler(Refused, self._refused)  # type: ignore[arg-type]
+        self._describe(app)
+
+    @property
+    def policy(self) -> Policy:
+        return self.site.policy
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of `[store] database`, for the application's own tables."""
+        return self.site.house.store.engine
+
+    def record(self, connection: Any, *, action: str, **facts: Any) -> None:
+        """Record a change in its own transaction: see `Site.record`."""
+        self.site.record(connection, action=action, **facts)
+
+    def mount(self, prefix: str, rule: AccessRule = PUBLIC) -> None:
+        """Declare who may call an ASGI application that is mounted below `prefix`."""
+        self.site.mount(prefix, rule)
+
+    def url(self, name: str) -> str:
+        """The path of one of bylaw's own pages: sign_in, sign_up, sign_out, sessions, users …"""
+        return self.site.pages.urls[name]
+
+    def routes(self) -> Iterator[tuple[str, str, AccessRule]]:
+        """Every (method, path, access rule) of the application itself."""
+        yield from self._routes
+
+    # Start-up
+
+    def ready(self) -> None:
+        """Refuse to start where the policy cannot be kept. Raises PolicyError with every problem."""
+        if self._ready:
+            return
+        problems = list(self._guard_all(self.app, ""))
+        if self.policy.production and self.app.debug:
+            problems.append(Problem("app.debug", "on in production", "it shows internals to visitors",
+                                    "off, or BYLAW_ENV=development"))
+        if problems:
+            raise PolicyError(f"{self.policy.app.name} has an access policy that", problems)
+        self.site.open()
+        self._ready = True
+
+    def _guard_all(self, app: Any, prefix: str) -> Iterator[Problem]:
+        """Put its rule before every route, included routers and mounted applications too.
+
+        Since FastAPI 0.137 an included router is one node: `app.routes` does not show its routes.
+        """
+        for context in iter_route_contexts(app.routes):
+            path = prefix + (context.path or "")
+            route = context.original_route
+            if isinstance(route, Mount):
+                yield from self._guard_mount(context, path)
+                continue
+            rule = self._rule(app, context)
+            if rule is None:
+                methods = ",".join(sorted((context.methods or {"WEBSOCKET"}) - {"HEAD"}))
+                name = getattr(context.endpoint, "__qualname__", context.name)
+                yield Problem(f"{methods} {path}", f"({name})", "nobody has said who may call it",
+                              'Annotated[Identity, Permit("noun:verb")], SignedIn() or Public("why")')
+                continue
+            self._put_before(context, rule)
+            for method in sorted((context.methods or {"WEBSOCKET"}) - {"HEAD"}):
+                self._routes.append((method, path, rule))
+
+    def _guard_mount(self, context: Any, path: str) -> Iterator[Problem]:
+        mounted = context.app
+        if any(path.startswith(m.prefix) or path + "/" == m.prefix for m in self.site.gate.mounts):
+            return
+        if isinstance(mounted, StaticFiles):
+            self.site.mount(path, AccessRule("public", because="static files"))
+        elif hasattr(mounted, "routes"):
+            yield from self._guard_all(mounted, path)
+        else:
+            yield Problem(f"mount {path}", f"({type(mounted).__name__})",
+                          "nobody has said who may call it", f'bylaw.mount("{path}", rule)')
+
+    def _rule(self, app: Any, context: Any) -> AccessRule | None:
+        dependant = getattr(context, "dependant", None)
+        if dependant is not None:
+            found = list(_rules(dependant))
+            # Several rules, a router's and a route's: all must hold, so the strictest decides here
+            # and FastAPI asks nothing further.
+            return _strictest(found)
+        documents = {getattr(app, name, None) for name in
+                     ("docs_url", "redoc_url", "openapi_url", "swagger_ui_oauth2_redirect_url")}
+        if context.path in documents - {None}:
+            return DOCUMENTATION if self.policy.production else PUBLIC
+        return None
+
+    def _put_before(self, context: Any, rule: AccessRule) -> None:
+        """Wrap what the router calls for this route. An included route is called by its context."""
+        inner = context._route_context
+        target: Any = context.original_route
+        if inner is not None:
+            target = inner.starlette_route or inner
+        target.app = self._guarded(target.app, rule)
+
+    def _guarded(self, application: asgi.Application, rule: AccessRule) -> asgi.Application:
+        async def guarded(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+            exchange: Exchange = scope[asgi.EXCHANGE]
+            if self.site.gate.allows(exchange, rule):
+                await application(scope, receive, send)
+                return
+            if self._gated is None:
+                raise RuntimeError("a route was called without the gate")
+            verdict = await self._gated.drive(self.site.gate.permit(exchange, rule), None)
+            if exchange.websocket:
+                await send({"type": "websocket.close", "code": 1008})
+                return
+            await self._response(exchange, verdict)(scope, receive, send)  # type: ignore[arg-type]
+
+        return guarded
+
+    # A request
+
+    def _response(self, exchange: Exchange, verdict: Refuse | Answer) -> StarletteResponse:
+        rendered: Response = self.site.gate.rendered(exchange, verdict)
+        response = StarletteResponse(rendered.body, rendered.status)
+        response.raw_headers.extend(
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in rendered.headers
+        )
+        return response
+
+    async def _refused(self, request: Request, refused: Refused) -> StarletteResponse:
+        exchange: Exchange = request.scope[asgi.EXCHANGE]
+        return self._response(exchange, await self._waiting(
+            self.site.gate.refused, exchange, refused))
+
+    async def _waiting(self, work: Callable[..., Any], *args: Any) -> Any:
+        if self._gated is None:
+            raise RuntimeError("a route was called without the gate")
+        return await self._gated.off_loop(work, *args)
+
+    async def _http_error(self, request: Request, error: HTTPException) -> StarletteResponse:
+        """`HTTPException` of the application and of Starlette, in the policy's words."""
+        exchange: Exchange = request.scope[asgi.EXCHANGE]
+        gate = self.site.gate
+        if error.status_code < 400:
+            return StarletteResponse(status_code=error.status_code, headers=dict(error.headers or {}))
+        if error.status_code == 401:
+            return self._response(exchange, cast(Refuse, gate.unauthenticated(exchange)))
+        if error.status_code == 403:
+            return self._response(exchange, await self._waiting(
+                gate.forbidden, exchange, "the application"))
+        headers = tuple((error.headers or {}).items())
+        detail = error.detail if isinstance(error.detail, str) and error.status_code < 500 else ""
+        reason = errors.by_status(error.status_code)
+        if detail == _phrase(error.status_code):
+            detail = ""
+        return self._response(
+            exchange, Refuse(reason, detail, error.status_code, headers)
+        )
+
+    async def _invalid(self, request: Request, error: RequestValidationError) -> StarletteResponse:
+        """422 with field and reason, never the value: FastAPI's own echoes it (C-11)."""
+        exchange: Exchange = request.scope[asgi.EXCHANGE]
+        found = error.errors()
+        if any(e["type"] == "json_invalid" for e in found):
+            return self._response(exchange, Refuse(errors.MALFORMED, "The body is not JSON."))
+        kind = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
+        unread = any(e["loc"] == ("body",) and e["type"] != "missing" for e in found)
+        if unread and kind != "application/json" and not kind.endswith("+json"):
+            return self._response(exchange, Refuse(
+                errors.UNSUPPORTED, "Send application/json.",
+                headers=(("Accept", "application/json"),)))
+        return self._response(exchange, Refuse(
+            errors.INVALID, fields={_pointer(e["loc"]): _without_value(e) for e in found}))
+
+    # The OpenAPI document
+
+    def _describe(self, app: FastAPI) -> None:
+        original = app.openapi
+
+        def described() -> dict[str, Any]:
+            if app.openapi_schema is None:
+                app.openapi_schema = openapi.extend(original(), self.site.pages.routes())
+            return app.openapi_schema
+
+        app.openapi = described  # type: ignore[method-assign]
+
+
+def _rules(dependant: Dependant) -> Iterator[AccessRule]:
+    if isinstance(dependant.call, _Demand | _PublicDemand):
+        yield dependant.call.rule
+    for child in dependant.dependencies:
+        yield from _rules(child)
+
+
+def _strictest(rules: list[AccessRule]) -> AccessRule | None:
+    order = {"public": 0, "signed_in": 1, "permission": 2}
+    return max(rules, key=lambda rule: order[rule.kind], default=None)
+
+
+def _pointer(loc: tuple[Any, ...]) -> str:
+    return "/".join(str(part) for part in (loc[1:] if loc[:1] == ("body",) else loc)) or "body"
+
+
+def _without_value(error: Any) -> str:
+    """Pydantic's sentence, unless it repeats what was given."""
+    message, given = str(error["msg"]).removeprefix("Value error, "), error.get("input")
+    if isinstance(given, str) and len(given) > 2 and given in message:
+        return "not accepted"
+    return message
+
+
+def _phrase(status: int) -> str:
+    import http
+
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+

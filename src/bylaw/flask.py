@@ -1,0 +1,246 @@
+"""bylaw for Flask: what a Flask person expects, over the WSGI adapter.
+
+    app = Flask(__name__)
+    bylaw = Bylaw(app, "bylaw.toml")
+
+    @app.post("/api/upf/processes")
+    @permit("process:create")
+    def create_process(): ...
+
+    bylaw.ready()       # at the end of a factory: refuses to start where a route has no rule
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from flask import Flask, request
+from flask import Response as FlaskResponse
+from markupsafe import Markup
+from sqlalchemy import Engine
+from werkzeug.exceptions import HTTPException
+from werkzeug.local import LocalProxy
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.routing import Rule
+
+from bylaw.adapters import wsgi
+from bylaw.controls import cookies, csrf, errors, headers, roles
+from bylaw.errors import PolicyError, Problem
+from bylaw.exchange import Answer, Exchange, Refuse, Response
+from bylaw.identity import PUBLIC, SIGNED_IN, AccessRule, Identity
+from bylaw.pages import rendering
+from bylaw.policy import Policy
+from bylaw.reasons import Refused
+from bylaw.site import Site, identity
+
+__all__ = ["Bylaw", "current_user", "login_required", "permit", "public"]
+
+View = TypeVar("View", bound=Callable[..., Any])
+_RULE = "__bylaw_rule__"
+
+current_user: Identity = LocalProxy(identity)  # type: ignore[assignment]
+"""Whoever makes the current request; `current_user.is_authenticated` tells whether somebody does."""
+
+
+def permit(permission: str) -> Callable[[View], View]:
+    """Declare that a view asks for `permission` (noun:verb)."""
+    return _declare(AccessRule("permission", permission))
+
+
+def login_required(view: View) -> View:
+    """Declare that a view is for whoever is signed in."""
+    return _declare(SIGNED_IN)(view)
+
+
+@overload
+def public(view: View) -> View: ...
+@overload
+def public(view: str) -> Callable[[View], View]: ...
+def public(view: Any) -> Any:
+    """Declare that a view is for everybody; `@public("why")` says why it may be."""
+    if callable(view):
+        return _declare(PUBLIC)(view)
+    return _declare(AccessRule("public", because=str(view)))
+
+
+def _declare(rule: AccessRule) -> Callable[[View], View]:
+    def declare(view: View) -> View:
+        setattr(view, _RULE, rule)
+        return view
+
+    return declare
+
+
+class Bylaw:
+    """The policy `file` (relative to the application's root) at work in a Flask application."""
+
+    def __init__(self, app: Flask, file: str | Path = "bylaw.toml") -> None:
+        self.site = Site(Path(app.root_path) / file)
+        self.app = app
+        self._rules: dict[str, AccessRule] = {}
+        self._static: set[str] = set()
+        self._wrapped = app.wsgi_app
+        self._gated = wsgi.Gated(app.wsgi_app, self.site, self.ready)
+        app.wsgi_app = self._gated  # type: ignore[method-assign]
+        app.extensions["bylaw"] = self
+        app.before_request_funcs.setdefault(None, []).insert(0, self._permit)
+        app.register_error_handler(HTTPException, self._http_error)
+        app.register_error_handler(Refused, self._refused)
+        app.jinja_env.globals.update(
+            current_user=current_user, csrf_field=self._csrf_field, csrf_token=self._csrf_token,
+            csp_nonce=self._nonce, bylaw_url=self.url,
+        )
+        self._configure(app)
+
+    @property
+    def policy(self) -> Policy:
+        return self.site.policy
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of `[store] database`, for the application's own tables."""
+        return self.site.house.store.engine
+
+    def record(self, connection: Any, *, action: str, **facts: Any) -> None:
+        """Record a change in its own transaction: see `Site.record`."""
+        self.site.record(connection, action=action, **facts)
+
+    def mount(self, prefix: str, rule: AccessRule = PUBLIC) -> None:
+        """Declare who may call a WSGI application that answers below `prefix`."""
+        self.site.mount(prefix, rule)
+
+    def url(self, name: str) -> str:
+        """The path of one of bylaw's own pages: sign_in, sign_up, sign_out, sessions, users …"""
+        return self.site.pages.urls[name]
+
+    # Start-up
+
+    def _configure(self, app: Flask) -> None:
+        """Flask's own session and addresses by the policy, with keys of their own purpose."""
+        settings = self.policy.of(cookies.Settings)
+        ring = self.site.house.keys.derive("flask.session")
+        app.config.update(
+            SECRET_KEY=ring[0],
+            SECRET_KEY_FALLBACKS=list(ring[1:]),
+            SESSION_COOKIE_NAME=cookies.name(self.policy, "flask"),
+            SESSION_COOKIE_SECURE=self.policy.app.secure,
+            SESSION_COOKIE_HTTPONLY=True,
+            SESSION_COOKIE_SAMESITE=settings.same_site,
+            SESSION_COOKIE_PARTITIONED=settings.partitioned,
+            PREFERRED_URL_SCHEME="https" if self.policy.app.secure else "http",
+        )
+
+    def ready(self) -> None:
+        """Refuse to start where the policy cannot be kept. Raises PolicyError with every problem.
+
+        Called at the end of a factory; otherwise the first request does.
+        """
+        problems = [*self._bypasses(), *self._undeclared(), *self._strangers()]
+        if problems:
+            raise PolicyError(f"{self.policy.app.name} has an access policy that", problems)
+        self.site.open()
+
+    def _bypasses(self) -> Iterator[Problem]:
+        if self.policy.production:
+            for flag, on in (("debug", self.app.debug), ("testing", self.app.testing)):
+                if on:
+                    yield Problem(f"app.{flag}", "on in production",
+                                  "it shows internals to visitors or weakens checks",
+                                  "off, or BYLAW_ENV=development")
+
+    def _undeclared(self) -> Iterator[Problem]:
+        for rule in self.app.url_map.iter_rules():
+            declared = self._declared(rule)
+            if declared is None:
+                methods = ",".join(sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
+                yield Problem(f"{methods} {rule.rule}", f"({rule.endpoint})",
+                              "nobody has said who may call it",
+                              '@permit("noun:verb"), @login_required or @public("why")')
+            else:
+                self._rules[rule.endpoint] = declared
+
+    def _declared(self, rule: Rule) -> AccessRule | None:
+        view = self.app.view_functions.get(rule.endpoint)
+        if rule.endpoint.rpartition(".")[2] == "static":
+            self._static.add(rule.endpoint)
+            return AccessRule("public", because="static files")
+        return getattr(view, _RULE, None) or getattr(
+            getattr(view, "view_class", None), _RULE, None
+        )
+
+    def _strangers(self) -> Iterator[Problem]:
+        """Applications beside this one that requests reach without an access rule."""
+        if self.app.wsgi_app is not self._gated:
+            yield Problem("app.wsgi_app", "wrapped after Bylaw", "what answers there passes no gate",
+                          "wrap it before Bylaw(app, …)")
+        inner: Any = self._wrapped
+        while inner is not None and not hasattr(inner, "__func__"):
+            if isinstance(inner, DispatcherMiddleware):
+                declared = {mount.prefix for mount in self.site.gate.mounts}
+                for prefix in inner.mounts:
+                    if prefix.rstrip("/") + "/" not in declared:
+                        yield Problem(f"mount {prefix}", "(DispatcherMiddleware)",
+                                      "nobody has said who may call it",
+                                      f'bylaw.mount("{prefix}", rule)')
+            inner = getattr(inner, "app", None) or getattr(inner, "wsgi_app", None)
+
+    def routes(self) -> Iterator[tuple[str, str, AccessRule]]:
+        """Every (method, path, access rule) of the application itself."""
+        for rule in self.app.url_map.iter_rules():
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+                yield method, rule.rule, self._rules[rule.endpoint]
+
+    # A request
+
+    def _permit(self) -> FlaskResponse | None:
+        """The matched route's access rule, before anything of the application runs."""
+        if request.url_rule is None:
+            return None  # 404 or 405: there is nothing to guard
+        exchange: Exchange = request.environ[wsgi.EXCHANGE]
+        rule = self._rules.get(request.url_rule.endpoint)
+        if rule is None:
+            return self._response(exchange, Refuse(roles.UNDECLARED))  # added after start-up
+        exchange.static = request.url_rule.endpoint in self._static
+        if self.site.gate.allows(exchange, rule):
+            return None
+        verdict = wsgi.drive(self.site.gate.permit(exchange, rule), request.environ)
+        return self._response(exchange, verdict)
+
+    def _response(self, exchange: Exchange, verdict: Refuse | Answer) -> FlaskResponse:
+        rendered: Response = self.site.gate.rendered(exchange, verdict)
+        return FlaskResponse(rendered.body, rendered.status, rendered.headers)
+
+    def _refused(self, refused: Refused) -> FlaskResponse:
+        exchange: Exchange = request.environ[wsgi.EXCHANGE]
+        return self._response(exchange, self.site.gate.refused(exchange, refused))  # type: ignore[arg-type]
+
+    def _http_error(self, error: HTTPException) -> Any:
+        """`abort(…)` and Werkzeug's own refusals, in the policy's words."""
+        code = error.code or 500
+        if error.response is not None or code < 400:
+            return error
+        exchange: Exchange = request.environ[wsgi.EXCHANGE]
+        gate = self.site.gate
+        if code == 401:
+            return self._response(exchange, gate.unauthenticated(exchange))  # type: ignore[arg-type]
+        if code == 403:
+            return self._response(exchange, gate.forbidden(exchange, request.endpoint or ""))  # type: ignore[arg-type]
+        kept = tuple((k, v) for k, v in error.get_headers() if k in ("Allow", "Retry-After"))
+        return self._response(exchange, Refuse(errors.by_status(code), status=code, headers=kept))
+
+    # Templates
+
+    def _exchange(self) -> Exchange:
+        found: Exchange = request.environ[wsgi.EXCHANGE]
+        return found
+
+    def _csrf_token(self) -> str:
+        return csrf.token(self.site.house, self._exchange())
+
+    def _csrf_field(self) -> Markup:
+        return rendering.field(self.site.house, self._exchange())
+
+    def _nonce(self) -> str:
+        return headers.nonce(self._exchange())

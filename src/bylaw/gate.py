@@ -1,0 +1,212 @@
+"""The gate: the controls of a policy, compiled into one path that every exchange passes.
+
+Synchronous, and memory first. `enter` is a generator: it yields what it needs (a worker thread, a
+piece of the body) and returns the verdict; an adapter drives it and has no opinions of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from types import GeneratorType
+from typing import Any, Final
+from urllib.parse import quote
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bylaw import order
+from bylaw.control import Control
+from bylaw.controls import audit, errors, roles
+from bylaw.exchange import (
+    ALLOW,
+    BLOCK,
+    Allow,
+    Answer,
+    Deciding,
+    Depart,
+    Exchange,
+    Head,
+    Malformed,
+    Need,
+    Refuse,
+    Response,
+    Step,
+    TextHead,
+    Verdict,
+)
+from bylaw.house import House
+from bylaw.identity import ANONYMOUS, FORBIDDEN, UNAUTHENTICATED, AccessRule
+from bylaw.reasons import Refused
+
+Endpoints = Callable[[Exchange], "Deciding | None"]
+"""bylaw's own pages: what answers an exchange, None where the application does."""
+Render = Callable[[Exchange, Refuse], Response]
+"""How a refusal is shown to a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A part of the path space that another application answers, with its access rule."""
+
+    prefix: str
+    rule: AccessRule
+
+
+class Gate:
+    """The compiled path. One per application; it keeps nothing about a request."""
+
+    def __init__(
+        self,
+        house: House,
+        controls: tuple[Control, ...],
+        *,
+        endpoints: Endpoints,
+        render: Render,
+        sign_in: str,
+    ) -> None:
+        self.house = house
+        self._endpoints = endpoints
+        self._render = render
+        self._sign_in = sign_in
+        self.mounts: list[Mount] = []
+        by_name = {c.name: c for c in controls if not house.policy.controls[c.name].off}
+        self._enter: tuple[Step, ...] = tuple(
+            by_name[name].steps[phase](house)
+            for phase, name, _ in order.ENTER
+            if name in by_name and phase in by_name[name].steps
+        )
+        self._depart: tuple[Depart, ...] = tuple(
+            by_name[name].steps[phase](house)
+            for phase, name, _ in order.DEPART
+            if name in by_name and phase in by_name[name].steps
+        )
+
+    # On the way in
+
+    def enter(self, exchange: Exchange) -> Generator[Need, Any, Verdict]:
+        """Decide whether the application may see the exchange."""
+        try:
+            answering = self._endpoints(exchange)
+            for step in self._enter:
+                verdict = step(exchange)
+                if verdict is ALLOW:
+                    continue
+                if isinstance(verdict, GeneratorType):
+                    verdict = yield from verdict
+                if verdict is not ALLOW:
+                    return verdict
+            if answering is not None:
+                exchange.permitted = True
+                return (yield from answering)
+            for mount in self.mounts:
+                if exchange.path.startswith(mount.prefix):
+                    return (yield from self.permit(exchange, mount.rule))
+        except Malformed as malformed:
+            return Refuse(errors.MALFORMED, detail=str(malformed))
+        except Refused as refused:
+            return self.refused(exchange, refused)
+        except Exception as error:
+            return errors.failed(exchange, error)
+        return ALLOW
+
+    def permit(self, exchange: Exchange, rule: AccessRule) -> Generator[Need, Any, Verdict]:
+        """Decide by the matched route's access rule; a refusal of somebody known is recorded."""
+        exchange.permitted = True
+        reason = rule.decide(exchange.identity)
+        if reason is None:
+            return ALLOW
+        if reason is UNAUTHENTICATED:
+            return self.unauthenticated(exchange)
+        yield BLOCK
+        return self.forbidden(exchange, str(rule))
+
+    def allows(self, exchange: Exchange, rule: AccessRule) -> bool:
+        """The short way of `permit` for the usual case."""
+        exchange.permitted = True
+        return rule.decide(exchange.identity) is None
+
+    def unauthenticated(self, exchange: Exchange) -> Verdict:
+        """401 with a challenge for a program, the way to the sign-in page for a person."""
+        if exchange.method == "GET" and exchange.wants_html():
+            to = f"{self._sign_in}?next={quote(exchange.path)}"
+            return Answer(Response(303, [("Location", to), ("Cache-Control", "no-store")]))
+        return Refuse(UNAUTHENTICATED, headers=(("WWW-Authenticate", CHALLENGE),))
+
+    def forbidden(self, exchange: Exchange, wanted: str) -> Verdict:
+        """403, with its record. A refusal stays one when it cannot be recorded."""
+        try:
+            with self.house.store.transaction() as connection:
+                audit.record(
+                    self.house, connection, action="authz_fail", outcome="refused",
+                    actor=exchange.identity or ANONYMOUS, entity_type="route",
+                    entity_id=audit.printable(exchange.path, 80),
+                    changes={"method": exchange.method, "needed": wanted},
+                )
+        except SQLAlchemyError as error:
+            errors.failed(exchange, error)
+        return Refuse(FORBIDDEN)
+
+    def refused(self, exchange: Exchange, refused: Refused) -> Verdict:
+        """The verdict of an exception that an operation or the application raised.
+
+        May write a record: to be called where waiting is allowed.
+        """
+        if refused.reason is FORBIDDEN:
+            return self.forbidden(exchange, "the operation's permission")
+        if refused.reason is UNAUTHENTICATED:
+            return self.unauthenticated(exchange)
+        return Refuse(
+            refused.reason, refused.detail, refused.status, refused.headers, refused.fields
+        )
+
+    # On the way out
+
+    def depart(self, exchange: Exchange, head: Head) -> None:
+        """Let every control have its say about the response's head."""
+        for step in self._depart:
+            step(exchange, head)
+
+    def withheld(self, exchange: Exchange, status: int) -> Refuse | None:
+        """Why an answer of the application must not leave, None when it may.
+
+        A 5xx body is the application's inside; an answer that no access rule was asked for is a
+        hole (only 404 and 405, which say nothing, may come from nowhere).
+        """
+        if status >= 500:
+            return Refuse(errors.INTERNAL, status=status)
+        if not exchange.permitted and status not in (400, 404, 405) and not 300 <= status < 400:
+            return Refuse(roles.UNDECLARED)
+        return None
+
+    def rendered(self, exchange: Exchange, verdict: Refuse | Answer) -> Response:
+        """The response to a verdict that ends the exchange, before the controls have seen its head."""
+        match verdict:
+            case Answer(response):
+                return response
+            case Refuse():
+                self.house.count(verdict.reason.code)
+                return self._refusal(exchange, verdict)
+
+    def response(self, exchange: Exchange, verdict: Refuse | Answer) -> Response:
+        """The whole response to a verdict that ends the exchange, its head departed."""
+        response = self.rendered(exchange, verdict)
+        head = TextHead(response.status, response.headers)
+        self.depart(exchange, head)
+        response.headers = head.pairs
+        if exchange.method != "HEAD":
+            head.set("content-length", str(len(response.body)))
+        return response
+
+    def _refusal(self, exchange: Exchange, refuse: Refuse) -> Response:
+        if exchange.wants_html():
+            try:
+                return self._render(exchange, refuse)
+            except Exception as error:
+                errors.failed(exchange, error)  # a page that cannot be shown must not hide why
+        return errors.problem(exchange, refuse)
+
+
+CHALLENGE: Final = 'Session realm="app"'
+"""What 401 must carry (RFC 9110 section 11.6.1): what is asked for is the cookie of a session."""
+
+__all__ = ["CHALLENGE", "Allow", "Gate", "Mount"]

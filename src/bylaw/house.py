@@ -1,0 +1,39 @@
+"""What controls and operations share: the policy, the world, the keys and the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bylaw.hashing import HashPool, Scheme
+from bylaw.keys import KeyRing
+from bylaw.policy import Policy
+from bylaw.ports import Mailer, Ports
+from bylaw.store import Store
+
+
+@dataclass(slots=True)
+class House:
+    """One application's policy at work."""
+
+    policy: Policy
+    ports: Ports
+    keys: KeyRing
+    store: Store
+    scheme: Scheme
+    hashes: HashPool
+    mailer: Mailer
+    decoy: str
+    """A hash of nobody's password, checked where there is no account: equal work (C-41)."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """How often each reason refused, since the start of this process."""
+
+    def now(self) -> float:
+        """Seconds since 1970, by the clock port."""
+        return self.ports.clock()
+
+    def count(self, reason: str) -> None:
+        self.counts[reason] = self.counts.get(reason, 0) + 1
+
+    def of(self, settings: type[Any]) -> Any:
+        return self.policy.of(settings)

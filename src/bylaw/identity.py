@@ -1,0 +1,135 @@
+"""Who asks, how they proved it and when, and what they may do. Immutable once decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final, Literal
+
+from bylaw.reasons import Reason, Refused
+
+UNAUTHENTICATED: Final = Reason(
+    "roles.unauthenticated",
+    401,
+    "Sign in first.",
+    "Nobody is signed in and the route is not public. The answer names the way to sign in "
+    "(WWW-Authenticate, RFC 9110 section 11.6.1); a browser is sent to the sign-in page.",
+)
+FORBIDDEN: Final = Reason(
+    "roles.forbidden",
+    403,
+    "You may not do this.",
+    "The identity is known, but none of its roles holds the permission that the route or the "
+    "operation asks for. The refusal is in the audit log.",
+)
+
+
+class Permissions:
+    """What a set of roles may do: patterns `noun:verb`, where either side may be `*`.
+
+    `*` alone is everything. A pattern ending in `:own` holds only for what its identity owns.
+    """
+
+    __slots__ = ("_answers", "patterns")
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self.patterns = frozenset(patterns)
+        self._answers: dict[str, bool] = {}
+
+    def allow(self, permission: str) -> bool:
+        """Whether `permission` (noun:verb) is held for anybody's objects."""
+        answer = self._answers.get(permission)
+        if answer is None:
+            # Bounded: permissions come from the application's code, not from requests.
+            answer = self._answers[permission] = self._match(permission)
+        return answer
+
+    def allow_own(self, permission: str) -> bool:
+        """Whether `permission` is held for the identity's own objects."""
+        return self.allow(permission) or self.allow(permission + ":own")
+
+    def _match(self, permission: str) -> bool:
+        if "*" in self.patterns:
+            return True
+        noun, _, verb = permission.partition(":")
+        return not self.patterns.isdisjoint((permission, f"{noun}:*", f"*:{verb}", "*:*"))
+
+
+@lru_cache(maxsize=4096)
+def _permissions(patterns: frozenset[str]) -> Permissions:
+    return Permissions(patterns)
+
+
+def permissions_of(roles: Iterable[str], grants: Mapping[str, Iterable[str]]) -> Permissions:
+    """The permissions that `roles` hold by the policy's `[roles]`. An unknown role holds none."""
+    patterns = frozenset(pattern for role in roles for pattern in grants.get(role, ()))
+    return _permissions(patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A principal of this application.
+
+    `method` is how it proved itself (`password`); `authenticated_at` when, in seconds since 1970;
+    `session` names the session by its public id, or is empty; `epoch` is the account's counter of
+    standing: credentials that bear an older one are dead.
+    """
+
+    id: str
+    email: str = ""
+    name: str = ""
+    roles: frozenset[str] = frozenset()
+    permissions: Permissions = field(default_factory=lambda: Permissions(()))
+    method: str = ""
+    authenticated_at: float = 0.0
+    session: str = ""
+    epoch: int = 0
+
+    @property
+    def is_authenticated(self) -> bool:
+        return bool(self.id)
+
+    def may(self, permission: str, *, owner: str | None = None) -> bool:
+        """Whether this identity holds `permission`; `owner` is the id of the object's owner."""
+        if self.permissions.allow(permission):
+            return True
+        return bool(owner) and owner == self.id and self.permissions.allow(permission + ":own")
+
+    def demand(self, permission: str, *, owner: str | None = None) -> None:
+        """Go on only with `permission`. Raises Refused: 401 for nobody, 403 for somebody else."""
+        if self.may(permission, owner=owner):
+            return
+        raise Refused(FORBIDDEN if self.is_authenticated else UNAUTHENTICATED)
+
+
+ANONYMOUS: Final = Identity(id="")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRule:
+    """What a route declares about who may call it.
+
+    `kind` is `public`, `signed_in` or `permission`; `because` says why a public route is one.
+    """
+
+    kind: Literal["public", "signed_in", "permission"]
+    permission: str = ""
+    because: str = ""
+
+    def decide(self, identity: Identity | None) -> Reason | None:
+        """None to allow, otherwise the reason to refuse."""
+        if self.kind == "public":
+            return None
+        if identity is None:
+            return UNAUTHENTICATED
+        if self.kind == "signed_in" or identity.permissions.allow_own(self.permission):
+            return None
+        return FORBIDDEN
+
+    def __str__(self) -> str:
+        return self.permission or self.kind.replace("_", " ")
+
+
+PUBLIC: Final = AccessRule("public")
+SIGNED_IN: Final = AccessRule("signed_in")

@@ -1,0 +1,247 @@
+"""Accounts: made, changed, disabled."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from bylaw.controls import audit, passwords, roles, sessions, signup
+from bylaw.controls.sessions import Opened
+from bylaw.house import House
+from bylaw.identity import Identity, permissions_of
+from bylaw.reasons import Reason, Refused
+from bylaw.store import feed, outbox, users
+from bylaw.store import sessions as session_rows
+from bylaw.store.users import User
+
+PAGE = 50
+"""Accounts on one page of the listing."""
+
+SYSTEM = Identity(
+    id="", name="system", roles=frozenset({"system"}), permissions=permissions_of(["*"], {"*": ["*"]})
+)
+"""Who acts at the command line: somebody who may already read the database."""
+
+
+def sign_up(house: House, *, email: str, password: str, name: str = "") -> None:
+    """Make an account for a stranger. Says nothing: a taken address is told to its owner by mail.
+
+    Raises Refused: closed, no address, weak password, no place to hash now.
+    """
+    granted = signup.new_roles(house.policy)
+    email = signup.address(email)
+    hashed = passwords.make(house, password, context=(email, house.policy.app.name))
+    try:
+        with house.store.transaction() as connection:
+            if users.by_email(connection, email) is None:
+                _add(house, connection, email, hashed, name, granted, by=None)
+            else:
+                _tell_owner(house, connection, email)
+    except IntegrityError:  # two sign-ups at once: the second is like a taken address
+        with house.store.transaction() as connection:
+            _tell_owner(house, connection, email)
+
+
+def _tell_owner(house: House, connection: Connection, email: str) -> None:
+    outbox.add(
+        connection, to=email, now=house.now(), subject=f"You already have an account at "
+        f"{house.policy.app.name}",
+        text=f"Somebody, probably you, tried to make an account at {house.policy.app.base_url} with "
+        "this address. You have one already: sign in with it. If it was not you, nothing has "
+        "changed and there is nothing to do.\n",
+    )
+    audit.record(house, connection, action="user_signup_taken", outcome="refused",
+                 entity_type="user")
+
+
+def create(
+    house: House, by: Identity, *, email: str, name: str = "", password: str | None = None,
+    granted: Iterable[str] = (),
+) -> User:
+    """Make an account as an administrator. Raises Refused, also for a taken address (409)."""
+    by.demand(roles.MANAGE_USERS)
+    email = signup.address(email)
+    granted = _known_roles(house, granted)
+    hashed = None
+    if password is not None:
+        hashed = passwords.make(house, password, context=(email, house.policy.app.name))
+    try:
+        with house.store.transaction() as connection:
+            user_id = _add(house, connection, email, hashed, name, granted, by=by)
+            user = users.by_id(connection, user_id)
+    except IntegrityError:
+        raise Refused(TAKEN, fields={"email": "somebody else's address"}) from None
+    assert_present(user)
+    return user  # type: ignore[return-value]
+
+
+TAKEN = Reason("signup.taken", 409, "There is an account with that address already.",
+               "Only administrators are told; strangers get the same answer as for a free address.")
+NO_SUCH_USER = Reason("roles.no_such_user", 404, "There is no such account.",
+                      "The id or address is nobody's.")
+
+
+def assert_present(user: User | None) -> User:
+    if user is None:
+        raise Refused(NO_SUCH_USER)
+    return user
+
+
+def _add(
+    house: House, connection: Connection, email: str, hashed: str | None, name: str,
+    granted: frozenset[str], by: Identity | None,
+) -> str:
+    user_id = str(uuid.UUID(bytes=house.ports.entropy(16), version=4))
+    users.add(connection, {
+        "id": user_id, "email": email, "name": name.strip()[: signup.MAX_NAME],
+        "password_hash": hashed, "epoch": 1, "created_at": house.now(),
+    })
+    users.set_roles(connection, user_id, granted, by=by.id if by else None, now=house.now())
+    audit.record(house, connection, action="user_created", actor=by or user_id,
+                 entity_type="user", entity_id=user_id, changes={"roles": {"old": [], "new":
+                                                                          sorted(granted)}})
+    return user_id
+
+
+def _known_roles(house: House, granted: Iterable[str]) -> frozenset[str]:
+    granted = frozenset(granted)
+    unknown = sorted(role for role in granted if not roles.known(house.policy, role))
+    if unknown:
+        raise Refused(roles.NO_SUCH_ROLE, fields={"role": "one of the policy's roles"})
+    return granted
+
+
+def set_roles(house: House, by: Identity, user_id: str, granted: Iterable[str]) -> None:
+    """Give a user exactly these roles. Holds at the user's next request, in every process."""
+    by.demand(roles.MANAGE_USERS)
+    granted = _known_roles(house, granted)
+    with house.store.transaction() as connection:
+        user = assert_present(users.by_id(connection, user_id))
+        if granted == user.roles:
+            return
+        users.set_roles(connection, user_id, granted, by=by.id or None, now=house.now())
+        _keep_an_administrator(house, connection, user)
+        session_rows.mark_for_renewal(connection, user_id)
+        feed.revoke(connection, house.now(), user_id)
+        audit.record(house, connection, action="privilege_permissions_changed", actor=by,
+                     entity_type="user", entity_id=user_id,
+                     changes={"roles": {"old": sorted(user.roles), "new": sorted(granted)}})
+    house.store.memory.forget(user_id)
+
+
+def _keep_an_administrator(house: House, connection: Connection, before: User) -> None:
+    """Refuse a change that leaves nobody to manage users (the transaction is undone)."""
+    grants = house.policy.of(roles.Settings).grants
+    managing = [r for r in grants if permissions_of([r], grants).allow(roles.MANAGE_USERS)]
+    if not before.roles.isdisjoint(managing) and before.disabled_at is None and not any(
+        users.with_role(connection, role) for role in managing
+    ):
+        raise Refused(roles.LAST_ADMIN)
+
+
+def disable(house: House, by: Identity, user_id: str) -> None:
+    """Shut an account: whatever it holds ends now, in every process within the bound."""
+    by.demand(roles.MANAGE_USERS)
+    with house.store.transaction() as connection:
+        user = assert_present(users.by_id(connection, user_id))
+        if user.disabled_at is not None:
+            return
+        users.change(connection, user_id, disabled_at=house.now())
+        _keep_an_administrator(house, connection, user)
+        _end_everything(house, connection, user_id)
+        audit.record(house, connection, action="user_disabled", actor=by, entity_type="user",
+                     entity_id=user_id)
+    house.store.memory.forget(user_id)
+
+
+def enable(house: House, by: Identity, user_id: str) -> None:
+    """Open a shut account again. Nothing that it held before comes back."""
+    by.demand(roles.MANAGE_USERS)
+    with house.store.transaction() as connection:
+        assert_present(users.by_id(connection, user_id))
+        users.change(connection, user_id, disabled_at=None)
+        audit.record(house, connection, action="user_enabled", actor=by, entity_type="user",
+                     entity_id=user_id)
+
+
+def _end_everything(house: House, connection: Connection, user_id: str) -> int:
+    """End all that a user holds: a new epoch, no sessions, an entry in the feed."""
+    epoch = users.next_epoch(connection, user_id)
+    session_rows.end_of_user(connection, user_id)
+    feed.revoke(connection, house.now(), user_id)
+    return epoch
+
+
+def change_password(
+    house: House, who: Identity, *, digest: str, current: str, new: str
+) -> Opened:
+    """Change one's own password. Other sessions end; this one goes on under a new id.
+
+    Raises Refused: the current password is wrong, the new one weak, no place to hash now.
+    """
+    with house.store.reading() as connection:
+        user = assert_present(users.by_id(connection, who.id))
+    passwords.check(house, user.password_hash, current)
+    hashed = passwords.make(house, new, context=(user.email, house.policy.app.name))
+    opened = sessions.mint(house)
+    with house.store.transaction() as connection:
+        row = session_rows.find(connection, digest)
+        if row is None or not users.replace_hash(
+            connection, user.id, user.password_hash or "", hashed
+        ):
+            raise Refused(passwords.WRONG)  # ended or changed meanwhile, by somebody else
+        epoch = _end_everything(house, connection, user.id)
+        session_rows.add(connection, new_row(house, opened, user.id, epoch, row.method,
+                                             address=row.address, agent=row.agent))
+        outbox.add(connection, to=user.email, now=house.now(), subject=f"Your password at "
+                   f"{house.policy.app.name} was changed",
+                   text="Your password was changed just now, and all other sessions were ended. If "
+                   "it was not you, tell an administrator at once.\n")
+        audit.record(house, connection, action="authn_password_change", actor=who,
+                     entity_type="user", entity_id=user.id)
+    house.store.memory.forget(user.id)
+    return opened
+
+
+def set_password(house: House, by: Identity, user_id: str, password: str) -> None:
+    """Set a forgotten password at the command line. Everything that the account holds ends."""
+    by.demand(roles.MANAGE_USERS)
+    with house.store.reading() as connection:
+        user = assert_present(users.by_id(connection, user_id))
+    hashed = passwords.make(house, password, context=(user.email, house.policy.app.name))
+    with house.store.transaction() as connection:
+        users.change(connection, user_id, password_hash=hashed)
+        _end_everything(house, connection, user_id)
+        audit.record(house, connection, action="authn_password_change", actor=by,
+                     entity_type="user", entity_id=user_id)
+    house.store.memory.forget(user_id)
+
+
+def new_row(
+    house: House, opened: Opened, user_id: str, epoch: int, method: str, *, address: str, agent: str
+) -> dict[str, object]:
+    """The row of a session that begins now."""
+    now = house.now()
+    absolute = house.policy.of(sessions.Settings).absolute
+    return {
+        "digest": opened.digest, "id": opened.id, "user_id": user_id, "epoch": epoch,
+        "method": method, "authenticated_at": now, "created_at": now, "seen_at": now,
+        "expires_at": now + absolute, "address": address, "agent": audit.printable(agent, 256),
+        "renew": False,
+    }
+
+
+def listing(house: House, by: Identity, *, search: str = "", after: str = "") -> list[User]:
+    """A page of accounts, for administrators."""
+    by.demand(roles.MANAGE_USERS)
+    with house.store.reading() as connection:
+        return users.page(connection, search=search, after=after, limit=PAGE)
+
+
+def find(house: House, by: Identity, user_id: str) -> User:
+    by.demand(roles.MANAGE_USERS)
+    with house.store.reading() as connection:
+        return assert_present(users.by_id(connection, user_id))

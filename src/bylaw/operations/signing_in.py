@@ -1,0 +1,119 @@
+"""Signing in and out, and the sessions in between."""
+
+from __future__ import annotations
+
+from bylaw.controls import audit, passwords, sessions, signup
+from bylaw.controls.sessions import Opened
+from bylaw.house import House
+from bylaw.identity import Identity
+from bylaw.operations.accounts import new_row
+from bylaw.reasons import Refused
+from bylaw.store import feed, users
+from bylaw.store import sessions as session_rows
+from bylaw.store.sessions import SessionRow
+from bylaw.store.users import User
+
+
+def sign_in(
+    house: House, *, email: str, password: str, address: str = "", agent: str = ""
+) -> Opened:
+    """Open a session for whoever knows the password. Raises Refused, alike for every cause.
+
+    No connection is held while hashing: a storm of sign-ins must not exhaust the pool.
+    """
+    user = _account(house, email)
+    usable = user is not None and user.disabled_at is None
+    try:
+        stronger = passwords.check(house, user.password_hash if user and usable else None, password)
+    except Refused as refused:
+        if refused.reason is passwords.WRONG:
+            _failed(house, user)
+        raise
+    if user is None:
+        raise Refused(passwords.WRONG)
+    return open_session(house, user, method="password", address=address, agent=agent,
+                        stronger=stronger)
+
+
+def _account(house: House, email: str) -> User | None:
+    try:
+        canonical = signup.address(email)
+    except Refused:
+        canonical = ""  # no address is nobody's: the same query and the same work follow
+    with house.store.reading() as connection:
+        return users.by_email(connection, canonical)
+
+
+def _failed(house: House, user: User | None) -> None:
+    with house.store.transaction() as connection:
+        audit.record(house, connection, action="authn_login_fail", outcome="failure",
+                     actor=user.id if user else "", entity_type="user",
+                     entity_id=user.id if user else "")
+
+
+def open_session(
+    house: House, user: User, *, method: str, address: str = "", agent: str = "",
+    stronger: str | None = None,
+) -> Opened:
+    """Open a session for an account that has proven itself by `method`. Raises Refused."""
+    opened = sessions.mint(house)
+    with house.store.transaction() as connection:
+        now = users.by_id(connection, user.id)
+        if now is None or now.disabled_at is not None or now.epoch != user.epoch:
+            raise Refused(passwords.WRONG)  # shut or changed while the password was checked
+        if stronger is not None and user.password_hash is not None:
+            users.replace_hash(connection, user.id, user.password_hash, stronger)
+        session_rows.add(connection, new_row(house, opened, user.id, now.epoch, method,
+                                             address=address, agent=agent))
+        audit.record(house, connection, action="authn_login_success", actor=user.id,
+                     entity_type="user", entity_id=user.id, changes={"method": method})
+    return opened
+
+
+def sign_out(house: House, who: Identity, digest: str) -> None:
+    """End the session that is being used, for every copy of its cookie."""
+    with house.store.transaction() as connection:
+        session_rows.end(connection, digest)
+        feed.revoke(connection, house.now(), who.id, digest)
+        audit.record(house, connection, action="session_logout", actor=who,
+                     entity_type="session", entity_id=who.session)
+    house.store.memory.forget(who.id, digest)
+
+
+def own_sessions(house: House, who: Identity) -> list[SessionRow]:
+    """One's own sessions, the last used first."""
+    limit = house.now() - house.policy.of(sessions.Settings).idle
+    with house.store.reading() as connection:
+        rows = session_rows.of_user(connection, who.id)
+    held = {row.digest: house.store.memory.get(row.digest) for row in rows}
+    return [
+        row for row in rows
+        if row.expires_at > house.now()
+        and max(row.seen_at, held[row.digest].seen_at if held[row.digest] else 0) > limit  # type: ignore[union-attr]
+    ]
+
+
+def end_session(house: House, who: Identity, session_id: str) -> bool:
+    """End one of one's own sessions by its id; False when there is none."""
+    with house.store.transaction() as connection:
+        row = next((r for r in session_rows.of_user(connection, who.id) if r.id == session_id),
+                   None)
+        if row is None:
+            return False
+        session_rows.end(connection, row.digest)
+        feed.revoke(connection, house.now(), who.id, row.digest)
+        audit.record(house, connection, action="session_ended", actor=who,
+                     entity_type="session", entity_id=session_id)
+    house.store.memory.forget(who.id, row.digest)
+    return True
+
+
+def end_other_sessions(house: House, who: Identity, digest: str) -> int:
+    """End all of one's own sessions but the one that is being used; how many there were."""
+    with house.store.transaction() as connection:
+        ended = session_rows.end_of_user(connection, who.id, but=digest)
+        feed.revoke(connection, house.now(), who.id)
+        audit.record(house, connection, action="session_ended_others", actor=who,
+                     entity_type="session", entity_id=who.session, changes={"ended": ended})
+    house.store.memory.forget(who.id)
+    return ended

@@ -1,0 +1,83 @@
+"""bylaw's own pages and their JSON twins: one table of endpoints, the same in every framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+
+from bylaw.controls import csrf
+from bylaw.exchange import Answer, Deciding, Exchange, Refuse, Response
+from bylaw.gate import Gate
+from bylaw.house import House
+from bylaw.identity import AccessRule
+from bylaw.pages import account, administration
+from bylaw.pages.endpoints import Endpoint, answer
+from bylaw.pages.rendering import Renderer
+
+ENDPOINTS: tuple[Endpoint, ...] = (*account.ENDPOINTS, *administration.ENDPOINTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path that bylaw answers itself, for the access matrix and the OpenAPI document."""
+
+    path: str
+    methods: tuple[str, ...]
+    rule: AccessRule
+    endpoint: Endpoint
+    api: bool
+
+
+class Pages:
+    """The table at work for one application."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        prefix = house.policy.pages.prefix
+        self.urls = {e.name: f"{prefix}/{(e.page or e.api).rstrip('/')}" for e in ENDPOINTS}
+        self.urls["stylesheet"] = f"{prefix}/static/bylaw.css"
+        self._renderer = Renderer(house, self.urls)
+        self._token_field = house.policy.of(csrf.Settings).field
+        self._stylesheet = resources.files("bylaw.pages").joinpath("static/bylaw.css").read_bytes()
+        self._table: dict[str, tuple[Endpoint, bool]] = {}
+        for endpoint in ENDPOINTS:
+            if endpoint.page:
+                self._table[f"{prefix}/{endpoint.page}"] = (endpoint, False)
+            if endpoint.api:
+                self._table[f"{prefix}/{endpoint.api}"] = (endpoint, True)
+        for alias, path in house.policy.pages.aliases.items():
+            self._table[alias] = self._table[path]
+
+    def routes(self) -> Iterator[Route]:
+        for path, (endpoint, api) in self._table.items():
+            shown = path + "{id}" if path.endswith("/") else path
+            yield Route(shown, endpoint.methods, endpoint.rule, endpoint, api)
+
+    def endpoint(self, gate: Gate, exchange: Exchange) -> Deciding | None:
+        """What answers the exchange; None where it is not bylaw's to answer."""
+        path = exchange.path
+        found, argument = self._table.get(path), ""
+        if found is None:
+            base, slash, argument = path.rpartition("/")
+            found = self._table.get(base + slash) if argument else None
+        if found is None:
+            return self._static(exchange) if path == self.urls["stylesheet"] else None
+        endpoint, api = found
+        if not api and endpoint.do is not None:
+            exchange.note("form", True)  # a token is asked for, signed in or not (see csrf)
+        return answer(gate, self._renderer, endpoint, exchange, argument=argument, urls=self.urls,
+                      api=api, token_field=self._token_field)
+
+    def refusal(self, exchange: Exchange, refuse: Refuse) -> Response:
+        return self._renderer.refusal(exchange, refuse)
+
+    def _static(self, exchange: Exchange) -> Deciding:
+        exchange.static = True
+        return _stylesheet(self._stylesheet)
+
+
+def _stylesheet(text: bytes) -> Deciding:
+    return Answer(Response(200, [("Content-Type", "text/css; charset=utf-8"),
+                                 ("Cache-Control", "public, max-age=3600")], text))
+    yield

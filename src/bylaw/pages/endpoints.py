@@ -1,0 +1,166 @@
+"""What bylaw's own endpoints are made of, and how one is answered.
+
+One table serves people (a page with a form) and programs (its JSON twin): both read the same
+fields, call the same operation and are refused for the same reasons.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from bylaw.controls import errors
+from bylaw.exchange import BLOCK, Answer, Deciding, Exchange, Read, Response
+from bylaw.house import House
+from bylaw.identity import PUBLIC, AccessRule, Identity
+from bylaw.pages import forms
+from bylaw.pages.rendering import Renderer
+from bylaw.reasons import Refused
+
+if TYPE_CHECKING:
+    from bylaw.gate import Gate
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an endpoint: who asks, with which values."""
+
+    house: House
+    exchange: Exchange
+    values: forms.Values
+    argument: str
+    """The last part of the path, for an endpoint about one thing (`/users/<argument>`)."""
+    urls: dict[str, str]
+    api: bool
+
+    @property
+    def who(self) -> Identity:
+        """Whoever asks; the endpoint's access rule has seen to it that there is somebody."""
+        if self.exchange.identity is None:
+            raise RuntimeError("a public endpoint has nobody to ask for")
+        return self.exchange.identity
+
+    def query(self, name: str) -> str:
+        """A parameter of the address, empty when absent; the first where it came twice."""
+        return next((v for k, v in parse_qsl(self.exchange.query) if k == name), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """A page's template and what it shows; `data` is what a program gets instead."""
+
+    template: str
+    context: dict[str, Any] = field(default_factory=dict)
+    data: Any = None
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is done: people go to `to`, programs get `data` with `status`."""
+
+    to: str
+    data: dict[str, Any] = field(default_factory=dict)
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Handler = Callable[[Call], Show | Done]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A row of the table.
+
+    `page` and `api` are paths below the prefix, empty where there is none; one that ends in `/` has
+    an argument after it. `show` answers GET, `do` answers POST with the values of `fields`.
+    """
+
+    name: str
+    page: str = ""
+    api: str = ""
+    rule: AccessRule = PUBLIC
+    show: Handler | None = None
+    do: Handler | None = None
+    fields: tuple[forms.Field, ...] = ()
+    title: str = ""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        reading = ("GET", "HEAD") if self.show else ()
+        return (*reading, *(("POST",) if self.do else ()))
+
+
+def answer(
+    gate: Gate, renderer: Renderer, endpoint: Endpoint, exchange: Exchange, *, argument: str,
+    urls: dict[str, str], api: bool, token_field: str,
+) -> Deciding:
+    """Answer one call: the access rule, the method, the values, the operation, the rendering."""
+    if exchange.method not in endpoint.methods:
+        raise Refused(errors.METHOD, headers=(("Allow", ", ".join(endpoint.methods)),))
+    if not gate.allows(exchange, endpoint.rule):
+        return (yield from gate.permit(exchange, endpoint.rule))
+    values: forms.Values = {}
+    call = Call(gate.house, exchange, values, argument, urls, api)
+    handler = endpoint.show
+    try:
+        if exchange.method == "POST":
+            handler = endpoint.do
+            body = yield Read(forms.BODY)
+            fields = endpoint.fields if api else (
+                *endpoint.fields, forms.Field(token_field, required=False)
+            )
+            kind = exchange.headers.one("content-type") or ""
+            values.update(forms.read(body, kind, fields, api=api))
+        yield BLOCK
+        if handler is None:
+            raise Refused(errors.METHOD)
+        result = handler(call)
+    except Refused as refused:
+        if api or exchange.method != "POST" or endpoint.show is None:
+            raise
+        result = _again(endpoint, call, refused)
+    return Answer(_rendered(renderer, exchange, result, api=api))
+
+
+def _again(endpoint: Endpoint, call: Call, refused: Refused) -> Show:
+    """The form once more, with what was wrong and what was given (but no secret)."""
+    if endpoint.show is None:
+        raise refused
+    shown = endpoint.show(call)
+    if isinstance(shown, Done):
+        raise refused
+    given = {f.name: call.values.get(f.name, "") for f in endpoint.fields if not f.secret}
+    context = {**shown.context, "given": given, "faults": refused.fields,
+               "fault": refused.detail or refused.reason.title}
+    return Show(shown.template, context, status=refused.status)
+
+
+def _rendered(
+    renderer: Renderer, exchange: Exchange, result: Show | Done, *, api: bool
+) -> Response:
+    match result:
+        case Show(template, context, data, status):
+            if api:
+                return _json(data, status)
+            defaults = {"given": {}, "faults": {}, "fault": ""}
+            return renderer.page(exchange, template, status=status, **{**defaults, **context})
+        case Done(to, data, status, headers):
+            if api:
+                response = _json(data, status)
+            else:
+                # 303: the browser comes back with GET and does not repeat a password (RFC 9700).
+                response = Response(303, [("Location", to), ("Cache-Control", "no-store")])
+            response.headers.extend(headers)
+            return response
+
+
+def _json(data: Any, status: int) -> Response:
+    return Response(
+        status,
+        [("Content-Type", "application/json"), ("Cache-Control", "no-store")],
+        json.dumps(data, ensure_ascii=False).encode(),
+    )

@@ -1,0 +1,146 @@
+"""Reading what people and programs send: strictly, and without ever repeating it in an error."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from python_multipart import create_form_parser
+
+from bylaw.controls import errors
+from bylaw.reasons import Refused
+
+BODY: Final = 64 * 1024
+"""Bytes that one of bylaw's own forms may have: far more than any of them needs."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNSPEAKABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One thing that an endpoint reads.
+
+    `secret` values may hold any character but NUL and are never shown again; `many` takes a list of
+    strings (a form's checkboxes).
+    """
+
+    name: str
+    label: str = ""
+    required: bool = True
+    limit: int = 254
+    secret: bool = False
+    many: bool = False
+
+
+Values = dict[str, Any]
+
+
+def read(body: bytes | None, kind: str, fields: Iterable[Field], *, api: bool) -> Values:
+    """The values of `fields` in a body. Raises Refused: too large, not that type, not readable,
+    a field missing, unknown, twice, not text, or with control characters in it."""
+    if body is None:
+        raise Refused(errors.TOO_LARGE, detail=f"At most {BODY} bytes are taken here.")
+    essence = kind.partition(";")[0].strip().lower()
+    if api:
+        pairs = _json(body, essence)
+    else:
+        pairs = _form(body, essence, kind)
+    return _values(pairs, {field.name: field for field in fields})
+
+
+def _json(body: bytes, essence: str) -> list[tuple[str, Any]]:
+    if essence != "application/json":
+        raise Refused(errors.UNSUPPORTED, detail="Send application/json.",
+                      headers=(("Accept", "application/json"),))
+    try:
+        pairs = json.loads(body, object_pairs_hook=_Pairs, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise Refused(errors.MALFORMED, detail="The body is not JSON.") from None
+    if not isinstance(pairs, _Pairs):
+        raise Refused(errors.INVALID, detail="A JSON object is expected.")
+    return list(pairs)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object as pairs, so that a name that comes twice is noticed."""
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)  # NaN and Infinity are not JSON (RFC 8259 section 6)
+
+
+def _form(body: bytes, essence: str, kind: str) -> list[tuple[str, Any]]:
+    if essence == "application/x-www-form-urlencoded":
+        try:
+            return list(parse_qsl(body.decode("utf-8"), keep_blank_values=True,
+                                  max_num_fields=200, errors="strict"))
+        except ValueError:
+            raise Refused(errors.MALFORMED, detail="The form cannot be read.") from None
+    if essence == "multipart/form-data":
+        return _multipart(body, kind)
+    raise Refused(errors.UNSUPPORTED, detail="Send a form.",
+                  headers=(("Accept", "application/x-www-form-urlencoded, multipart/form-data"),))
+
+
+def _multipart(body: bytes, kind: str) -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+
+    def field(part: Any) -> None:
+        pairs.append((part.field_name.decode(), (part.value or b"").decode()))
+
+    def file(part: Any) -> None:
+        raise ValueError("no file is taken here")
+
+    try:
+        parser = create_form_parser({"Content-Type": kind.encode("latin-1")}, field, file)
+        parser.write(body)
+        parser.finalize()
+    except ValueError:  # MultipartParseError and FormParserError are among them
+        raise Refused(errors.MALFORMED, detail="The form cannot be read.") from None
+    return pairs
+
+
+def _values(pairs: list[tuple[str, Any]], fields: dict[str, Field]) -> Values:
+    values: Values = {}
+    wrong: dict[str, str] = {}
+    for name, value in pairs:
+        field = fields.get(name)
+        if field is None:
+            # Not ignored: whoever sends `role` should learn that it does nothing (C-08).
+            wrong[_shown(name)] = "not a field of this form"
+        elif field.many and isinstance(value, str):
+            values.setdefault(name, []).append(value)
+        elif name in values:
+            wrong[name] = "given twice"
+        else:
+            values[name] = value
+    for name, field in fields.items():
+        if name not in wrong:
+            fault = _fault(field, values.get(name))
+            if fault:
+                wrong[name] = fault
+    if wrong:
+        raise Refused(errors.INVALID, fields=wrong)
+    return {name: values.get(name, [] if field.many else "") for name, field in fields.items()}
+
+
+def _shown(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", name) else "?"
+
+
+def _fault(field: Field, value: object) -> str | None:
+    if value is None or value == "" or value == []:
+        return "needed" if field.required else None
+    texts = value if field.many else [value]
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        return "a list of text is expected" if field.many else "text is expected"
+    for text in texts:
+        if (_UNSPEAKABLE if field.secret else _CONTROL).search(text):
+            return "control characters are not taken"
+        if len(text) > field.limit and not field.secret:
+            return f"at most {field.limit} characters"
+    return None

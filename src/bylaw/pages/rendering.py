@@ -1,0 +1,89 @@
+"""Pages for people: Jinja templates with escaping on, and the few words that all of them need."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
+
+from bylaw.controls import csrf, headers
+from bylaw.exchange import Exchange, Refuse, Response
+from bylaw.house import House
+from bylaw.identity import ANONYMOUS
+
+_LOCAL = re.compile(r"/(?![/\\])[^\x00-\x1f\x7f\\]*")
+
+
+def local_path(text: str, otherwise: str) -> str:
+    """`text` where it is a path of this site, else `otherwise`: no redirect leaves the site."""
+    return text if len(text) <= 2000 and _LOCAL.fullmatch(text) else otherwise
+
+
+class Renderer:
+    """Turns a template and what it needs into a response."""
+
+    def __init__(self, house: House, urls: dict[str, str]) -> None:
+        self._house = house
+        self._urls = urls
+        self._templates = Environment(
+            loader=PackageLoader("bylaw.pages"),
+            autoescape=select_autoescape(default=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters["moment"] = _moment
+
+    def page(
+        self, exchange: Exchange, template: str, *, status: int = 200, **context: Any
+    ) -> Response:
+        """The page `template`; never stored by a browser: it may hold a token or a name."""
+        policy = self._house.policy
+        text = self._templates.get_template(template).render(
+            app=policy.app.name,
+            home=policy.pages.home,
+            urls=self._urls,
+            stylesheet=policy.pages.stylesheet,
+            who=exchange.identity or ANONYMOUS,
+            development=not policy.production,
+            csrf_field=lambda: field(self._house, exchange),
+            csp_nonce=lambda: headers.nonce(exchange),
+            **context,
+        )
+        return Response(
+            status,
+            [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")],
+            text.encode(),
+        )
+
+    def refusal(self, exchange: Exchange, refuse: Refuse) -> Response:
+        """A refusal for a person."""
+        status = refuse.status or refuse.reason.status
+        response = self.page(
+            exchange, "refusal.html", status=status, title=refuse.reason.title,
+            detail=refuse.detail, code=refuse.reason.code, request_id=exchange.request_id,
+            fields=refuse.fields, sign_in=f"{self._urls['sign_in']}?next={quote(exchange.path)}",
+            problem_status=status,
+        )
+        response.headers.extend(refuse.headers)
+        return response
+
+
+def field(house: House, exchange: Exchange) -> Markup:
+    """The hidden field with the token, for a form."""
+    name = house.policy.of(csrf.Settings).field
+    return Markup('<input type="hidden" name="{}" value="{}">').format(
+        name, escape(csrf.token(house, exchange))
+    )
+
+
+def _moment(at: float) -> Markup:
+    """A time for people and programs alike."""
+    when = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        when.isoformat(timespec="seconds"), when.strftime("%-d %B %Y, %H:%M UTC")
+    )

@@ -1,0 +1,49 @@
+"""What is kept: one database, its transactions, and what a process remembers of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from bylaw.store.engine import IMMEDIATE, connect
+from bylaw.store.feed import Feed
+from bylaw.store.memory import SessionMemory
+
+__all__ = ["Store"]
+
+
+class Store:
+    """The database and its memory."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        root: Path | None,
+        clock: Callable[[], float],
+        bound: int,
+        cached: int,
+    ) -> None:
+        self.engine = connect(url, root)
+        self.memory = SessionMemory(cached)
+        self.feed = Feed(self.engine, self.memory, clock, bound)
+        self._writing = self.engine.execution_options(**{IMMEDIATE: True})
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read with, for as short as possible."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction that writes: all of it is kept, or nothing."""
+        with self._writing.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self.feed.stop()
+        self.engine.dispose()

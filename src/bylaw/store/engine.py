@@ -1,0 +1,52 @@
+"""Engines: SQLite in WAL for one host, PostgreSQL for more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from bylaw.errors import StoreError
+
+IMMEDIATE = "immediate"
+"""Execution option: begin as a writer at once. Two SQLite transactions that both begin as readers
+and then write cannot both go on (SQLITE_BUSY_SNAPSHOT), and no waiting would help."""
+
+
+def connect(url: str, root: Path | None = None) -> Engine:
+    """An engine for `url`; a relative SQLite path is below `root`. Raises StoreError."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError("the database URL is not one (its value is not shown)") from None
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True)
+    if not parsed.database or parsed.database == ":memory:":
+        raise StoreError("SQLite needs a file: a database in memory is another one per connection")
+    file = Path(parsed.database)
+    if root is not None and not file.is_absolute():
+        file = root / file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed.set(database=str(file)), connect_args={"timeout": 30})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, record: object) -> None:
+    # Python's driver would begin transactions behind our back; SQLAlchemy's begin event does it.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # FULL: a record that was acknowledged survives a power cut (DESIGN: never lose a record).
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get(IMMEDIATE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,0 +1,121 @@
+"""The revocation feed: how every process learns, within a bound, that somebody's standing changed.
+
+A change and its entry are one transaction. Each process reads what is new several times within the
+bound and forgets the sessions that it names; a process that could not read for as long as the bound
+stops trusting its memory and asks the database for each request until it can read again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from bylaw.store.memory import SessionMemory
+from bylaw.store.tables import revocations
+
+log = logging.getLogger("bylaw.store.feed")
+
+READS_PER_BOUND: Final = 5
+KEPT: Final = 3600
+"""Seconds for which entries are kept: far longer than any process can lag and still be trusted."""
+LATE: Final = 10
+"""Seconds within which a transaction may commit after another that took a higher number."""
+
+
+def revoke(
+    connection: Connection, now: float, user_id: str, digest: str | None = None
+) -> None:
+    """Append to the feed, in the transaction of the change: one session, or all that a user holds."""
+    connection.execute(insert(revocations).values(user_id=user_id, digest=digest, at=now))
+
+
+class Feed:
+    """Follows the feed in a thread of this process, from its first use on."""
+
+    def __init__(
+        self, engine: Engine, memory: SessionMemory, clock: Callable[[], float], bound: int
+    ) -> None:
+        self._engine = engine
+        self._memory = memory
+        self._clock = clock
+        self.bound = bound
+        self.chores: list[Callable[[], None]] = []
+        """Called after each reading: what else a process does off the request path."""
+        self._read_at = 0.0
+        self._seen: dict[int, float] = {}
+        self._low = 0
+        self._pid = 0
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+
+    @property
+    def current(self) -> bool:
+        """Whether this process has read the feed within the bound (real time, not the clock port:
+        a test that turns the clock must not make a memory look fresh)."""
+        return time.monotonic() - self._read_at < self.bound
+
+    def follow(self) -> None:
+        """See to it that this process follows; after a fork the child has no thread yet."""
+        if self._pid == os.getpid():
+            return
+        with self._lock:
+            if self._pid != os.getpid():
+                self._memory.clear()
+                self._stop = threading.Event()
+                self._low = 0
+                self.read()
+                threading.Thread(target=self._run, name="bylaw-feed", daemon=True).start()
+                self._pid = os.getpid()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._pid = 0
+
+    def read(self) -> None:
+        """Read what is new and heed it. Leaves the memory untrusted when it cannot."""
+        started = time.monotonic()
+        try:
+            with self._engine.connect() as connection:
+                rows = connection.execute(
+                    select(revocations.c.id, revocations.c.user_id, revocations.c.digest)
+                    .where(revocations.c.id > self._low)
+                    .order_by(revocations.c.id)
+                ).all()
+        except SQLAlchemyError:
+            log.warning("the revocation feed could not be read; sessions are asked of the database")
+            return
+        self._heed([(row.id, row.user_id, row.digest) for row in rows], started)
+        # Only now: what the reading did not see was committed after it began.
+        self._read_at = started
+
+    def _heed(self, rows: list[tuple[int, str, str | None]], now: float) -> None:
+        for number, user_id, digest in rows:
+            if number not in self._seen:
+                self._seen[number] = now
+                self._memory.forget(user_id, digest)
+        # Numbers are given out before the commit, so that a lower one may still appear. What was
+        # first seen longer ago than LATE can have no such neighbour, and the next reading skips it.
+        for number in [n for n, at in self._seen.items() if now - at > LATE]:
+            self._low = max(self._low, number)
+            del self._seen[number]
+
+    def _run(self) -> None:
+        stop = self._stop
+        while not stop.wait(self.bound / READS_PER_BOUND):
+            self.read()
+            for chore in self.chores:
+                try:
+                    chore()
+                except Exception:
+                    log.exception("a chore failed and is tried again")
+
+    def prune(self, connection: Connection) -> None:
+        """Drop entries that no process can still need."""
+        connection.execute(delete(revocations).where(revocations.c.at < self._clock() - KEPT))

@@ -1,0 +1,133 @@
+"""Queries over sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
+
+from bylaw.store.tables import role_assignments, sessions, users
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session with the standing of its user, as the database has them now."""
+
+    digest: str
+    id: str
+    user_id: str
+    method: str
+    authenticated_at: float
+    created_at: float
+    seen_at: float
+    expires_at: float
+    address: str
+    agent: str
+    renew: bool
+    email: str
+    name: str
+    epoch: int
+    roles: frozenset[str]
+
+
+def add(connection: Connection, row: dict[str, object]) -> None:
+    connection.execute(insert(sessions).values(**row))
+
+
+def find(connection: Connection, digest: str) -> SessionRow | None:
+    """The session and its user, unless the user is disabled or the session's epoch is past."""
+    found = _rows(connection, sessions.c.digest == digest)
+    return found[0] if found else None
+
+
+def of_user(connection: Connection, user_id: str) -> list[SessionRow]:
+    return _rows(connection, sessions.c.user_id == user_id)
+
+
+def _rows(connection: Connection, condition: object) -> list[SessionRow]:
+    rows = connection.execute(
+        select(
+            sessions, users.c.email, users.c.name, role_assignments.c.role,
+        )
+        .join(users, and_(users.c.id == sessions.c.user_id, users.c.disabled_at.is_(None),
+                          users.c.epoch == sessions.c.epoch))
+        .outerjoin(role_assignments, role_assignments.c.user_id == users.c.id)
+        .where(condition)  # type: ignore[arg-type]
+        .order_by(sessions.c.seen_at.desc())
+    ).mappings().all()
+    roles: dict[str, set[str]] = {}
+    first = {}
+    for row in rows:
+        first.setdefault(row["digest"], row)
+        roles.setdefault(row["digest"], set()).update([row["role"]] if row["role"] else [])
+    return [
+        SessionRow(**{k: v for k, v in row.items() if k != "role"}, roles=frozenset(roles[key]))
+        for key, row in first.items()
+    ]
+
+
+def end(connection: Connection, digest: str) -> bool:
+    """Whether there was such a session to end."""
+    return connection.execute(delete(sessions).where(sessions.c.digest == digest)).rowcount > 0
+
+
+def end_of_user(connection: Connection, user_id: str, *, but: str | None = None) -> int:
+    """End every session of a user, except the one with the digest `but`; how many there were."""
+    condition = sessions.c.user_id == user_id
+    if but is not None:
+        condition = and_(condition, sessions.c.digest != but)
+    return connection.execute(delete(sessions).where(condition)).rowcount
+
+
+def end_expired(connection: Connection, now: float, idle: int) -> int:
+    return connection.execute(
+        delete(sessions).where((sessions.c.expires_at < now) | (sessions.c.seen_at < now - idle))
+    ).rowcount
+
+
+def renew(connection: Connection, old: str, new: str, public_id: str, old_until: float) -> bool:
+    """Move a session to the digest `new`; False when another request has done so already.
+
+    The old one answers until `old_until`, for requests that were on their way.
+    """
+    won = connection.execute(
+        update(sessions)
+        .where(and_(sessions.c.digest == old, sessions.c.renew.is_(True)))
+        .values(renew=False)
+    )
+    if won.rowcount != 1:
+        return False
+    row = connection.execute(select(sessions).where(sessions.c.digest == old)).mappings().one()
+    add(connection, {**row, "digest": new, "id": public_id})
+    connection.execute(
+        update(sessions).where(sessions.c.digest == old).values(expires_at=old_until)
+    )
+    return True
+
+
+def mark_for_renewal(connection: Connection, user_id: str) -> None:
+    connection.execute(update(sessions).where(sessions.c.user_id == user_id).values(renew=True))
+
+
+def raise_epoch(connection: Connection, digest: str, epoch: int) -> None:
+    """Let one session live on in its user's new epoch."""
+    connection.execute(
+        update(sessions).where(sessions.c.digest == digest).values(epoch=epoch)
+    )
+
+
+def touch(connection: Connection, seen: Iterable[tuple[str, float]]) -> None:
+    """Write when sessions were last seen; never back in time, whichever process writes last."""
+    values = [{"d": digest, "s": at} for digest, at in seen]
+    if values:
+        connection.execute(
+            update(sessions)
+            .where(and_(sessions.c.digest == bindparam("d"), sessions.c.seen_at < bindparam("s")))
+            .values(seen_at=bindparam("s")),
+            values,
+        )
+
+
+def count(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(sessions)).scalar_one()

@@ -1,0 +1,77 @@
+"""A database of MTC's own for each test, with a list in the place of the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from apps.mtc import database
+from apps.mtc.models import Item, Price, Supplier, Variant
+from apps.mtc.services import records
+from apps.mtc.services.audit import AuditedSession
+from bylaw.store.engine import connect
+
+NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+TODAY = NOW.date()
+
+
+class Records(list[dict[str, Any]]):
+    """Stands where ``Bylaw.record`` stands and keeps what it is told."""
+
+    def __call__(self, session: object, /, **row: Any) -> None:
+        self.append(row)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = connect(f"sqlite:///{tmp_path}/mtc.db")
+    database.upgrade(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def audit_rows() -> Records:
+    return Records()
+
+
+@pytest.fixture
+def session(engine: Engine, audit_rows: Records) -> Iterator[AuditedSession]:
+    with database.open_session(engine, audit_rows) as session:
+        yield session
+
+
+class Workshop:
+    """Makes the things that most tests need, in one line each."""
+
+    def __init__(self, session: AuditedSession) -> None:
+        self.session = session
+        self.supplier = records.add(session, Supplier(name="Acme"))
+
+    def variant(
+        self, name: str, *amounts: str, currency: str = "EUR", since: date = date(2026, 1, 1)
+    ) -> Variant:
+        """A variant of an item of its own, with a price for each amount."""
+        item = records.add(self.session, Item(name=f"{name} item"))
+        variant = records.add(self.session, Variant(item=item, name=name))
+        for amount in amounts:
+            price = Price(
+                variant=variant,
+                supplier=self.supplier,
+                amount=Decimal(amount),
+                currency=currency,
+                valid_from=since,
+            )
+            records.add(self.session, price)
+        return variant
+
+
+@pytest.fixture
+def workshop(session: AuditedSession) -> Workshop:
+    return Workshop(session)

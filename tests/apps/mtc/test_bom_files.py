@@ -1,0 +1,175 @@
+"""The four real bills of materials import as a person who knows them would expect."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select
+
+from apps.mtc.models import Price, Process, Supplier, SupplierPart, Usage, Variant
+from apps.mtc.sample_data import BOMS, FILES, import_bom, load
+from apps.mtc.services import estimates
+from apps.mtc.services.audit import AuditedSession
+from apps.mtc.services.bom import preview
+from apps.mtc.services.bom.loading import Outcome
+from apps.mtc.services.bom.parts import RowKind
+from apps.mtc.services.bom.preview import Preview
+from apps.mtc.services.costing import Rates
+from apps.mtc.validators.import_validators import validate_upload
+
+from .conftest import NOW, Records
+
+DAY = date(2026, 1, 1)
+
+
+def read(name: str) -> Preview:
+    return preview.suggest(validate_upload(name, (BOMS / name).read_bytes())[1])
+
+
+def imported(session: AuditedSession, name: str) -> Outcome:
+    return import_bom(session, name, FILES[name], valid_from=DAY, base="EUR")
+
+
+def kinds(found: Preview) -> dict[RowKind, int]:
+    return {kind: found.count(kind) for kind in RowKind if found.count(kind)}
+
+
+def usage(session: AuditedSession, variant: str) -> Usage:
+    return next(u for u in session.scalars(select(Usage)) if u.variants[0].name == variant)
+
+
+def test_micromanipulator_rows_are_told_apart() -> None:
+    found = read("micromanipulator.csv")
+    assert kinds(found) == {
+        RowKind.HEADER: 1,
+        RowKind.PART: 19,
+        RowKind.TOTAL: 1,
+        RowKind.BLANK: 2,
+    }
+    assert found.problems == []
+
+
+def test_micromanipulator_cost_is_the_price_of_the_row_because_only_so_the_total_adds_up() -> None:
+    found = read("micromanipulator.csv")
+    assert any("price of the whole row" in note for note in found.notes)
+    assert found.rows[-1].why == "the total, 281.38: the rows above add up to it"
+    bearing = found.parts[0]
+    assert (bearing.item, bearing.variant) == ("Bearing", '1.25mm/0.05" Dia.')
+    assert bearing.price is not None
+    assert (bearing.price.amount, bearing.price.per, bearing.price.currency) == (
+        Decimal("42.53"),
+        Decimal(12),
+        "USD",
+    )
+
+
+def test_micromanipulator_says_what_it_assumed() -> None:
+    notes = " ".join(read("micromanipulator.csv").notes)
+    assert "read as US dollars" in notes
+    assert "host of the web address" in notes
+    assert "character seems to have been lost before the upload in rows 13, 14" in notes
+
+
+def test_micromanipulator_costs_as_a_process_exactly_what_its_total_says(
+    session: AuditedSession,
+) -> None:
+    outcome = imported(session, "micromanipulator.csv")
+    session.commit()
+    process = estimates.load(session, outcome.process.id)
+    worst, best = estimates.worst_and_best(process, rates=Rates("USD"), on=DAY)
+    assert worst.total == best.total == Decimal("281.38")
+    assert worst.complete
+    names = session.scalars(select(Supplier.name).order_by(Supplier.name)).all()
+    assert names == ["amazon.com", "pcbway.com"]
+
+
+def test_mixtape_heading_in_the_middle_starts_a_second_subprocess(session: AuditedSession) -> None:
+    process = imported(session, "mixtape.csv").process
+    assert [(part.name, len(part.usages)) for part in process.subprocesses] == [
+        ("Parts", 7),
+        ("External components", 8),
+    ]
+
+
+def test_mixtape_rows_of_the_same_part_are_merged_and_keep_their_references(
+    session: AuditedSession,
+) -> None:
+    imported(session, "mixtape.csv")
+    resistor = usage(session, "RC1206FR-0722KL")
+    assert (resistor.label, resistor.quantity) == ("R1, R2", 2)
+    numbers = {p.supplier.name: p.part_number for p in session.scalars(select(SupplierPart)) if p.id < 3}
+    assert numbers == {"Mouser": "603-RC1206FR-0722KL", "Digikey": "311-22.0KFRCT-ND"}
+
+
+def test_mixtape_without_a_price_says_so_and_every_part_is_listed_as_unpriced(
+    session: AuditedSession,
+) -> None:
+    assert any("no prices in this file" in note for note in read("mixtape.csv").notes)
+    process = imported(session, "mixtape.csv").process
+    session.commit()
+    worst, _ = estimates.worst_and_best(estimates.load(session, process.id), rates=Rates("EUR"), on=DAY)
+    assert len(worst.problems) == 15
+
+
+def test_lands_keeps_both_currencies_and_its_part_numbers(session: AuditedSession) -> None:
+    assert kinds(read("lands.csv")) == {RowKind.HEADER: 1, RowKind.PART: 4}
+    imported(session, "lands.csv")
+    prices = session.scalars(select(Price).order_by(Price.id)).all()
+    assert [(price.amount, price.currency) for price in prices] == [
+        (Decimal("881.89"), "USD"),
+        (Decimal("4.2"), "GBP"),
+        (Decimal("2.924"), "GBP"),
+        (Decimal("0.537"), "GBP"),
+    ]
+    names = set(session.scalars(select(Variant.name)))
+    assert {"1/8VAACO-SS+SUV67B-SS", "1SNA115541R1100 - D2.5/6.DA"} <= names
+
+
+def test_lands_cannot_be_added_up_until_both_rates_are_known(session: AuditedSession) -> None:
+    process = imported(session, "lands.csv").process
+    session.commit()
+    loaded = estimates.load(session, process.id)
+    worst, _ = estimates.worst_and_best(loaded, rates=Rates("GBP"), on=DAY)
+    assert worst.total == Decimal("63.754")
+    assert len(worst.problems) == 1
+    assert "no rate from USD to GBP" in worst.problems[0]
+
+
+def test_heat_controller_name_is_a_reference_and_the_quantity_is_assumed() -> None:
+    found = read("heat-controller.csv")
+    assert found.delimiter == ";"
+    (part,) = found.parts
+    assert (part.references, part.variant, part.quantity) == ("R101", "10K", 1)
+    assert any("1 is assumed" in note for note in found.notes)
+    assert "1 is assumed" in found.rows[-1].why
+
+
+def test_an_import_is_one_audit_row_with_what_it_made(session: AuditedSession, audit_rows: Records) -> None:
+    imported(session, "lands.csv")
+    (row,) = audit_rows
+    assert (row["action"], row["entity_type"]) == ("import", "process")
+    assert row["changes"]["price_ids"] == {"old": None, "new": [1, 2, 3, 4]}
+
+
+def test_importing_the_same_parts_again_makes_no_second_copy_of_them(
+    session: AuditedSession,
+) -> None:
+    imported(session, "lands.csv")
+    again = import_bom(session, "lands.csv", "Another", valid_from=DAY, base="EUR")
+    assert (again.items, again.variants, again.suppliers, again.prices) == (0, 0, 0, 0)
+
+
+def test_the_sample_data_loads_once(session: AuditedSession) -> None:
+    assert load(session, now=NOW)
+    assert not load(session, now=NOW)
+    assert len(session.scalars(select(Process)).all()) == 4
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_every_line_of_every_file_is_accounted_for(name: str) -> None:
+    found = read(name)
+    lines = (BOMS / name).read_text(encoding="utf-8").splitlines()
+    assert [row.number for row in found.rows] == list(range(1, len(lines) + 1))
+    assert all(row.why for row in found.rows)

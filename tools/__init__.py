@@ -1,0 +1,1 @@
+"""What the repository uses on itself. Not part of the package."""
