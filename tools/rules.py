@@ -18,7 +18,7 @@ Rule = Callable[[str, str], Iterator[Finding]]
 # The only places that may hold coroutines: the core is synchronous, and has no async twin (docs: the way of a request).
 ASYNC_ALLOWED = re.compile(r"src/bylaw/(adapters/|fastapi\b)")
 # A silenced check says what it silences and why: `# noqa: BLE001 - the gate must answer whatever happens`.
-SILENCED = re.compile(r"#\s*(noqa|type: ignore|nosec|pragma: no cover|pragma: allowlist secret)\b(.*)")
+SILENCED = re.compile(r"#\s*(noqa|nosec|pragma: no cover|pragma: allowlist secret)\b(.*)")
 CODES = re.compile(r"^(:?\s*\[?[A-Za-z][A-Za-z0-9-]*\d*\]?(,\s*)?)*")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|home/\w+|work|Users/\w+)/\w")
 

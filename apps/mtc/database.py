@@ -15,11 +15,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask, current_app, g, has_request_context, request
 from flask.cli import AppGroup
+from flask.typing import ResponseReturnValue
 from sqlalchemy import Engine
 
 from apps.mtc.services.audit import AuditedSession, Recorder
 
 VERSION_TABLE = "alembic_version_mtc"
+UPGRADE = "flask --app apps.mtc database upgrade"
 commands = AppGroup("database", help="MTC's tables.")
 
 
@@ -56,6 +58,27 @@ def upgrade(engine: Engine) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def check(app: Flask, engine: Engine) -> None:
+    """Upgrade in development; in production nobody is served until the operator has upgraded.
+
+    The refusal stands before requests and not in the factory, because the command that upgrades
+    needs an application too.
+    """
+    if app.config["DEVELOPMENT"]:
+        upgrade(engine)
+    elif not is_current(engine):
+        app.logger.critical("MTC's tables are missing or old; run: %s", UPGRADE)
+        app.before_request(_refuse_until_current)
+
+
+def _refuse_until_current() -> ResponseReturnValue | None:
+    if "mtc_current" not in current_app.extensions:
+        if not is_current(current_app.extensions["bylaw"].engine):
+            return f"MTC's tables are missing or old; run: {UPGRADE}\n", 503
+        current_app.extensions["mtc_current"] = True
+    return None
 
 
 def is_current(engine: Engine) -> bool:

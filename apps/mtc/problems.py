@@ -20,9 +20,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(OperationalError, _unavailable)
 
 
-def answer(
-    status: int, detail: str, errors: list[tuple[str, str]] | None = None
-) -> ResponseReturnValue:
+def answer(status: int, detail: str, errors: list[tuple[str, str]] | None = None) -> ResponseReturnValue:
     """`errors` are pairs of field and reason."""
     title = HTTPStatus(status).phrase
     if not request.path.startswith("/api/"):

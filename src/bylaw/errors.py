@@ -29,7 +29,10 @@ class Problem:
 
 
 class PolicyError(Exception):
-    """The operator's: the policy, its secrets or the routes cannot be kept; nothing was started."""
+    """The operator's: the policy, its secrets or the routes cannot be kept; nothing was started.
+
+    `subject` is the sentence above the problems.
+    """
 
     def __init__(self, subject: str, problems: Iterable[Problem]) -> None:
         self.subject = subject
@@ -38,7 +41,7 @@ class PolicyError(Exception):
 
     def __str__(self) -> str:
         count = len(self.problems)
-        head = f"{self.subject} cannot be kept ({count} problem{'s' if count != 1 else ''})"
+        head = f"{self.subject} ({count} problem{'s' if count != 1 else ''})"
         body = "\n".join("  " + str(problem).replace("\n", "\n  ") for problem in self.problems)
         return f"{head}\n\n{body}\n"
 

@@ -19,7 +19,7 @@ from typing import Any, cast
 from fastapi import FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
-from fastapi.models import APIKey, APIKeyIn  # type: ignore[attr-defined]
+from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.params import Depends
 from fastapi.routing import iter_route_contexts
 from fastapi.security.base import SecurityBase
@@ -95,15 +95,15 @@ class Bylaw:
         self.site = Site(file)
         self.app = app
         self._routes: list[tuple[str, str, AccessRule]] = []
-        self._gated: asgi.Gated | None = None
+        self.gated: asgi.Gated | None = None
         self._mounts: dict[str, AccessRule] = {}
         self._ready = False
         build = app.build_middleware_stack
 
         def stack() -> Any:
             # Around everything, Starlette's own error handling too: headers belong on a 500 (C-36).
-            self._gated = asgi.Gated(cast(asgi.Application, build()), self.site, self.ready)
-            return self._gated
+            self.gated = asgi.Gated(cast(asgi.Application, build()), self.site, self.ready)
+            return self.gated
 
         app.build_middleware_stack = stack  # type: ignore[method-assign]
         app.state.bylaw = self
@@ -148,7 +148,7 @@ class Bylaw:
             problems.append(Problem("app.debug", "on in production", "it shows internals to visitors",
                                     "off, or BYLAW_ENV=development"))
         if problems:
-            raise PolicyError(f"{self.policy.app.name} has an access policy that", problems)
+            raise PolicyError(f"{self.policy.app.name} has routes that nobody may be let into", problems)
         self.site.open()
         self._ready = True
 
@@ -213,9 +213,9 @@ class Bylaw:
             if self.site.gate.allows(exchange, rule):
                 await application(scope, receive, send)
                 return
-            if self._gated is None:
+            if self.gated is None:
                 raise RuntimeError("a route was called without the gate")
-            verdict = await self._gated.drive(self.site.gate.permit(exchange, rule), None)
+            verdict = await self.gated.drive(self.site.gate.permit(exchange, rule), None)
             if exchange.websocket:
                 await send({"type": "websocket.close", "code": 1008})
                 return
@@ -240,9 +240,9 @@ class Bylaw:
             self.site.gate.refused, exchange, refused))
 
     async def _waiting(self, work: Callable[..., Any], *args: Any) -> Any:
-        if self._gated is None:
+        if self.gated is None:
             raise RuntimeError("a route was called without the gate")
-        return await self._gated.off_loop(work, *args)
+        return await self.gated.off_loop(work, *args)
 
     async def _http_error(self, request: Request, error: HTTPException) -> StarletteResponse:
         """`HTTPException` of the application and of Starlette, in the policy's words."""

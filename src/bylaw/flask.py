@@ -82,8 +82,8 @@ class Bylaw:
         self._rules: dict[str, AccessRule] = {}
         self._static: set[str] = set()
         self._wrapped = app.wsgi_app
-        self._gated = wsgi.Gated(app.wsgi_app, self.site, self.ready)
-        app.wsgi_app = self._gated  # type: ignore[method-assign]
+        self.gated = wsgi.Gated(app.wsgi_app, self.site, self.ready)
+        app.wsgi_app = self.gated  # type: ignore[method-assign]
         app.extensions["bylaw"] = self
         app.before_request_funcs.setdefault(None, []).insert(0, self._permit)
         app.register_error_handler(HTTPException, self._http_error)
@@ -139,7 +139,7 @@ class Bylaw:
         """
         problems = [*self._bypasses(), *self._undeclared(), *self._strangers()]
         if problems:
-            raise PolicyError(f"{self.policy.app.name} has an access policy that", problems)
+            raise PolicyError(f"{self.policy.app.name} has routes that nobody may be let into", problems)
         self.site.open()
 
     def _bypasses(self) -> Iterator[Problem]:
@@ -172,7 +172,7 @@ class Bylaw:
 
     def _strangers(self) -> Iterator[Problem]:
         """Applications beside this one that requests reach without an access rule."""
-        if self.app.wsgi_app is not self._gated:
+        if self.app.wsgi_app is not self.gated:
             yield Problem("app.wsgi_app", "wrapped after Bylaw", "what answers there passes no gate",
                           "wrap it before Bylaw(app, …)")
         inner: Any = self._wrapped

@@ -225,18 +225,18 @@ class _Reading:
             text = self.path.read_text("utf-8")
         except OSError as error:
             raise PolicyError(
-                f"{self.path}", [Problem(str(self.path), "not readable", error.strerror or "",
+                f"{self.path} cannot be read", [Problem(str(self.path), "not readable", error.strerror or "",
                                          "make one: bylaw init")]
             ) from None
         except UnicodeDecodeError:
             raise PolicyError(
-                f"{self.path}", [Problem(str(self.path), "not UTF-8 text", "TOML is UTF-8")]
+                f"{self.path} cannot be read", [Problem(str(self.path), "not UTF-8 text", "TOML is UTF-8")]
             ) from None
         try:
             tables = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise PolicyError(
-                f"{self.path}", [Problem(self.path.name, "not TOML", str(error))]
+                f"{self.path} cannot be read", [Problem(self.path.name, "not TOML", str(error))]
             ) from None
         self.where = toml_lines.Lines(self.path.name, toml_lines.lines(text))
         return tables
@@ -368,7 +368,7 @@ class _Reading:
 
     def _give_up_on_problems(self) -> None:
         if self.problems:
-            raise PolicyError(f"{self.path} is not a policy that", self.problems)
+            raise PolicyError(f"{self.path} is not a policy that can be kept", self.problems)
 
 
 _ABSENT: Final = object()

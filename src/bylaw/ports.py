@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import smtplib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -76,6 +76,10 @@ class Ports:
     clock: Clock = time.time
     entropy: Entropy = secrets.token_bytes
     mail: Mailer | None = None
+    database: str | None = None
+    """A laboratory's database, in the place of the one that the policy names."""
+    environ: Mapping[str, str] | None = None
+    """A laboratory's environment, in the place of the process's."""
 
     def mailer(self, configured: Mailer | None) -> Mailer:
         return self.mail or configured or _nowhere

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,9 @@ class Site:
         environ: Mapping[str, str] | None = None,
         world: Ports | None = None,
     ) -> None:
-        self.policy = policy.load(file, controls.CONTROLS, environ)
-        self.house = build(self.policy, world or ports())
+        world = world or ports()
+        self.policy = policy.load(file, controls.CONTROLS, environ or world.environ)
+        self.house = build(self.policy, world)
         self.pages = Pages(self.house)
         self.gate = Gate(
             self.house, controls.CONTROLS, endpoints=self._endpoint, render=self.pages.refusal,
@@ -62,7 +64,7 @@ class Site:
         if migrate.current(engine) != migrate.latest():
             if self.policy.production:
                 raise PolicyError(
-                    f"{self.policy.app.name}", [Problem(
+                    f"{self.policy.app.name} has a database that it cannot use", [Problem(
                         "store.database", "is of another version",
                         f"it has {migrate.current(engine) or 'no tables'}, this bylaw needs "
                         f"{migrate.latest()}", "run: bylaw db upgrade")]
@@ -109,7 +111,7 @@ def build(rules: Policy, world: Ports) -> House:
         ports=world,
         keys=KeyRing(secrets_control.ring(rules)),
         store=Store(
-            rules.store.database.get_secret_value(), root=Path.cwd(), clock=world.clock,
+            world.database or rules.store.database.get_secret_value(), root=Path.cwd(), clock=world.clock,
             bound=rules.store.revocation_bound, cached=rules.store.cached_sessions,
         ),
         scheme=scheme,
@@ -117,8 +119,14 @@ def build(rules: Policy, world: Ports) -> House:
             mebibytes=settings.memory, each=scheme.mebibytes, waiting=settings.waiting
         ),
         mailer=world.mailer(_mailer(rules)),
-        decoy=scheme.make("nobody's password"),
+        decoy=_decoy(settings.hash),
     )
+
+
+@cache
+def _decoy(scheme: str) -> str:
+    """A hash for those who have none; one per process will do, it protects nothing."""
+    return SCHEMES[scheme]().make("nobody's password")
 
 
 def _mailer(rules: Policy) -> Mailer | None:

@@ -21,9 +21,7 @@ def listing(
     query: PageQuery, statement: Select[T], serial: Callable[[T], dict[str, Any]]
 ) -> ResponseReturnValue:
     """One page of rows, with how many there are in all."""
-    rows, total = records.page(
-        get_session(), statement, limit=query.limit, offset=query.offset
-    )
+    rows, total = records.page(get_session(), statement, limit=query.limit, offset=query.offset)
     page = {"total": total, "limit": query.limit, "offset": query.offset}
     return jsonify({"data": [serial(row) for row in rows], **page})
 

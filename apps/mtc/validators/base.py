@@ -20,6 +20,10 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, frozen=True)
 
 
+class Nothing(Input):
+    """A form that only asks for something to be done: the address says to what."""
+
+
 def printable(text: str) -> str:
     for character in text:
         if unicodedata.category(character) in {"Cc", "Cs"} or character in _REORDERING:

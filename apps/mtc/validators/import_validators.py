@@ -69,10 +69,6 @@ class ImportMapping(Input):
     skip_errors: bool = False
 
 
-class DraftDiscard(Input):
-    """Nothing to say: the address names the draft."""
-
-
 @dataclass(frozen=True)
 class SheetRow:
     """One row; `number` is the line it starts on, as an editor or spreadsheet shows it."""

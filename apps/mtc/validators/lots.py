@@ -8,6 +8,8 @@ from pydantic import AfterValidator, Field
 
 from apps.mtc.validators.base import Count, Day, Id, Input, printable, printable_lines
 
+_PAIR = "^[1-9][0-9]{0,8}:[1-9][0-9]{0,8}$"
+
 
 class LotPlan(Input):
     process_id: Id
@@ -24,6 +26,15 @@ class LotChoices(Input):
     """Usage id to variant id. Usages that are not named keep what was chosen."""
 
     choices: Annotated[dict[Id, Id], Field(max_length=1000)]
+
+
+class LotChoicesForm(Input):
+    """The same as a page sends it: each list box sends "usage:variant", or nothing."""
+
+    choices: Annotated[list[Annotated[str, Field(pattern=_PAIR)]], Field(max_length=1000)]
+
+    def pairs(self) -> dict[int, int]:
+        return {int(usage): int(variant) for usage, variant in (c.split(":") for c in self.choices)}
 
 
 class LotExecution(Input):

@@ -1,0 +1,483 @@
+"""The laboratory: an application started on a database of its own, with people of every role.
+
+Everything an attack needs is at hand: a clock that can be turned, a mailbox, what was logged and
+recorded, clients at any address, bursts of them, and faults to inject. It never touches the
+application's real database, mail or environment.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from bylaw import ports
+from bylaw.controls import audit, cookies, csrf, secrets, signup
+from bylaw.controls.roles import Settings as Roles
+from bylaw.errors import PolicyError
+from bylaw.identity import AccessRule
+from bylaw.operations import chores, signing_in
+from bylaw.site import Site
+from bylaw.store import audit as audit_rows
+from bylaw.store import migrate, users
+from bylaw.store.engine import connect
+from bylaw.verify.client import AsgiTransport, Client, Reply, WsgiTransport
+
+T = TypeVar("T")
+BASE_URL = "https://app.lab"
+PASSWORD = "Tr4vel by night, sleep by day!"  # noqa: S105 - of people who exist only here
+_BUILDING = threading.Lock()
+
+
+class Protected(Protocol):
+    """What a framework's `Bylaw` offers a laboratory."""
+
+    site: Site
+
+    def routes(self) -> Iterable[tuple[str, str, AccessRule]]:
+        """(method, path, rule) of the application's own routes."""
+
+
+class FakeClock:
+    """A clock that stands still until it is turned."""
+
+    def __init__(self, at: float = 1_800_000_000.0) -> None:
+        self.at = at
+
+    def __call__(self) -> float:
+        return self.at
+
+    def advance(self, seconds: float) -> None:
+        self.at += seconds
+
+
+class Mailbox:
+    """Takes every message."""
+
+    def __init__(self) -> None:
+        self.messages: list[EmailMessage] = []
+
+    def __call__(self, message: EmailMessage) -> None:
+        self.messages.append(message)
+
+    def to(self, address: str) -> list[EmailMessage]:
+        return [m for m in self.messages if m["To"] == address]
+
+
+class Logs(logging.Handler):
+    """Everything that is logged, as text with its traceback."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An application that can be started: its factory, and what prepares a database for it."""
+
+    name: str
+    factory: Callable[[], Any]
+    prepare: Callable[[Any], None] | None = None
+    environ: Mapping[str, str] | None = None
+
+    @classmethod
+    def named(cls, text: str) -> Target:
+        """`package.module`, `package.module:factory` or `package.module:app`. Raises LookupError.
+
+        A module may offer `prepare_laboratory(engine)`: it brings an empty database to where the
+        application can start, with a little to attack.
+        """
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        module_name, _, attribute = text.partition(":")
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            raise LookupError(f"no module {error.name}; name it as you import it") from None
+        names = [attribute] if attribute else ["create_app", "make_app", "app"]
+        found = next((getattr(module, n) for n in names if hasattr(module, n)), None)
+        if found is None:
+            raise LookupError(f"{module_name} has none of {', '.join(names)}")
+        factory = found if _is_factory(found) else lambda: found
+        return cls(text, factory, getattr(module, "prepare_laboratory", None))
+
+
+def _is_factory(found: Any) -> bool:
+    return callable(found) and not hasattr(found, "extensions") and not hasattr(found, "state")
+
+
+class Laboratory:
+    """One start of an application, under attack."""
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        environ: Mapping[str, str] | None = None,
+        template: Path | None = None,
+        database: str | None = None,
+    ) -> None:
+        self.target = target
+        self.clock = FakeClock()
+        self.mailbox = Mailbox()
+        self.logs = Logs()
+        self._directory = Path(tempfile.mkdtemp(prefix="bylaw-laboratory-"))
+        self.database = database or f"sqlite:///{self._directory / 'laboratory.db'}"
+        self.environ = {**defaults(self.database), **(target.environ or {}), **(environ or {})}
+        self._stack = ExitStack()
+        self._stack.callback(shutil.rmtree, self._directory, ignore_errors=True)
+        logging.getLogger().addHandler(self.logs)
+        self._stack.callback(logging.getLogger().removeHandler, self.logs)
+        try:
+            if template is not None:
+                shutil.copy(template, self._directory / "laboratory.db")
+            else:
+                prepare(target, self.database, self.environ)
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _start(self) -> None:
+        self.app, self.bylaw = start(self.target, self.environ, self.clock, self.mailbox)
+        self._stack.callback(self.site.close)
+        self.transport = self._transport()
+        self._stack.callback(self.transport.close)
+
+    def _transport(self) -> WsgiTransport | AsgiTransport:
+        if hasattr(self.app, "wsgi_app"):
+            return WsgiTransport(self.app.wsgi_app)
+        return AsgiTransport(self.app)
+
+    def __enter__(self) -> Laboratory:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop, and leave nothing behind."""
+        self._stack.close()
+
+    @property
+    def site(self) -> Site:
+        return self.bylaw.site
+
+    @property
+    def policy(self) -> Any:
+        return self.site.policy
+
+    @property
+    def roles(self) -> list[str]:
+        return sorted(self.policy.of(Roles).grants)
+
+    def url(self, name: str) -> str:
+        """The path of one of bylaw's own pages, e.g. `sign_in`."""
+        return self.site.pages.urls[name]
+
+    def api(self, name: str) -> str:
+        """The path of a page's JSON twin, e.g. of `sign_in`."""
+        return next(r.path for r in self.site.pages.routes() if r.api and r.endpoint.name == name)
+
+    # People
+
+    def visitor(self, *, peer: str = "198.51.100.7") -> Client:
+        """Somebody who is not signed in."""
+        return Client(
+            self.transport, self.policy.app.origin, self.url("sign_in"),
+            self.policy.of(csrf.Settings).header, peer=peer,
+            scheme="https" if self.policy.app.secure else "http",
+        )
+
+    def person(self, *roles: str, email: str = "", password: str = PASSWORD) -> Client:
+        """A new account with these roles, not signed in yet."""
+        email = email or f"{'-'.join(roles) or 'nobody'}-{uuid.uuid4().hex[:8]}@people.test"
+        user_id = str(uuid.uuid4())
+        with self.site.house.store.transaction() as connection:
+            users.add(connection, {
+                "id": user_id, "email": email, "name": email.partition("@")[0],
+                "password_hash": self._hash(password), "epoch": 1,
+                "created_at": self.site.house.now(),
+            })
+            users.set_roles(connection, user_id, frozenset(roles), by=None,
+                            now=self.site.house.now())
+        client = self.visitor()
+        client.email, client.password, client.id = email, password, user_id
+        return client
+
+    def _hash(self, password: str) -> str:
+        known = _HASHES.get((self.site.house.scheme.name, password))
+        if known is None:
+            known = self.site.house.scheme.make(password)
+            _HASHES[(self.site.house.scheme.name, password)] = known
+        return known
+
+    def client(self, *roles: str, peer: str = "198.51.100.7") -> Client:
+        """A new account with these roles, signed in (the session is opened without a request)."""
+        client = self.person(*roles)
+        client.peer = peer
+        self.open_session(client)
+        client.token_page = self.url("change_password")
+        return client
+
+    def open_session(self, client: Client) -> str:
+        """Give the client a session; its secret."""
+        with self.site.house.store.reading() as connection:
+            user = users.by_id(connection, client.id)
+        if user is None:
+            raise LookupError("the client has no account")
+        opened = signing_in.open_session(self.site.house, user, method="password")
+        client.cookies[self.cookie] = opened.secret
+        return opened.secret
+
+    @property
+    def cookie(self) -> str:
+        """The name of the session's cookie."""
+        return cookies.name(self.policy, cookies.SESSION)
+
+    def ordinary(self) -> Client:
+        """Somebody with the role that signing up gives, signed in."""
+        role = self.policy.of(signup.Settings).role
+        return self.client(*([role] if role else []))
+
+    def administrator(self) -> Client:
+        """Somebody who may do everything, signed in. Raises LookupError where no role may."""
+        grants = self.policy.of(Roles).grants
+        return self.client(next(role for role, held in sorted(grants.items()) if "*" in held))
+
+    def sign_in(self, client: Client, password: str | None = None) -> Reply:
+        """Sign in over HTTP, as a script of this site."""
+        return client.send(
+            "POST", self.api("sign_in"), headers=client.from_here,
+            json={"email": client.email, "password": password or client.password},
+        )
+
+    def whoami(self, client: Client) -> Reply:
+        """Who the application thinks this is: 200, or 401."""
+        return client.get(self.api("me"))
+
+    # What was left behind
+
+    def audit(self, **filters: Any) -> list[dict[str, Any]]:
+        """Records of the audit log, the newest first."""
+        with self.site.house.store.reading() as connection:
+            return audit_rows.rows(connection, **filters)
+
+    def mail(self) -> list[EmailMessage]:
+        """Everything that was sent, after sending what waits."""
+        chores.send(self.site.house)
+        return self.mailbox.messages
+
+    def dump(self) -> str:
+        """Every table, as text: to look for what must not be in it."""
+        from sqlalchemy import MetaData
+
+        metadata = MetaData()
+        metadata.reflect(self.site.house.store.engine)
+        with self.site.house.store.reading() as connection:
+            return "\n".join(
+                str(tuple(row))
+                for table in metadata.sorted_tables for row in connection.execute(table.select())
+            )
+
+    # Faults
+
+    @contextmanager
+    def instead(self, application: Callable[..., Any]) -> Iterator[None]:
+        """Have another application answer behind the gate."""
+        gated = self.gated
+        before, gated.application = gated.application, application
+        try:
+            yield
+        finally:
+            gated.application = before
+
+    @property
+    def gated(self) -> Any:
+        gated = self.bylaw.gated  # type: ignore[attr-defined]
+        if gated is None:
+            self.visitor().get("/")  # an ASGI stack is built at its first request
+            gated = self.bylaw.gated  # type: ignore[attr-defined]
+        return gated
+
+    def raising(self, error: Exception) -> Any:
+        """Have the application raise `error` on every request."""
+        return self.instead(_stub(self.is_wsgi, error=error))
+
+    def answering(
+        self, status: int = 200, headers: Iterable[tuple[str, str]] = (), body: bytes = b"ok"
+    ) -> Any:
+        """Have the application answer with this on every request."""
+        return self.instead(_stub(self.is_wsgi, status=status, headers=list(headers), body=body))
+
+    @property
+    def is_wsgi(self) -> bool:
+        return isinstance(self.transport, WsgiTransport)
+
+    def refuses_to_start(self, policy: str | None = None, **environ: str) -> PolicyError | None:
+        """What a start with other variables (or another policy text) is refused with, if it is."""
+        changed = {**self.environ, **environ}
+        try:
+            if policy is None:
+                _, other = start(self.target, changed, self.clock, self.mailbox)
+                other.site.close()
+            else:
+                file = self._directory / "other" / "bylaw.toml"
+                file.parent.mkdir(exist_ok=True)
+                file.write_text(policy)
+                Site(file, environ=changed).close()
+        except PolicyError as error:
+            return error
+        return None
+
+    # Many at once
+
+    def burst(self, work: Callable[[int], T], count: int) -> list[T]:
+        """`work(0)` to `work(count - 1)`, begun at the same moment in as many threads."""
+        gate = threading.Barrier(count)
+
+        def one(number: int) -> T:
+            gate.wait(30)
+            return work(number)
+
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(one, range(count)))
+
+    def routes(self) -> list[tuple[str, str, AccessRule]]:
+        """Every (method, path, rule): the application's and bylaw's own."""
+        own = [
+            (method, route.path, route.rule)
+            for route in self.site.pages.routes() for method in route.methods if method != "HEAD"
+        ]
+        return [*self.bylaw.routes(), *own]
+
+
+_HASHES: dict[tuple[str, str], str] = {}
+
+
+def defaults(database: str) -> dict[str, str]:
+    """The environment of a laboratory: production, with secrets made for it."""
+    return {
+        "BYLAW_ENV": "production", "SECRET_KEY": secrets.new(), "DATABASE_URL": database,
+        "BASE_URL": BASE_URL,
+    }
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """The process's environment with `variables`; what is empty is absent."""
+    before = dict(os.environ)
+    os.environ.update({k: v for k, v in variables.items() if v})
+    for name in [k for k, v in variables.items() if not v]:
+        os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def prepare(target: Target, database: str, environ: Mapping[str, str]) -> None:
+    """Bring an empty database to where the application can start."""
+    engine = connect(database)
+    try:
+        migrate.upgrade(engine)
+        if target.prepare is not None:
+            with _BUILDING, environment(environ):
+                target.prepare(engine)
+    finally:
+        engine.dispose()
+
+
+def start(
+    target: Target, environ: Mapping[str, str], clock: FakeClock, mailbox: Mailbox
+) -> tuple[Any, Protected]:
+    """Start the application in this process, with the laboratory's world. Raises PolicyError."""
+    with _BUILDING, environment(environ), ports.using(
+        clock=clock, mail=mailbox, database=environ["DATABASE_URL"], environ=dict(environ)
+    ):
+        app = target.factory()
+    found: Any = getattr(app, "extensions", {}).get("bylaw") or getattr(
+        getattr(app, "state", None), "bylaw", None
+    )
+    if found is None:
+        raise LookupError(f"{target.name} is an application without Bylaw(app, …)")
+    found.ready()
+    return app, found
+
+
+def _stub(
+    wsgi: bool, *, status: int = 200, headers: list[tuple[str, str]] | None = None,
+    body: bytes = b"", error: Exception | None = None,
+) -> Callable[..., Any]:
+    """An application of a few lines that answers the same to everybody."""
+
+    def wsgi_stub(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        environ["bylaw.exchange"].permitted = True
+        if error is not None:
+            raise error
+        start_response(f"{status} Stub", list(headers or [("Content-Type", "text/plain")]))
+        return [body]
+
+    async def asgi_stub(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        scope["bylaw.exchange"].permitted = True
+        if error is not None:
+            raise error
+        pairs = headers or [("Content-Type", "text/plain")]
+        await send({"type": "http.response.start", "status": status,
+                    "headers": [(k.lower().encode("latin-1"), v.encode("latin-1"))
+                                for k, v in pairs]})
+        await send({"type": "http.response.body", "body": body})
+
+    return wsgi_stub if wsgi else asgi_stub
+
+
+class Bench:
+    """Laboratories of one target: the first prepares a database, the others begin with its copy."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._directory = Path(tempfile.mkdtemp(prefix="bylaw-bench-"))
+        self._template = self._directory / "template.db"
+        database = f"sqlite:///{self._template}"
+        prepare(target, database, {**defaults(database), **(target.environ or {})})
+        # One file, nothing left in the write-ahead log: it is copied as it is.
+        engine = connect(database)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        engine.dispose()
+
+    def laboratory(self, environ: Mapping[str, str] | None = None) -> Laboratory:
+        return Laboratory(self.target, environ=environ, template=self._template)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            shutil.rmtree(self._directory)
+
+
+__all__ = ["BASE_URL", "PASSWORD", "Bench", "FakeClock", "Laboratory", "Logs", "Mailbox",
+           "Protected", "Target", "audit"]

@@ -1,0 +1,81 @@
+"""The access matrix, measured: every route by every role and by nobody, with real requests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from bylaw.identity import AccessRule, Identity, permissions_of
+from bylaw.controls.roles import Settings as Roles
+from bylaw.verify.laboratory import Laboratory
+
+Seen = Literal["allowed", "refused", "not_examined"]
+NOBODY = "(nobody)"
+_FLASK = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?\w+>")
+_BRACES = re.compile(r"\{\w+(?::(\w+))?\}")
+_SAMPLES = {"int": "999999", "float": "999999.5", "uuid": "00000000-0000-4000-8000-000000000000",
+            "path": "nothing/here"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What happened to one role on one route, and what the rule says should."""
+
+    method: str
+    path: str
+    rule: str
+    role: str
+    expected: Seen
+    seen: Seen
+    status: int
+
+    @property
+    def as_declared(self) -> bool:
+        return self.seen == self.expected
+
+
+def sample(path: str) -> str:
+    """A path that the route matches and that names nothing that exists."""
+    path = _FLASK.sub(lambda match: _SAMPLES.get(match[1] or "", "999999"), path)
+    return _BRACES.sub(lambda match: _SAMPLES.get(match[1] or "", "999999"), path)
+
+
+def measure(
+    laboratory: Laboratory, progress: Callable[[Cell], None] = lambda cell: None
+) -> list[Cell]:
+    """Ask every route as every role; each request by a session of its own."""
+    cells = []
+    for method, path, rule in sorted(laboratory.routes(), key=lambda row: (row[1], row[0])):
+        for role in (NOBODY, *laboratory.roles):
+            cell = _ask(laboratory, method, path, rule, role)
+            cells.append(cell)
+            progress(cell)
+    return cells
+
+
+def _ask(laboratory: Laboratory, method: str, path: str, rule: AccessRule, role: str) -> Cell:
+    client = laboratory.visitor() if role == NOBODY else laboratory.client(role)
+    grants = laboratory.policy.of(Roles).grants
+    identity = None if role == NOBODY else Identity(
+        id=client.id, roles=frozenset({role}), permissions=permissions_of([role], grants))
+    expected: Seen = "allowed" if rule.decide(identity) is None else "refused"
+    if method == "WEBSOCKET":
+        return Cell(method, path, str(rule), role, expected, "not_examined", 0)
+    if method in ("GET", "HEAD", "OPTIONS"):
+        reply = client.send(method, sample(path))
+    elif method == "TRACE":
+        reply = client.send(method, sample(path), headers=client.from_here)
+    elif role == NOBODY and not _is_form(laboratory, path):
+        reply = client.send(method, sample(path), headers=client.from_here, json={})
+    else:
+        reply = client.act(method, sample(path), json={})
+    seen: Seen = "refused" if reply.status in (401, 403) else "allowed"
+    if reply.code.startswith("csrf."):
+        seen = "not_examined"  # stopped before the access rule was asked
+    return Cell(method, path, str(rule), role, expected, seen, reply.status)
+
+
+def _is_form(laboratory: Laboratory, path: str) -> bool:
+    return any(route.path == path and not route.api for route in laboratory.site.pages.routes())

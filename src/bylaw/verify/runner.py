@@ -1,0 +1,150 @@
+"""Running probes, and breaking controls on purpose to see that the probes notice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bylaw.control import Broken, Control, CouldNotLook, Probe, Sabotage
+from bylaw.controls import CONTROLS
+from bylaw.errors import PolicyError
+from bylaw.verify.laboratory import Bench, Laboratory
+
+Outcome = Literal["pass", "fail", "not_examined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a probe saw. `not_examined` is never counted as a pass; `evidence` says why."""
+
+    control: str
+    probe: str
+    title: str
+    outcome: Outcome
+    severity: str
+    evidence: str
+    requirements: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {"control": self.control, "probe": self.probe, "outcome": self.outcome,
+                "severity": self.severity, "evidence": self.evidence, "title": self.title,
+                "requirements": list(self.requirements)}
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """A sabotage and the probe that noticed it, or None where none did."""
+
+    control: str
+    sabotage: str
+    title: str
+    by: str | None
+    evidence: str = ""
+
+
+@dataclass(slots=True)
+class Report:
+    """All that one verification saw."""
+
+    results: list[Result] = field(default_factory=list)
+    sabotages: list[Caught] = field(default_factory=list)
+
+    def count(self, outcome: Outcome) -> int:
+        return sum(1 for result in self.results if result.outcome == outcome)
+
+    @property
+    def kept(self) -> bool:
+        """Whether every promise held and every sabotage was noticed."""
+        return not self.count("fail") and all(s.by is not None for s in self.sabotages)
+
+
+Progress = Callable[[Control, "Result | Caught"], None]
+
+
+def _silent(control: Control, seen: Result | Caught) -> None:
+    """Tell nobody."""
+
+
+def on_trial(policy: Any, only: Iterable[str] = ()) -> list[Control]:
+    """The controls that the policy has on, or those named."""
+    wanted = set(only)
+    return [c for c in CONTROLS
+            if not policy.controls[c.name].off and (not wanted or c.name in wanted)]
+
+
+def verify(bench: Bench, *, only: Iterable[str] = (), progress: Progress = _silent) -> Report:
+    """Run every probe of every control, each control in a laboratory of its own."""
+    report = Report()
+    with bench.laboratory() as first:
+        controls = on_trial(first.policy, only)
+    for control in controls:
+        with bench.laboratory() as laboratory:
+            for probe in control.probes:
+                result = attempt(control, probe, laboratory)
+                report.results.append(result)
+                progress(control, result)
+    return report
+
+
+def attempt(control: Control, probe: Probe, laboratory: Laboratory) -> Result:
+    """Run one probe. What it raises by mistake is a failure: an unexpected state is no proof."""
+    outcome: Outcome
+    try:
+        outcome, evidence = "pass", probe.run(laboratory)
+    except CouldNotLook as why:
+        outcome, evidence = "not_examined", str(why)
+    except Broken as broken:
+        outcome, evidence = "fail", str(broken)
+    except Exception as error:
+        logging.getLogger("bylaw.verify").debug("probe %s", probe.name, exc_info=error)
+        outcome, evidence = "fail", f"the probe could not go on: {type(error).__name__}: {error}"
+    return Result(control.name, probe.name, probe.title, outcome, probe.severity, evidence,
+                  probe.requirements)
+
+
+def sabotage(bench: Bench, *, only: Iterable[str] = (), progress: Progress = _silent) -> Report:
+    """Break every control in each of its ways, and see which probe notices."""
+    report = Report()
+    with bench.laboratory() as first:
+        controls = on_trial(first.policy, only)
+    for control in controls:
+        for way in control.sabotages:
+            caught = _try(bench, control, way)
+            report.sabotages.append(caught)
+            progress(control, caught)
+    return report
+
+
+def _try(bench: Bench, control: Control, way: Sabotage) -> Caught:
+    with broken(way):
+        try:
+            with bench.laboratory() as laboratory:
+                for probe in control.probes:
+                    result = attempt(control, probe, laboratory)
+                    if result.outcome == "fail":
+                        return Caught(control.name, way.name, way.title, probe.name,
+                                      result.evidence)
+        except PolicyError as error:
+            return Caught(control.name, way.name, way.title, None,
+                          f"the laboratory did not start: {error}")
+    return Caught(control.name, way.name, way.title, None)
+
+
+@contextmanager
+def broken(way: Sabotage) -> Iterator[None]:
+    """The control with this defect, for as long as the block lasts."""
+    undo: list[tuple[Any, str, Any]] = []
+
+    def patch(thing: Any, name: str, value: Any) -> None:
+        undo.append((thing, name, getattr(thing, name)))
+        setattr(thing, name, value)
+
+    try:
+        way.apply(patch)
+        yield
+    finally:
+        for thing, name, before in reversed(undo):
+            setattr(thing, name, before)

@@ -1,0 +1,1 @@
+"""Two small applications with the same routes on the same policy: every attack runs through both."""
