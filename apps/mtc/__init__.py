@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from apps.mtc import api, config, database, problems, sample_data, views
 from apps.mtc.routing import IdConverter
@@ -30,8 +32,15 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     return app
 
 
-def prepare_laboratory(bylaw: Bylaw) -> None:
-    """Tables and sample data for a verification that attacks the application."""
-    database.upgrade(bylaw.engine)
-    with database.open_session(bylaw.engine, bylaw.record) as session:
+def prepare_laboratory(engine: Engine) -> None:
+    """Tables and sample data in an empty database, for a verification that attacks the application.
+
+    Nothing is recorded: there is no application yet, and its audit log is to begin with the attacks.
+    """
+    database.upgrade(engine.engine)
+    with database.open_session(engine.engine, _nowhere) as session:
         sample_data.load(session)
+
+
+def _nowhere(session: Session, /, **row: object) -> None:
+    """The record of what happens before there is anybody to record it for."""

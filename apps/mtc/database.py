@@ -14,8 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask, current_app, g, has_request_context, request
-from flask.cli import AppGroup
-from flask.typing import ResponseReturnValue
+from flask.cli import AppGroup, FlaskGroup
 from sqlalchemy import Engine
 
 from apps.mtc.services.audit import AuditedSession, Recorder
@@ -61,24 +60,20 @@ def upgrade(engine: Engine) -> None:
 
 
 def check(app: Flask, engine: Engine) -> None:
-    """Upgrade in development; in production nobody is served until the operator has upgraded.
+    """Upgrade in development; in production that is the operator's decision. Raises RuntimeError.
 
-    The refusal stands before requests and not in the factory, because the command that upgrades
-    needs an application too.
+    The command that upgrades needs the application too, so it alone gets one.
     """
     if app.config["DEVELOPMENT"]:
         upgrade(engine)
-    elif not is_current(engine):
-        app.logger.critical("MTC's tables are missing or old; run: %s", UPGRADE)
-        app.before_request(_refuse_until_current)
+    elif not _loads_commands() and not is_current(engine):
+        raise RuntimeError(f"MTC's tables are missing or old; run: {UPGRADE}")
 
 
-def _refuse_until_current() -> ResponseReturnValue | None:
-    if "mtc_current" not in current_app.extensions:
-        if not is_current(current_app.extensions["bylaw"].engine):
-            return f"MTC's tables are missing or old; run: {UPGRADE}\n", 503
-        current_app.extensions["mtc_current"] = True
-    return None
+def _loads_commands() -> bool:
+    """Whether ``flask`` is looking for a command of this application; ``flask run`` is not one."""
+    context = click.get_current_context(silent=True)
+    return context is not None and isinstance(context.command, FlaskGroup)
 
 
 def is_current(engine: Engine) -> bool:

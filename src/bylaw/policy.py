@@ -148,6 +148,11 @@ def load(
     return _Reading(path, {control.name: control for control in controls}, environ).policy()
 
 
+def sections(controls: Iterable[Control]) -> dict[str, type[Section]]:
+    """Every table that a policy may have: bylaw's own and one for each control."""
+    return {**_SECTIONS, **{control.name: control.settings for control in controls}}
+
+
 class _Reading:
     """One reading of a policy file, gathering every problem on its way."""
 
@@ -195,7 +200,7 @@ class _Reading:
         return policy
 
     def _models(self) -> dict[str, type[Section]]:
-        return {**_SECTIONS, **{name: c.settings for name, c in self.controls.items()}}
+        return sections(self.controls.values())
 
     def _environment(self, environ: Mapping[str, str]) -> Environment:
         """Production unless the process was asked for development (C-33)."""

@@ -44,7 +44,7 @@ def init_app(app: Flask) -> None:
 def money(value: Decimal | None, currency: str = "") -> str:
     """Two decimal places, more only where the amount has them (0.537 GBP)."""
     if value is None:
-        return "–"
+        return "—"
     cents = value.quantize(Decimal("0.01"))
     shown = f"{cents:,.2f}" if cents == value or abs(value) >= 1 else f"{value.normalize():f}"
     return f"{shown} {currency}".strip()
@@ -55,11 +55,11 @@ def number(value: Decimal | int) -> str:
 
 
 def day(value: date | None) -> str:
-    return value.strftime("%-d %B %Y") if value else "–"
+    return f"{value.day} {value:%B %Y}" if value else "—"
 
 
 def moment(value: datetime | None) -> str:
-    return f"{value:%Y-%m-%d %H:%M} UTC" if value else "–"
+    return f"{value:%Y-%m-%d %H:%M} UTC" if value else "—"
 
 
 def _common() -> dict[str, object]:

@@ -112,7 +112,7 @@ def create_price(form: Form[PriceDraft]) -> ResponseReturnValue:
 
 
 def _index(form: Form[ItemDraft]) -> str:
-    query = read_query(PageQuery) if form.body is None and not form.errors else PageQuery()
+    query = PageQuery() if form.errors else read_query(PageQuery)
     found = select(Item).where(Item.name.icontains(query.q, autoescape=True)).order_by(Item.name)
     return render_template("items.html", listing=listing(query, found), form=form)
 

@@ -100,27 +100,42 @@ class Target:
     factory: Callable[[], Any]
     prepare: Callable[[Any], None] | None = None
     environ: Mapping[str, str] | None = None
+    sample: Callable[[Any], None] | None = None
+
+    @classmethod
+    def attribute(cls, text: str) -> tuple[str, bool]:
+        """The attribute that `text` means, and whether it is a factory. Raises LookupError."""
+        module, attribute = cls._module(text)
+        names = [attribute] if attribute else ["create_app", "make_app", "app"]
+        for name in names:
+            if hasattr(module, name):
+                return name, _is_factory(getattr(module, name))
+        raise LookupError(f"{module.__name__} has none of {', '.join(names)}")
+
+    @staticmethod
+    def _module(text: str) -> tuple[Any, str]:
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        name, _, attribute = text.partition(":")
+        try:
+            return importlib.import_module(name), attribute
+        except ModuleNotFoundError as error:
+            raise LookupError(f"no module {error.name}; name it as you import it") from None
 
     @classmethod
     def named(cls, text: str) -> Target:
         """`package.module`, `package.module:factory` or `package.module:app`. Raises LookupError.
 
-        A module may offer `prepare_laboratory(engine)`: it brings an empty database to where the
-        application can start, with a little to attack.
+        A module may offer `prepare_laboratory(engine)`, which brings an empty database to where the
+        application can start, with a little to attack; and `sample(bylaw)`, which loads what a
+        developer sees at first.
         """
-        if os.getcwd() not in sys.path:
-            sys.path.insert(0, os.getcwd())
-        module_name, _, attribute = text.partition(":")
-        try:
-            module = importlib.import_module(module_name)
-        except ModuleNotFoundError as error:
-            raise LookupError(f"no module {error.name}; name it as you import it") from None
-        names = [attribute] if attribute else ["create_app", "make_app", "app"]
-        found = next((getattr(module, n) for n in names if hasattr(module, n)), None)
-        if found is None:
-            raise LookupError(f"{module_name} has none of {', '.join(names)}")
-        factory = found if _is_factory(found) else lambda: found
-        return cls(text, factory, getattr(module, "prepare_laboratory", None))
+        module, _ = cls._module(text)
+        name, is_factory = cls.attribute(text)
+        found = getattr(module, name)
+        return cls(text, found if is_factory else lambda: found,
+                   getattr(module, "prepare_laboratory", None),
+                   sample=getattr(module, "sample", None))
 
 
 def _is_factory(found: Any) -> bool:

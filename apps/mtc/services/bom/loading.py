@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from apps.mtc.models import Alternative, Item, Price, Process, Subprocess, Supplier, Usage, Variant
@@ -13,7 +14,7 @@ from apps.mtc.services import audit
 from apps.mtc.services.bom.parts import UNNAMED_SUPPLIER, Money, Part
 from apps.mtc.services.bom.preview import Preview, Section
 from apps.mtc.services.bom.shelf import Shelf
-from apps.mtc.services.errors import RejectedError
+from apps.mtc.services.errors import ConflictError, RejectedError
 from apps.mtc.validators.import_validators import ImportMapping
 
 _LONGEST_LABEL = 2000
@@ -34,7 +35,7 @@ def load(session: Session, preview: Preview, mapping: ImportMapping, *, source: 
     """Create the process with its items, variants, suppliers and prices.
 
     Raises `RejectedError` if rows have errors that nobody agreed to leave out, if there are no
-    parts, or if the process exists.
+    parts, or if the process exists; `ConflictError` if another import made the same just now.
     """
     _refuse_unless_ready(session, preview, mapping)
     sections = [_merged(section) if mapping.merge else section for section in preview.sections]
@@ -48,7 +49,11 @@ def load(session: Session, preview: Preview, mapping: ImportMapping, *, source: 
         ],
     )
     session.add_all([*shelf.made, process])
-    session.flush()
+    try:
+        session.flush()
+    except IntegrityError as error:
+        session.rollback()
+        raise ConflictError("Somebody else imported the same parts just now; try again.") from error
     outcome = _outcome(process, preview, shelf)
     audit.note(session, "import", process, _changes(outcome, shelf, source))
     return outcome

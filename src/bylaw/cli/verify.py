@@ -1,0 +1,135 @@
+"""bylaw verify: attack the running application by its own policy."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from bylaw.cli.common import JSON, bench, err, out, spoken
+from bylaw.controls import CONTROLS
+from bylaw.document import evidence
+from bylaw.verify import matrix, reports, runner
+from bylaw.verify.laboratory import Bench
+from bylaw.verify.runner import Report
+
+
+@click.command()
+@click.argument("app")
+@click.option("--only", multiple=True, type=click.Choice([c.name for c in CONTROLS]),
+              metavar="CONTROL", help="Only this control (may be given several times).")
+@click.option("--sabotage", is_flag=True,
+              help="Break every control in each of its ways; a probe must notice each.")
+@click.option("--write", is_flag=True,
+              help="Probes, sabotages and matrix; keep the evidence beside the policy.")
+@click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML into this file.")
+@JSON
+@spoken
+def verify(
+    app: str, only: tuple[str, ...], sabotage: bool, write: bool, junit: Path | None, as_json: bool
+) -> None:
+    """Start APP (package.module or package.module:factory) in a laboratory and attack it.
+
+    An outcome is pass, fail or could not look; the third is never counted as the first. Exit code 1
+    when a promise does not hold or a sabotage went unnoticed.
+    """
+    began = time.monotonic()
+    with bench(app) as made:
+        report = Report()
+        if not sabotage or write:
+            report = _probes(made, only, quiet=as_json)
+        if sabotage or write:
+            report.sabotages = _sabotages(made, only, quiet=as_json)
+        cells = _matrix(made) if (not only and not sabotage) or write else []
+        if write:
+            with made.laboratory() as laboratory:
+                file = laboratory.policy.file
+            gathered = evidence.gather(file, datetime.now(UTC).date(), report, cells)
+            err.print(f"evidence: {evidence.write(gathered, file)}", markup=False)
+    if junit is not None:
+        junit.write_text(reports.as_junit(report), "utf-8")
+    if as_json:
+        out.print(reports.as_json(report), markup=False, soft_wrap=True)
+    else:
+        _tail(report, cells, time.monotonic() - began)
+    if not report.kept or any(not c.as_declared and c.seen != "not_examined" for c in cells):
+        raise SystemExit(1)
+
+
+def _probes(made: Bench, only: tuple[str, ...], *, quiet: bool) -> Report:
+    with made.laboratory() as laboratory:
+        policy = laboratory.policy
+        controls = runner.on_trial(policy, only)
+        total = sum(len(c.probes) for c in controls)
+        if not quiet:
+            out.print(f"{policy.app.name} · {policy.environment} policy · laboratory on "
+                      f"{laboratory.site.house.store.engine.dialect.name} · {total} probes of "
+                      f"{len(controls)} controls", markup=False)
+    with _bar() as bar:
+        task = bar.add_task("probes", total=total)
+        left = {c.name: len(c.probes) for c in controls}
+        report = Report()
+
+        def seen(control: Any, result: Any) -> None:
+            report.results.append(result)
+            bar.advance(task)
+            left[control.name] -= 1
+            if not left[control.name] and not quiet:
+                _line(bar, report, control.name, len(control.probes))
+
+        return runner.verify(made, only=only, progress=seen)
+
+
+def _line(bar: Progress, report: Report, control: str, probes: int) -> None:
+    word, said = reports.control_line(report, control)
+    color = {"pass": "green", "FAIL": "bold red"}.get(word, "yellow")
+    bar.console.print(f"{control:<12} {probes:>3} probes   [{color}]{word}[/]  ", end="")
+    bar.console.print(said, markup=False)
+
+
+def _sabotages(made: Bench, only: tuple[str, ...], *, quiet: bool) -> list[runner.Caught]:
+    with made.laboratory() as laboratory:
+        total = sum(len(c.sabotages) for c in runner.on_trial(laboratory.policy, only))
+    with _bar() as bar:
+        task = bar.add_task("sabotages", total=total)
+
+        def seen(control: Any, caught: Any) -> None:
+            bar.advance(task)
+            if not quiet:
+                noticed = f"[green]caught[/] by {caught.by}" if caught.by else "[bold red]UNNOTICED[/]"
+                bar.console.print(f"{control.name:<12} {caught.sabotage:<34} {noticed}")
+
+        return runner.sabotage(made, only=only, progress=seen).sabotages
+
+
+def _matrix(made: Bench) -> list[matrix.Cell]:
+    with made.laboratory() as laboratory, _bar() as bar:
+        total = len(laboratory.routes()) * (len(laboratory.roles) + 1)
+        task = bar.add_task("access", total=total)
+        return matrix.measure(laboratory, lambda cell: bar.advance(task))
+
+
+def _bar() -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                    console=err, transient=True)
+
+
+def _tail(report: Report, cells: list[matrix.Cell], took: float) -> None:
+    if cells:
+        out.print(f"access       {reports.matrix_summary(cells)}", markup=False)
+        for cell in [c for c in cells if not c.as_declared]:
+            out.print(f"             {cell.method} {cell.path} as {cell.role}: declared "
+                      f"{cell.expected}, was {cell.seen} ({cell.status})", markup=False)
+    if report.sabotages:
+        caught = sum(s.by is not None for s in report.sabotages)
+        out.print(f"sabotage     {caught} of {len(report.sabotages)} caught", markup=False)
+    for result in report.results:
+        if result.outcome == "fail":
+            out.print(f"\n{result.control}.{result.probe} ({result.severity}): {result.title}\n"
+                      f"    {result.evidence}\n    docs/controls/{result.control}.md", markup=False)
+    if report.results:
+        out.print(f"{reports.summary(report):<64} {took:>6.1f} s", markup=False)
