@@ -1,6 +1,6 @@
 """The rules of this house that no linter knows: `python -m tools.rules` names each place that breaks one.
 
-Each rule is a function from a file's path and text to (line, sentence) pairs; RULES says which files it reads.
+Each rule is a function from a file's path and text to (line, sentence) pairs; RULES says which it reads.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pathlib import Path
 Finding = tuple[int, str]
 Rule = Callable[[str, str], Iterator[Finding]]
 
-# The only places that may hold coroutines: the core is synchronous, and has no async twin (docs: the way of a request).
-ASYNC_ALLOWED = re.compile(r"src/bylaw/(adapters/|fastapi\b)")
-# A silenced check says what it silences and why: `# noqa: BLE001 - the gate must answer whatever happens`.
+# The only places that may hold coroutines: the core is synchronous and has no async twin. The adapters answer
+# asynchronous servers, and verify plays one.
+ASYNC_ALLOWED = re.compile(r"src/bylaw/(adapters/|fastapi\b|verify/)")
+# A silenced check says what it silences and why: `
 SILENCED = re.compile(r"#\s*(noqa|nosec|pragma: no cover|pragma: allowlist secret)\b(.*)")
 CODES = re.compile(r"^(:?\s*\[?[A-Za-z][A-Za-z0-9-]*\d*\]?(,\s*)?)*")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|home/\w+|work|Users/\w+)/\w")
@@ -29,17 +30,19 @@ def no_async_outside_adapters(path: str, text: str) -> Iterator[Finding]:
         return
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.AsyncFunctionDef):
-            yield node.lineno, f"async def {node.name}: only the adapters may be asynchronous"
+            yield node.lineno, f"async def {node.name}: only the adapters and verify may be asynchronous"
 
 
-def silence_has_a_reason(path: str, text: str) -> Iterator[Finding]:
+def silence_has_a_reason(_path: str, text: str) -> Iterator[Finding]:
     """What a reader can't tell from `# noqa` is why it was right."""
     for number, line in enumerate(text.splitlines(), 1):
-        if (found := SILENCED.search(line)) and len(CODES.sub("", found[2].strip(), count=1).strip(" -:;#")) < 8:
+        if (found := SILENCED.search(line)) and len(
+            CODES.sub("", found[2].strip(), count=1).strip(" -:;#")
+        ) < 8:
             yield number, f"# {found[1]} without a reason after it"
 
 
-def no_machine_path(path: str, text: str) -> Iterator[Finding]:
+def no_machine_path(_path: str, text: str) -> Iterator[Finding]:
     """A path of one developer's machine is true nowhere else."""
     for number, line in enumerate(text.splitlines(), 1):
         if found := MACHINE_PATH.search(line):
@@ -56,7 +59,10 @@ RULES: list[tuple[str, Rule]] = [
 def files() -> list[str]:
     """Every file of the repository, and those that nobody has added yet."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], check=True, capture_output=True, text=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return [name for name in listed.stdout.splitlines() if Path(name).is_file()]
 

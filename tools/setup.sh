@@ -44,7 +44,7 @@ venv_python=.venv/bin/python
 $venv_python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/setup.txt ||
     stop "pip could not install uv; is a package registry reachable? (pip config list)"
 # uv is the fast way; pip is the way of a machine whose registry only pip's own settings know.
-$venv_python -m uv pip install --quiet --python $venv_python --require-hashes -r requirements/dev.txt ||
+$venv_python -m uv pip install --quiet --system-certs --python $venv_python --require-hashes -r requirements/dev.txt ||
     $venv_python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt ||
     stop "neither uv nor pip could install requirements/dev.txt; their messages are above"
 $venv_python -m uv pip install --quiet --python $venv_python --no-deps --no-build-isolation -e . ||

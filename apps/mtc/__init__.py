@@ -13,7 +13,7 @@ from apps.mtc import api, config, database, problems, sample_data, views
 from apps.mtc.routing import IdConverter
 from bylaw.flask import Bylaw
 
-__all__ = ["create_app", "prepare_laboratory"]
+__all__ = ["create_app", "prepare_laboratory", "sample"]
 
 
 def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
@@ -39,6 +39,12 @@ def prepare_laboratory(engine: Engine) -> None:
     """
     database.upgrade(engine.engine)
     with database.open_session(engine.engine, _nowhere) as session:
+        sample_data.load(session)
+
+
+def sample(bylaw: Bylaw) -> None:
+    """What a developer sees at first: four real bills of materials, prices and a few lots."""
+    with database.open_session(bylaw.engine, bylaw.record) as session:
         sample_data.load(session)
 
 

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from flask import Flask, request
+from flask import Flask, Request, request
 from flask import Response as FlaskResponse
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from markupsafe import Markup
 from sqlalchemy import Engine
 from werkzeug.exceptions import HTTPException
@@ -71,6 +72,19 @@ def _declare(rule: AccessRule) -> Callable[[View], View]:
         return view
 
     return declare
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's own session, opened for whoever brings one; everybody else begins with an empty one.
+
+    With a SECRET_KEY, which the policy always sets, Flask parses every cookie and derives its key anew on
+    each request: 25 to 30 µs, half as much as it takes for all the rest.
+    """
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if self.get_cookie_name(app) in request.environ.get("HTTP_COOKIE", ""):
+            return super().open_session(app, request)
+        return self.session_class()
 
 
 class Bylaw:
@@ -131,6 +145,8 @@ class Bylaw:
             SESSION_COOKIE_PARTITIONED=settings.partitioned,
             PREFERRED_URL_SCHEME="https" if self.policy.app.secure else "http",
         )
+        if type(app.session_interface) is SecureCookieSessionInterface:  # not the application's own
+            app.session_interface = _Sessions()
 
     def ready(self) -> None:
         """Refuse to start where the policy cannot be kept. Raises PolicyError with every problem.
@@ -196,16 +212,19 @@ class Bylaw:
 
     def _permit(self) -> FlaskResponse | None:
         """The matched route's access rule, before anything of the application runs."""
-        if request.url_rule is None:
+        # Once: each name that is asked of the proxy costs a look-up of its own, five of them 2 µs.
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        if asked.url_rule is None:
             return None  # 404 or 405: there is nothing to guard
-        exchange: Exchange = request.environ[wsgi.EXCHANGE]
-        rule = self._rules.get(request.url_rule.endpoint)
+        exchange: Exchange = asked.environ[wsgi.EXCHANGE]
+        endpoint = asked.url_rule.endpoint
+        rule = self._rules.get(endpoint)
         if rule is None:
             return self._response(exchange, Refuse(roles.UNDECLARED))  # added after start-up
-        exchange.static = request.url_rule.endpoint in self._static
+        exchange.static = endpoint in self._static
         if self.site.gate.allows(exchange, rule):
             return None
-        verdict = wsgi.drive(self.site.gate.permit(exchange, rule), request.environ)
+        verdict = wsgi.drive(self.site.gate.permit(exchange, rule), asked.environ)
         return self._response(exchange, verdict)
 
     def _response(self, exchange: Exchange, verdict: Refuse | Answer) -> FlaskResponse:

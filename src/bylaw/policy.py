@@ -2,7 +2,8 @@
 
 Whatever cannot be kept refuses to start, and every problem is reported at once with file, line,
 key, what was found and what is accepted. Secrets never stand in the file, only where they come
-from (`env:NAME`, `file:/path`; `env:NAME?` may be absent).
+from (`env:NAME`, `file:/path`; `env:NAME?` may be absent; `env:NAME or text` has a stand-in, in
+development alone).
 """
 
 from __future__ import annotations
@@ -312,12 +313,19 @@ class _Reading:
         return value
 
     def _variable(self, name: str, path: tuple[str, ...]) -> object:
+        name, _, stand_in = name.partition(" or ")
         optional = name.endswith("?")
         name = name.rstrip("?")
         self.sources[path] = name
+        if stand_in and self.environment == "production":
+            # A fallback that nobody notices in production is how one key signs everywhere (C-07).
+            self._report(path, "has a stand-in, which only [development] may have", f'"env:{name}"')
+            return ""
         value = self.environ.get(name, "")
         if value.strip():
             return value
+        if stand_in:
+            return stand_in
         if optional:
             return _ABSENT
         if path == ("secrets", "key") and self.environment == "development":

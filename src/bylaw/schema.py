@@ -7,7 +7,7 @@ from typing import Any
 from bylaw import controls
 from bylaw.policy import PROFILES, sections
 
-_REFERENCE = {"type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*\\??|file:.+)$",
+_REFERENCE = {"type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*(\\?| or .+)?|file:.+)$",
               "description": "Taken from the environment or from a file."}
 
 

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Form, Request
-from fastapi.responses import HTMLResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from markupsafe import escape
 from pydantic import BaseModel, ConfigDict
 
 from bylaw.controls import headers
 from bylaw.fastapi import Bylaw, Identity, Permit, Public, SignedIn
 from bylaw.pages import rendering
+from tests.applications import notes as model
 from tests.applications.notes import Notes
 
 HERE = Path(__file__).parent
+POLICY = HERE / "bylaw.toml"
 router = APIRouter(prefix="/api")
 pages = APIRouter()
 
@@ -25,9 +27,17 @@ class Draft(BaseModel):
     text: str
 
 
+class Choice(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    ids: list[int]
+
+
 def _notes(request: Request) -> Notes:
     state: Notes = request.app.state.notes
     return state
+
+
+# Notes
 
 
 @router.get("/notes")
@@ -42,14 +52,14 @@ def create(
     return _notes(request).create(who, draft.text)
 
 
-@router.put("/notes/{number}")
+@router.put("/notes/{number:int}")
 def change(
     request: Request, number: int, draft: Draft, who: Annotated[Identity, Permit("note:update")]
 ) -> dict[str, Any]:
     return _notes(request).change(who, number, draft.text)
 
 
-@router.delete("/notes/{number}")
+@router.delete("/notes/{number:int}")
 def delete(
     request: Request, number: int, who: Annotated[Identity, Permit("note:delete")]
 ) -> dict[str, Any]:
@@ -57,7 +67,7 @@ def delete(
     return {}
 
 
-@router.patch("/notes/{number}")
+@router.patch("/notes/{number:int}")
 def patch(
     request: Request, number: int, draft: Draft, who: Annotated[Identity, Permit("note:update")]
 ) -> dict[str, Any]:
@@ -69,6 +79,70 @@ def create_open(
     request: Request, draft: Draft, who: Annotated[Identity, Permit("note:create")]
 ) -> dict[str, Any]:
     return _notes(request).create(who, draft.text)
+
+
+# Papers
+
+
+@router.get("/papers")
+def papers(
+    request: Request, who: Annotated[Identity, Permit("paper:read")]
+) -> list[dict[str, Any]]:
+    return _notes(request).mine(who, request.query_params.multi_items())
+
+
+@router.post("/papers", status_code=201)
+def write(
+    request: Request, draft: Draft, who: Annotated[Identity, Permit("paper:create")]
+) -> dict[str, Any]:
+    return _notes(request).write(who, draft.text)
+
+
+@router.get("/papers/{number:int}")
+def read(
+    request: Request, number: int, who: Annotated[Identity, Permit("paper:read")]
+) -> dict[str, Any]:
+    return _notes(request).read(who, number)
+
+
+@router.put("/papers/{number:int}")
+@router.patch("/papers/{number:int}")
+def rewrite(
+    request: Request, number: int, draft: Draft, who: Annotated[Identity, Permit("paper:update")]
+) -> dict[str, Any]:
+    return _notes(request).rewrite(who, number, draft.text)
+
+
+@router.delete("/papers/{number:int}")
+def discard(
+    request: Request, number: int, who: Annotated[Identity, Permit("paper:delete")]
+) -> dict[str, Any]:
+    _notes(request).discard(who, [number])
+    return {}
+
+
+@router.post("/papers/discard")
+def discard_many(
+    request: Request, choice: Choice, who: Annotated[Identity, Permit("paper:delete")]
+) -> dict[str, Any]:
+    _notes(request).discard(who, choice.ids)
+    return {}
+
+
+@router.get("/papers/key/{key}")
+def by_key(
+    request: Request, key: str, who: Annotated[Identity, Permit("paper:read")]
+) -> dict[str, Any]:
+    return _notes(request).by_key(who, key)
+
+
+@router.get("/papers/export")
+def export(request: Request, who: Annotated[Identity, Permit("paper:read")]) -> Response:
+    return Response(_notes(request).export(who), media_type="text/csv",
+                    headers={"Content-Disposition": model.disposition("papers.csv")})
+
+
+# Pages
 
 
 @pages.get("/report", dependencies=[Permit("report:read")])
@@ -98,15 +172,34 @@ async def home() -> str:
     return "notes"
 
 
+@pages.get("/go", dependencies=[Public("redirects within the site")])
+async def go(to: str = "") -> RedirectResponse:
+    return RedirectResponse(model.destination(to), 303)
+
+
+@pages.get("/download", dependencies=[Public("a file by the name that was asked for")])
+async def download(name: str = "") -> Response:
+    return Response("file", media_type="application/octet-stream", headers={
+        "Content-Disposition": model.disposition(name)})
+
+
+@pages.get("/greeting", dependencies=[Public("the language is remembered")])
+async def greeting(lang: str = "") -> PlainTextResponse:
+    chosen = model.language(lang)
+    response = PlainTextResponse("hello", headers={"Content-Language": chosen})
+    response.set_cookie("lang", chosen)
+    return response
+
+
 @pages.get("/broken", dependencies=[Public("raises, to see what is said")])
 async def broken() -> None:
     raise RuntimeError("SELECT secret FROM users -- canary-7f3a")
 
 
-def create_app() -> FastAPI:
+def create_app(policy: Path = POLICY) -> FastAPI:
     app = FastAPI(title="Notes")
     app.state.notes = Notes()
-    Bylaw(app, HERE / "bylaw.toml")
+    Bylaw(app, policy)
     app.include_router(router)
     app.include_router(pages)
     return app

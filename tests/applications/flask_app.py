@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
-from flask import Blueprint, Flask, current_app, render_template_string, request
+from flask import Blueprint, Flask, Response, current_app, redirect, render_template_string, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bylaw.controls import errors
 from bylaw.flask import Bylaw, current_user, login_required, permit, public
 from bylaw.reasons import Refused
+from tests.applications import notes as model
 from tests.applications.notes import Notes
 
 HERE = Path(__file__).parent
+POLICY = HERE / "bylaw.toml"
 notes = Blueprint("notes", __name__)
 
 
@@ -21,19 +24,34 @@ class Draft(BaseModel):
     text: str
 
 
-def _draft() -> Draft:
+class Choice(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    ids: list[int]
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def _body(kind: type[Body]) -> Body:
     if request.mimetype != "application/json":
         raise Refused(errors.UNSUPPORTED)
     try:
-        return Draft.model_validate(request.get_json())
+        return kind.model_validate(request.get_json())
     except ValidationError as error:
         fields = {".".join(map(str, e["loc"])): e["type"] for e in error.errors()}
         raise Refused(errors.INVALID, fields=fields) from None
 
 
+def _draft() -> Draft:
+    return _body(Draft)
+
+
 def _notes() -> Notes:
     state: Notes = current_app.extensions["notes"]
     return state
+
+
+# Notes
 
 
 @notes.get("/api/notes")
@@ -73,6 +91,63 @@ def create_open():
     return _notes().create(current_user, _draft().text), 201
 
 
+# Papers
+
+
+@notes.get("/api/papers")
+@permit("paper:read")
+def papers():
+    return _notes().mine(current_user, request.args.items(multi=True))
+
+
+@notes.post("/api/papers")
+@permit("paper:create")
+def write():
+    return _notes().write(current_user, _draft().text), 201
+
+
+@notes.get("/api/papers/<int:number>")
+@permit("paper:read")
+def read(number: int):
+    return _notes().read(current_user, number)
+
+
+@notes.route("/api/papers/<int:number>", methods=["PUT", "PATCH"])
+@permit("paper:update")
+def rewrite(number: int):
+    return _notes().rewrite(current_user, number, _draft().text)
+
+
+@notes.delete("/api/papers/<int:number>")
+@permit("paper:delete")
+def discard(number: int):
+    _notes().discard(current_user, [number])
+    return {}
+
+
+@notes.post("/api/papers/discard")
+@permit("paper:delete")
+def discard_many():
+    _notes().discard(current_user, _body(Choice).ids)
+    return {}
+
+
+@notes.get("/api/papers/key/<key>")
+@permit("paper:read")
+def by_key(key: str):
+    return _notes().by_key(current_user, key)
+
+
+@notes.get("/api/papers/export")
+@permit("paper:read")
+def export():
+    return Response(_notes().export(current_user), content_type="text/csv; charset=utf-8",
+                    headers={"Content-Disposition": model.disposition("papers.csv")})
+
+
+# Pages
+
+
 @notes.get("/report")
 @permit("report:read")
 def report():
@@ -92,13 +167,38 @@ def page():
 @notes.post("/form")
 @permit("note:create")
 def form():
+    if "text" not in request.form:
+        raise Refused(errors.INVALID, fields={"text": "needed"})
     return _notes().create(current_user, request.form["text"])
 
 
 @notes.get("/")
 @public("the front page")
 def home():
-    return "notes"
+    return Response("notes", content_type="text/plain; charset=utf-8")
+
+
+@notes.get("/go")
+@public("redirects within the site")
+def go():
+    return redirect(model.destination(request.args.get("to", "")), 303)
+
+
+@notes.get("/download")
+@public("a file by the name that was asked for")
+def download():
+    return Response("file", content_type="application/octet-stream", headers={
+        "Content-Disposition": model.disposition(request.args.get("name", ""))})
+
+
+@notes.get("/greeting")
+@public("the language is remembered")
+def greeting():
+    chosen = model.language(request.args.get("lang", ""))
+    response = Response("hello", content_type="text/plain; charset=utf-8",
+                        headers={"Content-Language": chosen})
+    response.set_cookie("lang", chosen)
+    return response
 
 
 @notes.get("/broken")
@@ -107,10 +207,10 @@ def broken():
     raise RuntimeError("SELECT secret FROM users -- canary-7f3a")
 
 
-def create_app() -> Flask:
+def create_app(policy: Path = POLICY) -> Flask:
     app = Flask(__name__, root_path=str(HERE))
     app.extensions["notes"] = Notes()
-    bylaw = Bylaw(app, "bylaw.toml")
+    bylaw = Bylaw(app, policy)
     app.register_blueprint(notes)
     bylaw.ready()
     return app

@@ -20,6 +20,7 @@ from apps.mtc.models import (
     Usage,
     Variant,
 )
+from apps.mtc.models.base import tidy
 from apps.mtc.services.costing import Estimate
 from apps.mtc.services.report import Report
 
@@ -187,7 +188,7 @@ def report(row: Report) -> Json:
 
 
 def _number(value: Decimal | None) -> str | None:
-    return None if value is None else f"{value:f}"
+    return None if value is None else f"{tidy(value):f}"
 
 
 def _day(value: date | None) -> str | None:

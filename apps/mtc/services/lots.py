@@ -21,16 +21,9 @@ from apps.mtc.validators.lots import LotChange, LotPlan
 
 
 def plan(session: Session, draft: LotPlan, *, by: str, now: datetime) -> Lot:
-    """Plan a lot; where a usage allows one variant only, that one is chosen."""
+    """Plan a lot; which variants it takes is chosen afterwards."""
     records.refer(session, Process, draft.process_id, "process_id")
-    process = estimates.load(session, draft.process_id)
-    lot = Lot(**draft.model_dump(), planned_at=now, planned_by=by)
-    lot.choices = [
-        LotChoice(usage_id=usage.id, variant_id=usage.variants[0].id)
-        for usage in _usages(process)
-        if len(usage.alternatives) == 1
-    ]
-    return records.add(session, lot)
+    return records.add(session, Lot(**draft.model_dump(), planned_at=now, planned_by=by))
 
 
 def alter(session: Session, lot_id: int, draft: LotChange) -> Lot:
@@ -100,8 +93,13 @@ def estimated(session: Session, lot: Lot, *, rates: Rates, on: date) -> Estimate
     return costing.best_case(wanted, other, units=units, on=on, rates=rates)
 
 
+def open_choices(lot: Lot) -> list[Usage]:
+    """The usages that leave a choice; where one variant is allowed there is none."""
+    return [usage for usage in _usages(lot.process) if len(usage.alternatives) > 1]
+
+
 def missing_choices(lot: Lot) -> list[Usage]:
-    return [usage for usage in _usages(lot.process) if usage.id not in lot.chosen]
+    return [usage for usage in open_choices(lot) if usage.id not in lot.chosen]
 
 
 def _claim(session: Session, lot_id: int, verb: str) -> Lot:

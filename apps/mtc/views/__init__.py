@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from flask import Flask, request
 
+from apps.mtc.models.base import tidy
 from apps.mtc.views import (
     audit,
     dashboard,
@@ -51,7 +52,7 @@ def money(value: Decimal | None, currency: str = "") -> str:
 
 
 def number(value: Decimal | int) -> str:
-    return f"{value:,f}" if isinstance(value, Decimal) else f"{value:,}"
+    return f"{tidy(value):,f}" if isinstance(value, Decimal) else f"{value:,}"
 
 
 def day(value: date | None) -> str:

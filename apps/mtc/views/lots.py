@@ -125,8 +125,14 @@ def _lot(lot_id: int, form: Form[T]) -> str:
     today = datetime.now(UTC).date()
     planned = lot.state is LotState.PLANNED
     estimate = lots.estimated(session, lot, rates=_rates(), on=today) if planned else None
-    missing = lots.missing_choices(lot) if planned else []
-    return render_template("lot.html", lot=lot, form=form, estimate=estimate, missing=missing)
+    return render_template(
+        "lot.html",
+        lot=lot,
+        form=form,
+        estimate=estimate,
+        open=lots.open_choices(lot) if planned else [],
+        missing=lots.missing_choices(lot) if planned else [],
+    )
 
 
 def _rates() -> Rates:

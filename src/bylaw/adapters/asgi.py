@@ -135,7 +135,7 @@ class Gated:
                 if refuse is None:
                     head = RawHead(message["status"], list(message.get("headers", ())))
                     gate.depart(exchange, head)
-                    if any(b"\n" in v or b"\r" in v or b"\0" in v for _, v in head.pairs):
+                    if head.torn():
                         refuse = Refuse(errors.INTERNAL)
                     else:
                         message["headers"] = head.pairs
@@ -209,7 +209,7 @@ class _Body:
 
     async def peek(self, limit: int) -> tuple[bytes, bool]:
         """The beginning of the body, and whether that was all of it."""
-        held = b""
+        held = bytearray()  # not bytes: a body sent byte by byte would be copied each time
         whole = False
         messages: list[Message] = []
         while not whole and len(held) < limit:
@@ -220,7 +220,7 @@ class _Body:
             held += message.get("body", b"")
             whole = not message.get("more_body", False)
         self._held.extendleft(reversed(messages))
-        return held[:limit], whole and len(held) <= limit
+        return bytes(held[:limit]), whole and len(held) <= limit
 
     async def read(self, limit: int) -> bytes | None:
         body, whole = await self.peek(limit + 1)

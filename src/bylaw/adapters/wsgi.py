@@ -58,6 +58,7 @@ class Gated:
 
     def _decide(self, exchange: Exchange, environ: WSGIEnvironment) -> Any:
         return drive(self.site.gate.enter(exchange), environ)
+
     def _serve(
         self, exchange: Exchange, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
@@ -73,7 +74,7 @@ class Gated:
                 return _swallow
             head = TextHead(int(status[:3]), headers)
             gate.depart(exchange, head)
-            if any("\n" in value or "\r" in value or "\0" in value for _, value in head.pairs):
+            if head.torn():
                 withheld = Refuse(errors.INTERNAL)
                 return _swallow
             if exc_info is not None:
@@ -151,7 +152,11 @@ def _peek(environ: WSGIEnvironment, limit: int) -> tuple[bytes, bool]:
     """The body's beginning, put back for whoever reads it next."""
     stream = environ["wsgi.input"]
     length = _length(environ)
-    start = stream.read(limit if length is None else min(limit, length))
+    wanted = limit if length is None else min(limit, length)
+    start = b""
+    # A server's stream may give less than it was asked for; only an empty read is the end.
+    while len(start) < wanted and (piece := stream.read(wanted - len(start))):
+        start += piece
     environ["wsgi.input"] = _Rejoined(start, stream)
     return start, len(start) == length if length is not None else len(start) < limit
 

@@ -20,7 +20,9 @@ from bylaw.verify.laboratory import Bench, Target
 
 P = ParamSpec("P")
 T = TypeVar("T")
-out = Console(highlight=False)
+# Into a file or a pipe, a line is as long as it is: nobody can widen that window.
+_WIDTH = None if sys.stdout.isatty() else 200
+out = Console(highlight=False, width=_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 

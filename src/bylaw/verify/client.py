@@ -53,7 +53,10 @@ class Reply:
 
 @dataclass(slots=True)
 class Sent:
-    """What is sent, as the server would see it."""
+    """What is sent, as the server would see it.
+
+    `chunks`, where there are any, are the body: in pieces, and of a length that nobody announced.
+    """
 
     method: str
     path: str
@@ -62,6 +65,15 @@ class Sent:
     body: bytes
     scheme: str
     peer: str
+    chunks: tuple[bytes, ...] = ()
+
+    def names(self, header: str) -> bool:
+        """Whether the header is among those that were written out."""
+        return any(name.lower() == header for name, _ in self.headers)
+
+
+Transport = Callable[[Sent], Reply]
+"""Brings what is sent to an application and its answer back."""
 
 
 class WsgiTransport:
@@ -79,10 +91,14 @@ class WsgiTransport:
             "SERVER_NAME": host.partition(":")[0], "SERVER_PORT": "443",
             "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": sent.peer,
             "wsgi.version": (1, 0), "wsgi.url_scheme": sent.scheme,
-            "wsgi.input": io.BytesIO(sent.body), "wsgi.errors": io.StringIO(),
+            "wsgi.input": io.BytesIO(b"".join(sent.chunks) or sent.body),
+            "wsgi.errors": io.StringIO(),
             "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False,
-            "CONTENT_LENGTH": str(len(sent.body)) if sent.body else "",
         }
+        if sent.chunks:  # as a server does that has undone the chunking
+            environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+        elif not sent.names("content-length"):
+            environ["CONTENT_LENGTH"] = str(len(sent.body)) if sent.body else ""
         for name, value in sent.headers:
             key = name.upper().replace("-", "_")
             key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
@@ -143,21 +159,66 @@ class AsgiTransport:
     def __call__(self, sent: Sent) -> Reply:
         return self._run(self.request(sent))  # type: ignore[no-any-return]
 
-    async def request(self, sent: Sent) -> Reply:
-        """The same from a task of this loop."""
+    def together(self, many: Iterable[Sent]) -> list[Reply]:
+        """All of them at once, each in a task of the one event loop."""
+
+        async def gather() -> list[Reply]:
+            return list(await asyncio.gather(*(self.request(sent) for sent in many)))
+
+        return self._run(gather())  # type: ignore[no-any-return]
+
+    def handshake(self, sent: Sent) -> Reply:
+        """Ask for a WebSocket: 101 when it was accepted, else the status of the refusal."""
+        return self._run(self._handshake(sent))  # type: ignore[no-any-return]
+
+    async def _handshake(self, sent: Sent) -> Reply:
+        scope = self._scope(sent) | {
+            "type": "websocket", "scheme": "wss" if sent.scheme == "https" else "ws",
+            "subprotocols": [],
+        }
+        del scope["method"]
+        waiting = [{"type": "websocket.connect"}]
+        # A server answers a close before the acceptance with 403 (ASGI, websocket.close).
+        reply = Reply(403, [], b"")
+
+        async def receive() -> dict[str, Any]:
+            if waiting:
+                return waiting.pop()
+            return {"type": "websocket.disconnect", "code": 1000}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "websocket.accept":
+                reply.status = 101
+                reply.headers = _text(message.get("headers", []))
+            elif message["type"] == "websocket.send":
+                reply.body += message.get("bytes") or message.get("text", "").encode()
+
+        await self._application(scope, receive, send)
+        return reply
+
+    def _scope(self, sent: Sent) -> dict[str, Any]:
         host = next((v for k, v in sent.headers if k.lower() == "host"), "localhost")
-        scope = {
+        headers = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in sent.headers]
+        if sent.chunks:
+            headers.append((b"transfer-encoding", b"chunked"))
+        elif sent.body and not sent.names("content-length"):
+            headers.append((b"content-length", str(len(sent.body)).encode()))
+        return {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1",
             "method": sent.method, "scheme": sent.scheme,
             "path": unquote(sent.path, "utf-8", "replace"),
             "raw_path": sent.path.encode("latin-1"), "query_string": sent.query.encode("latin-1"),
             "root_path": "", "client": (sent.peer, 50000), "server": (host, 443), "state": {},
-            "headers": [(k.lower().encode("latin-1"), v.encode("latin-1"))
-                        for k, v in sent.headers],
+            "headers": headers,
         }
-        if sent.body:
-            scope["headers"].append((b"content-length", str(len(sent.body)).encode()))  # type: ignore[attr-defined]
-        messages = [{"type": "http.request", "body": sent.body, "more_body": False}]
+
+    async def request(self, sent: Sent) -> Reply:
+        """The same from a task of this loop."""
+        scope = self._scope(sent)
+        chunks = sent.chunks or (sent.body,)
+        messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+        messages[-1]["more_body"] = False
+        messages.reverse()
         gone = asyncio.Event()
         reply = Reply(0, [], b"")
 
@@ -170,8 +231,7 @@ class AsgiTransport:
         async def send(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 reply.status = message["status"]
-                reply.headers = [(k.decode("latin-1"), v.decode("latin-1"))
-                                 for k, v in message.get("headers", [])]
+                reply.headers = _text(message.get("headers", []))
             elif message["type"] == "http.response.body":
                 reply.body += message.get("body", b"")
 
@@ -190,6 +250,10 @@ class AsgiTransport:
         self._loop.close()
 
 
+def _text(headers: Iterable[tuple[bytes, bytes]]) -> Pairs:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+
+
 _TOKEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]+)"')
 
 
@@ -201,7 +265,7 @@ class Client:
     would: with Origin, Sec-Fetch-Site and the session's token.
     """
 
-    transport: Callable[[Sent], Reply]
+    transport: Transport
     origin: str
     token_page: str
     token_header: str
@@ -221,12 +285,36 @@ class Client:
         json: Any = None,
         form: Any = None,
         body: bytes = b"",
+        chunks: tuple[bytes, ...] = (),
         cookies: bool = True,
         keep: bool = True,
     ) -> Reply:
         """Send one request. `json` and `form` set body and content type; `keep` stores cookies."""
+        reply = self.transport(self.prepared(
+            method, target, headers=headers, json=json, form=form, body=body, chunks=chunks,
+            cookies=cookies))
+        if keep:
+            self._keep(reply)
+        return reply
+
+    def prepared(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        json: Any = None,
+        form: Any = None,
+        body: bytes = b"",
+        chunks: tuple[bytes, ...] = (),
+        cookies: bool = True,
+    ) -> Sent:
+        """What `send` would send, to be sent later or together with others."""
+        headers = list(headers)
         pairs = [("Host", urlsplit(self.origin).netloc), ("User-Agent", "laboratory"), *headers]
         named = {key.lower() for key, _ in headers}
+        if "host" in named:
+            del pairs[0]
         if json is not None:
             body = json_module.dumps(json).encode()
             kind = "application/json"
@@ -241,10 +329,7 @@ class Client:
             pairs.append(("Cookie", "; ".join(f"{k}={v}" for k, v in self.cookies.items())))
         path, _, query = target.partition("?")
         path = quote(path, safe="/%:;,@!$&'()*+=~-._")
-        reply = self.transport(Sent(method, path, query, pairs, body, self.scheme, self.peer))
-        if keep:
-            self._keep(reply)
-        return reply
+        return Sent(method, path, query, pairs, body, self.scheme, self.peer, chunks)
 
     def _keep(self, reply: Reply) -> None:
         for cookie in reply.all("set-cookie"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import multiprocessing
 import os
 import shutil
 import sys
@@ -16,8 +17,8 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
@@ -33,7 +34,8 @@ from bylaw.site import Site
 from bylaw.store import audit as audit_rows
 from bylaw.store import migrate, users
 from bylaw.store.engine import connect
-from bylaw.verify.client import AsgiTransport, Client, Reply, WsgiTransport
+from bylaw.verify import live
+from bylaw.verify.client import AsgiTransport, Client, Reply, Sent, Transport, WsgiTransport
 
 T = TypeVar("T")
 BASE_URL = "https://app.lab"
@@ -101,6 +103,8 @@ class Target:
     prepare: Callable[[Any], None] | None = None
     environ: Mapping[str, str] | None = None
     sample: Callable[[Any], None] | None = None
+    transport: Callable[[Any], Transport] | None = None
+    """How the application is called, where it is neither WSGI nor ASGI."""
 
     @classmethod
     def attribute(cls, text: str) -> tuple[str, bool]:
@@ -178,9 +182,12 @@ class Laboratory:
         self.app, self.bylaw = start(self.target, self.environ, self.clock, self.mailbox)
         self._stack.callback(self.site.close)
         self.transport = self._transport()
-        self._stack.callback(self.transport.close)
+        if isinstance(self.transport, WsgiTransport | AsgiTransport):
+            self._stack.callback(self.transport.close)
 
-    def _transport(self) -> WsgiTransport | AsgiTransport:
+    def _transport(self) -> Transport:
+        if self.target.transport is not None:
+            return self.target.transport(self.app)
         if hasattr(self.app, "wsgi_app"):
             return WsgiTransport(self.app.wsgi_app)
         return AsgiTransport(self.app)
@@ -225,20 +232,20 @@ class Laboratory:
             scheme="https" if self.policy.app.secure else "http",
         )
 
-    def person(self, *roles: str, email: str = "", password: str = PASSWORD) -> Client:
-        """A new account with these roles, not signed in yet."""
+    def person(self, *roles: str, email: str = "", password: str | None = PASSWORD) -> Client:
+        """A new account with these roles, not signed in yet; None: there is no password to do it."""
         email = email or f"{'-'.join(roles) or 'nobody'}-{uuid.uuid4().hex[:8]}@people.test"
         user_id = str(uuid.uuid4())
         with self.site.house.store.transaction() as connection:
             users.add(connection, {
                 "id": user_id, "email": email, "name": email.partition("@")[0],
-                "password_hash": self._hash(password), "epoch": 1,
+                "password_hash": None if password is None else self._hash(password), "epoch": 1,
                 "created_at": self.site.house.now(),
             })
             users.set_roles(connection, user_id, frozenset(roles), by=None,
                             now=self.site.house.now())
         client = self.visitor()
-        client.email, client.password, client.id = email, password, user_id
+        client.email, client.password, client.id = email, password or "", user_id
         return client
 
     def _hash(self, password: str) -> str:
@@ -379,6 +386,30 @@ class Laboratory:
         with ThreadPoolExecutor(count) as pool:
             return list(pool.map(one, range(count)))
 
+    def tasks(self, sent: Iterable[Sent]) -> list[Reply]:
+        """All of them at once: as tasks of one event loop, or as threads where there is none."""
+        if isinstance(self.transport, AsgiTransport):
+            return self.transport.together(sent)
+        requests = list(sent)
+        return self.burst(lambda number: self.transport(requests[number]), len(requests))
+
+    def processes(self, work: Callable[[Elsewhere, int], T], count: int) -> list[T]:
+        """`work(elsewhere, 0)` to `work(elsewhere, count - 1)`, each in a process of its own.
+
+        `work` is a function of a module: it is found by its name there.
+        """
+        elsewhere = Elsewhere(self.database, dict(self.environ), self.clock())
+        # Started afresh, not forked: the threads of this process would not be there.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(count, mp_context=context) as pool:
+            return [f.result() for f in [pool.submit(work, elsewhere, n) for n in range(count)]]
+
+    def live(self) -> AbstractContextManager[live.Live]:
+        """The application behind a real server: `with laboratory.live() as server: server.raw(…)`."""
+        if isinstance(self.transport, WsgiTransport):
+            return live.wsgi(self.app.wsgi_app)
+        return live.asgi(self.app)
+
     def routes(self) -> list[tuple[str, str, AccessRule]]:
         """Every (method, path, rule): the application's and bylaw's own."""
         own = [
@@ -386,6 +417,23 @@ class Laboratory:
             for route in self.site.pages.routes() for method in route.methods if method != "HEAD"
         ]
         return [*self.bylaw.routes(), *own]
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What another process needs to work on a laboratory's database."""
+
+    database: str
+    environ: dict[str, str]
+    now: float
+
+    def site(self, policy: Path) -> Site:
+        """The policy at work there; whoever opens it closes it."""
+        site = Site(policy, world=ports.Ports(
+            clock=FakeClock(self.now), mail=Mailbox(), database=self.database,
+            environ=self.environ))
+        site.open()
+        return site
 
 
 _HASHES: dict[tuple[str, str], str] = {}
@@ -494,5 +542,5 @@ class Bench:
             shutil.rmtree(self._directory)
 
 
-__all__ = ["BASE_URL", "PASSWORD", "Bench", "FakeClock", "Laboratory", "Logs", "Mailbox",
+__all__ = ["BASE_URL", "PASSWORD", "Bench", "Elsewhere", "FakeClock", "Laboratory", "Logs", "Mailbox",
            "Protected", "Target", "audit"]

@@ -16,6 +16,7 @@ from apps.mtc.models import Item, Price, Supplier, Variant
 from apps.mtc.services import records
 from apps.mtc.services.audit import AuditedSession
 from bylaw.store.engine import connect
+from bylaw.testing import Bench, Laboratory, Target
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 TODAY = NOW.date()
@@ -75,3 +76,18 @@ class Workshop:
 @pytest.fixture
 def workshop(session: AuditedSession) -> Workshop:
     return Workshop(session)
+
+
+@pytest.fixture(scope="session")
+def bench() -> Iterator[Bench]:
+    """MTC's database with the sample data, copied for every laboratory."""
+    bench = Bench(Target.named("apps.mtc"))
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def mtc(bench: Bench) -> Iterator[Laboratory]:
+    """MTC behind bylaw, in production, with the sample data and people of every role."""
+    with bench.laboratory() as laboratory:
+        yield laboratory

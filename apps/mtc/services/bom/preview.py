@@ -57,7 +57,7 @@ class Preview:
         return [Section(name, tuple(parts)) for name, parts in found if parts]
 
     def count(self, kind: RowKind) -> int:
-        return sum(1 for row in self.rows if row.kind is kind)
+        return sum(1 for row in self.rows if row.kind == kind)
 
 
 def suggest(text: str) -> Preview:

@@ -11,17 +11,17 @@ It does not protect against script of this site itself (see headers).
 from __future__ import annotations
 
 import datetime
+import re
 import secrets
 from collections.abc import Iterable
-from typing import Literal
-from urllib.parse import parse_qsl
+from typing import Final, Literal
 
 from pydantic import Field
-from python_multipart.multipart import MultipartParser, parse_options_header
 
 from bylaw import control
 from bylaw.control import Conflict, Control, Section
-from bylaw.controls import cookies
+from bylaw.controls import cookies, headers
+from bylaw.controls.csrf import forms, probes
 from bylaw.exchange import ALLOW, Deciding, Exchange, Peek, Refuse, Step, Verdict
 from bylaw.house import House
 from bylaw.policy import Policy
@@ -38,21 +38,23 @@ NO_ORIGIN = Reason(
     "csrf.no_origin",
     403,
     "The request does not say where it came from.",
-    "The route needs no token and the request bears a session, so that it must say by Sec-Fetch-Site "
-    "or Origin that this site sent it. A program should send Origin, or better no cookie.",
+    "No token is asked for here (an exempt path, a WebSocket) and the request bears a session, so "
+    "that it must say by Sec-Fetch-Site or Origin that this site sent it. A program should send "
+    "Origin, or better no cookie.",
 )
 NOT_JSON = Reason(
     "csrf.not_json",
     403,
     "Only JSON is taken here.",
-    "The route needs no token because a foreign page cannot send JSON without asking first (a CORS "
+    "The path needs no token because a foreign page cannot send JSON without asking first (a CORS "
     "preflight); any other content type it can.",
 )
 TOKEN_MISSING = Reason(
     "csrf.token_missing",
     403,
     "The form is incomplete. Load the page again.",
-    "The request acts by a session and bears neither the header nor the form field with the token.",
+    "The request acts by a session and bears neither the header nor, once and in the first 64 KiB of "
+    "a form, the field with the token.",
 )
 TOKEN_WRONG = Reason(
     "csrf.token_wrong",
@@ -61,9 +63,11 @@ TOKEN_WRONG = Reason(
     "The token was made for another session: from before signing in, of another visitor, or made up.",
 )
 
-PEEKED = 64 * 1024
+PEEKED: Final = 64 * 1024
 """Bytes of a form's beginning in which its token must stand: forms have it first."""
 _VISITOR_BYTES = 16
+_EXEMPTIBLE = re.compile(r"(/[^?#*]+)(/\*)?")
+_ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
 class Exemption(Section):
@@ -76,12 +80,17 @@ class Exemption(Section):
     owner: str = Field(min_length=2)
     """Who answers for it."""
     expires: datetime.date
-    """The last day on which it holds; afterwards the application refuses to start."""
+    """The last day (UTC) on which it holds; afterwards the application refuses to start."""
 
     def covers(self, path: str) -> bool:
         if self.path.endswith("/*"):
-            return path.startswith(self.path[:-1])
+            # What something further in might shorten to a path outside is not inside (CVE-2025-47910).
+            return path.startswith(self.path[:-1]) and "//" not in path and "/." not in path
         return path == self.path
+
+    def holds(self, now: float) -> bool:
+        """Whether it still stands at `now` (seconds since 1970)."""
+        return datetime.datetime.fromtimestamp(now, datetime.UTC).date() <= self.expires
 
 
 class Settings(control.Settings):
@@ -103,11 +112,15 @@ class Settings(control.Settings):
     """Paths without a token, each with reason, owner and expiry."""
 
 
+# The token
+
+
 def token(house: House, exchange: Exchange) -> str:
     """A token for this visitor's next request; different each time (BREACH), good for the session.
 
-    Somebody without a session gets a cookie to bind it to.
+    Somebody without a session gets a cookie to bind it to. No cache may keep what bears it.
     """
+    exchange.note(headers.PERSONAL, True)
     salt = secrets.token_urlsafe(6)
     return f"{salt}.{house.keys.seal('csrf', f'{salt}.{_binding(house, exchange, make=True)}')}"
 
@@ -132,10 +145,29 @@ def _right(house: House, exchange: Exchange, given: str) -> bool:
     return bool(binding) and house.keys.sealed("csrf", f"{salt}.{binding}", seal)
 
 
+# Where it came from
+
+
+def from_here(site: str | None, origin: str | None, own: str, trusted: frozenset[str]) -> bool:
+    """Whether Sec-Fetch-Site and Origin speak for this site, or for one that is trusted.
+
+    Neither of them: a program, which has no visitor's cookie unless it was given one on purpose.
+    """
+    if origin is not None:
+        origin = origin.lower()
+        if origin in trusted:
+            return True
+        # `null` is what a page without referrer sends; only Sec-Fetch-Site can vouch for it.
+        if origin != own and not (origin == "null" and site is not None):
+            return False
+    return site is None or site in ("same-origin", "none")
+
+
 def _origin(house: House) -> Step:
     """Where the request came from, before anybody asks who sent it."""
     settings = house.policy.of(Settings)
-    own = frozenset({house.policy.app.origin, *(o.lower() for o in settings.trusted_origins)})
+    own = house.policy.app.origin
+    trusted = frozenset(origin.lower() for origin in settings.trusted_origins)
     session = cookies.name(house.policy, cookies.SESSION)
 
     def refuse(reason: Reason) -> Refuse:
@@ -146,16 +178,13 @@ def _origin(house: House) -> Step:
             return ALLOW
         site = exchange.headers.one("sec-fetch-site")
         origin = exchange.headers.one("origin")
-        stated = origin is not None and origin.lower() in own
-        # `null` is what a page without referrer sends; only Sec-Fetch-Site can vouch for it.
-        if origin is not None and not stated and not (origin == "null" and site is not None):
+        if not from_here(site, origin, own, trusted):
             return refuse(CROSS_SITE)
-        if site is not None and site not in ("same-origin", "none") and not stated:
-            return refuse(CROSS_SITE)
-        exemption = _exemption(settings, exchange.path)
-        if exemption is not None:
-            if _could_be_a_form(exchange):
-                return refuse(NOT_JSON)
+        exempt = _exemption(house, settings, exchange.path) is not None
+        if exempt and not _only_json(exchange):
+            return refuse(NOT_JSON)
+        if exempt or exchange.websocket:
+            # No token will be asked for, so that the origin is all there is to go by.
             if site is None and origin is None and exchange.cookie(session) is not None:
                 return refuse(NO_ORIGIN)
         return ALLOW
@@ -163,18 +192,23 @@ def _origin(house: House) -> Step:
     return step
 
 
-def _exemption(settings: Settings, path: str) -> Exemption | None:
-    return next((exemption for exemption in settings.exempt if exemption.covers(path)), None)
+def _exemption(house: House, settings: Settings, path: str) -> Exemption | None:
+    """The exemption of `path` that holds today: one that runs out does so in a running process, too."""
+    found = next((exemption for exemption in settings.exempt if exemption.covers(path)), None)
+    return found if found is not None and found.holds(house.now()) else None
 
 
-def _could_be_a_form(exchange: Exchange) -> bool:
-    """Whether a foreign page could send this without a preflight (Fetch, CORS-safelisted)."""
+def _only_json(exchange: Exchange) -> bool:
+    """Whether a foreign page could not send this without a preflight (Fetch, CORS-safelisted)."""
     kind = exchange.headers.one("content-type")
     if kind is None:
         # Without a body only POST is a simple request; the others are preflighted anyway.
-        return exchange.method == "POST"
-    essence = kind.partition(";")[0].strip().lower()
-    return not (essence == "application/json" or essence.endswith("+json"))
+        return exchange.method != "POST"
+    essence = forms.essence(kind)
+    return essence == "application/json" or essence.endswith("+json")
+
+
+# Whether it was meant
 
 
 def _intent(house: House) -> Step:
@@ -196,110 +230,56 @@ def _intent(house: House) -> Step:
         own_form = exchange.notes is not None and "form" in exchange.notes
         if exchange.session is None and not own_form:
             return ALLOW  # nothing acts by a cookie here
-        if _exemption(settings, exchange.path) is not None:
+        if _exemption(house, settings, exchange.path) is not None:
             return ALLOW
         given = exchange.headers.one(header)
         kind = exchange.headers.one("content-type") or ""
-        if given is None and kind.partition(";")[0].strip().lower() in _FORMS:
+        if given is None and forms.essence(kind) in forms.TYPES:
             return from_form(exchange, kind)
         return decide(exchange, given)
 
     def from_form(exchange: Exchange, kind: str) -> Deciding:
         start, whole = yield Peek(PEEKED)
-        return decide(exchange, _field(start, whole, kind, settings.field))
+        return decide(exchange, forms.token(start, whole, kind, settings.field))
 
     return step
 
 
-_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
-
-
-def _field(start: bytes, whole: bool, kind: str, name: str) -> str | None:
-    """The token's field in the beginning of a form; None when it is not there or came twice."""
-    if kind.partition(";")[0].strip().lower() == "multipart/form-data":
-        values = _multipart(start, kind, name)
-    else:
-        text = start.decode("latin-1")
-        if not whole:
-            text = text.rpartition("&")[0]  # the last field may be cut off
-        try:
-            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=1000)
-        except ValueError:
-            return None
-        values = [value for key, value in pairs if key == name]
-    return values[0] if len(values) == 1 else None
-
-
-def _multipart(start: bytes, kind: str, name: str) -> list[str]:
-    """The values of the field `name` that are complete in the beginning of a multipart body."""
-    _, options = parse_options_header(kind)
-    boundary = options.get(b"boundary")
-    if not boundary:
-        return []
-    values: list[str] = []
-    part: dict[str, bytes] = {}
-
-    def header_field(data: bytes, begin: int, end: int) -> None:
-        part["key"] = part.get("key", b"") + data[begin:end]
-
-    def header_value(data: bytes, begin: int, end: int) -> None:
-        part["value"] = part.get("value", b"") + data[begin:end]
-
-    def header_end() -> None:
-        if part.pop("key", b"").lower() == b"content-disposition":
-            part["disposition"] = part.get("value", b"")
-        part.pop("value", None)
-
-    def part_data(data: bytes, begin: int, end: int) -> None:
-        part["data"] = part.get("data", b"") + data[begin:end]
-
-    def part_end() -> None:
-        _, found = parse_options_header(part.get("disposition", b""))
-        if found.get(b"name") == name.encode() and b"filename" not in found:
-            values.append(part.get("data", b"").decode("latin-1"))
-        part.clear()
-
-    try:
-        MultipartParser(
-            boundary,
-            {"on_header_field": header_field, "on_header_value": header_value,
-             "on_header_end": header_end, "on_part_data": part_data, "on_part_end": part_end},
-        ).write(start)
-    except ValueError:
-        return []
-    return values
-
-
 def _conflicts(policy: Policy) -> Iterable[Conflict]:
     settings = policy.of(Settings)
-    today = datetime.datetime.now(datetime.UTC).date()
+    today = datetime.datetime.now(datetime.UTC).timestamp()
     for index, exemption in enumerate(settings.exempt):
-        if exemption.expires < today:
-            yield Conflict(f"csrf.exempt.{index}",
-                           f"the exemption of {exemption.path} expired on {exemption.expires}",
+        key = f"csrf.exempt.{index}"
+        if not _EXEMPTIBLE.fullmatch(exemption.path):
+            yield Conflict(f"{key}.path", f"{exemption.path!r} covers the whole site, or nothing",
+                           'one path ("/api/sign-in") or all below one ("/api/open/*")')
+        if not exemption.holds(today):
+            yield Conflict(key, f"the exemption of {exemption.path} expired on {exemption.expires}",
                            "send the token there and drop the entry, or decide again until when")
     for index, origin in enumerate(settings.trusted_origins):
+        key = f"csrf.trusted_origins.{index}"
         if "*" in origin:
-            yield Conflict(f"csrf.trusted_origins.{index}",
-                           "any site could act with the visitor's cookies (they are sent along)",
+            yield Conflict(key, "any site could act with the visitor's cookies (they are sent along)",
                            'name the origins: ["https://partner.acme.eu"]')
-        elif not _is_origin(origin, policy):
-            yield Conflict(f"csrf.trusted_origins.{index}", f"{origin!r} is not an origin",
-                           "scheme and host alone, https in production")
+        elif not _is_origin(origin.lower(), policy):
+            yield Conflict(key, f"{origin!r} is not an origin as browsers send it",
+                           'scheme and host alone, https in production: "https://partner.acme.eu"')
 
 
 def _is_origin(origin: str, policy: Policy) -> bool:
-    scheme, _, host = origin.partition("://")
-    allowed = ("https",) if policy.production else ("https", "http")
-    return scheme in allowed and bool(host) and not set(host) & set("/?#@ ")
+    if policy.production and not origin.startswith("https://"):
+        return False  # whoever sits on the line speaks for it
+    # A browser leaves the default port out (RFC 6454 section 6.2): with it nothing would ever match.
+    default = ":443" if origin.startswith("https://") else ":80"
+    return _ORIGIN.fullmatch(origin) is not None and not origin.endswith(default)
 
 
 def _statement(policy: Policy) -> list[str]:
     settings = policy.of(Settings)
     sentences = [
-        "Unsafe requests must come from this site (Sec-Fetch-Site, Origin), signed in or not; those "
-        f"that act by a session bear its token as well (field `{settings.field}`, header "
-        f"`{settings.header}`).",
+        "Unsafe requests and WebSocket handshakes must come from this site (Sec-Fetch-Site, Origin), "
+        "signed in or not; requests that act by a session bear its token as well (field "
+        f"`{settings.field}`, header `{settings.header}`).",
         f"A refused request gets {settings.status} and changes nothing.",
     ]
     if settings.trusted_origins:
@@ -319,7 +299,9 @@ CONTROL = Control(
     statement=_statement,
     reasons=(CROSS_SITE, NO_ORIGIN, NOT_JSON, TOKEN_MISSING, TOKEN_WRONG),
     steps={"origin": _origin, "intent": _intent},
+    probes=probes.PROBES,
+    sabotages=probes.SABOTAGES,
     conflicts=_conflicts,
     requirements=("S1-034", "S1-038", "S1-039", "S1-043", "S1-044", "S2-016", "C-15", "C-17"),
-    asvs=("3.5.1", "3.5.2", "3.5.3"),
+    asvs=("3.5.1", "3.5.2", "3.5.3", "4.4.2"),
 )

@@ -1,0 +1,109 @@
+"""The measured applications: one JSON resource, bare and behind bylaw, in Flask and in FastAPI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, FastAPI, Request
+from flask import Flask, request
+from pydantic import BaseModel
+
+from bylaw import fastapi as for_fastapi
+from bylaw import flask as for_flask
+from bylaw.fastapi import Identity, Permit
+
+POLICY: Final = Path(__file__).parent / "bylaw.toml"
+ITEM: Final[dict[str, Any]] = {"id": 7, "name": "bolt", "tags": ["steel", "m8"], "count": 250}
+
+
+class Draft(BaseModel):
+    """What the POST takes."""
+
+    name: str
+    count: int
+
+
+def bare_flask() -> Flask:
+    """Flask as it comes."""
+    app = Flask(__name__)
+
+    @app.get("/items")
+    def read() -> Any:
+        return ITEM
+
+    @app.post("/items")
+    def create() -> Any:
+        return request.get_json(), 201
+
+    return app
+
+
+def guarded_flask() -> Flask:
+    """The same behind bylaw, for whoever may read and create items."""
+    app = Flask(__name__)
+    bylaw = for_flask.Bylaw(app, POLICY)
+
+    @app.get("/items")
+    @for_flask.permit("item:read")
+    def read() -> Any:
+        return ITEM
+
+    @app.post("/items")
+    @for_flask.permit("item:create")
+    def create() -> Any:
+        return request.get_json(), 201
+
+    bylaw.ready()
+    return app
+
+
+def bare_fastapi() -> FastAPI:
+    """FastAPI as it comes."""
+    app = FastAPI()
+
+    @app.get("/items")
+    async def read() -> dict[str, Any]:
+        return ITEM
+
+    @app.post("/items", status_code=201)
+    async def create(draft: Draft) -> Draft:
+        return draft
+
+    return app
+
+
+async def caller(request: Request) -> str:
+    """The trivial dependency: what any application that asks who calls has at the very least."""
+    return request.scope["method"]  # type: ignore[no-any-return]
+
+
+def dependent_fastapi() -> FastAPI:
+    """FastAPI with one trivial dependency: what `guarded_fastapi` is compared with."""
+    app = FastAPI()
+
+    @app.get("/items")
+    async def read(who: Annotated[str, Depends(caller)]) -> dict[str, Any]:
+        return ITEM
+
+    @app.post("/items", status_code=201)
+    async def create(draft: Draft, who: Annotated[str, Depends(caller)]) -> Draft:
+        return draft
+
+    return app
+
+
+def guarded_fastapi() -> FastAPI:
+    """The same behind bylaw, for whoever may read and create items."""
+    app = FastAPI()
+    for_fastapi.Bylaw(app, POLICY)
+
+    @app.get("/items")
+    async def read(who: Annotated[Identity, Permit("item:read")]) -> dict[str, Any]:
+        return ITEM
+
+    @app.post("/items", status_code=201)
+    async def create(draft: Draft, who: Annotated[Identity, Permit("item:create")]) -> Draft:
+        return draft
+
+    return app

@@ -1,0 +1,175 @@
+"""What bylaw adds to one request, without a network: every variant takes its turn in every round.
+
+A shared machine is now faster, now slower, by a third and more. Within a round of a few hundredths of a
+second it is the same for all, so that the ratio of one round is worth more than any time in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from statistics import median, quantiles
+from typing import Any, Final
+
+from benchmarks import applications, requests
+from benchmarks.premises import Queries, Visit, production
+from bylaw.site import Site
+
+WARM: Final = 300
+"""Requests that every variant answers before anything is measured."""
+Once = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """An application and the request it answers."""
+
+    name: str
+    run: Callable[[int], Awaitable[float]]
+    """Answers so many requests; the seconds that took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A median with the 5th and the 95th percentile of the rounds."""
+
+    median: float
+    p5: float
+    p95: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Spread:
+        marks = quantiles(values, n=20, method="inclusive")
+        return cls(median(values), marks[0], marks[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A variant's time in µs; beside it what it is compared with, and by what ratio in each round."""
+
+    name: str
+    micros: Spread
+    against: str = ""
+    ratio: Spread | None = None
+    added: Spread | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All rows of the measurement, and how many queries the guarded requests made."""
+
+    rows: list[Row]
+    requests: int
+    queries: int
+
+
+def measure(*, rounds: int, batch: int) -> Result:
+    """Measure both frameworks. Raises RuntimeError where a known session was asked of the database."""
+    with production():
+        return asyncio.run(_measure(rounds, batch))
+
+
+async def _measure(rounds: int, batch: int) -> Result:
+    flask, fastapi = applications.guarded_flask(), applications.guarded_fastapi()
+    flask_site: Site = flask.extensions["bylaw"].site
+    fastapi_site: Site = fastapi.state.bylaw.site
+    fastapi.state.bylaw.ready()
+    try:
+        counted = [Queries(flask_site), Queries(fastapi_site)]
+        groups = [
+            *await _flask(flask, Visit(flask_site, "flask@people.test")),
+            *await _fastapi(fastapi, Visit(fastapi_site, "fastapi@people.test")),
+        ]
+        everyone = [variant for group in groups for variant in group]
+        for variant in everyone:
+            await variant.run(WARM)
+        for queries in counted:
+            queries.count = 0
+        times = await _rounds(everyone, rounds, batch)
+        asked = sum(queries.count for queries in counted)
+    finally:
+        flask_site.close()
+        fastapi_site.close()
+    if asked:
+        raise RuntimeError(f"{asked} queries for requests with a known session: there must be none")
+    rows = [row for group in groups for row in _compared(group, times)]
+    return Result(rows, rounds * batch * sum("bylaw" in v.name for v in everyone), asked)
+
+
+async def _flask(guarded: Any, visit: Visit) -> list[list[Variant]]:
+    bare = applications.bare_flask()
+    await _batches(requests.wsgi(guarded, requests.get(visit.cookie)))(1)  # the process knows the session now
+    sent = {"GET": requests.get(visit.cookie), "POST": requests.post(visit.cookie, visit.token())}
+    return [
+        [Variant(f"Flask {method}, bare", _batches(requests.wsgi(bare, one))),
+         Variant(f"Flask {method}, bylaw", _batches(requests.wsgi(guarded, one)))]
+        for method, one in sent.items()
+    ]
+
+
+async def _fastapi(guarded: Any, visit: Visit) -> list[list[Variant]]:
+    bare, dependent = applications.bare_fastapi(), applications.dependent_fastapi()
+    await requests.asgi(guarded, requests.get(visit.cookie))()
+    sent = {"GET": requests.get(visit.cookie), "POST": requests.post(visit.cookie, visit.token())}
+    return [
+        [Variant(f"FastAPI {method}, bare", _awaited(requests.asgi(bare, one))),
+         Variant(f"FastAPI {method}, bare with a dependency", _awaited(requests.asgi(dependent, one))),
+         Variant(f"FastAPI {method}, bylaw", _awaited(requests.asgi(guarded, one)))]
+        for method, one in sent.items()
+    ]
+
+
+def _batches(once: Callable[[], None]) -> Callable[[int], Awaitable[float]]:
+    async def run(count: int) -> float:
+        begun = time.perf_counter()
+        for _ in range(count):
+            once()
+        return time.perf_counter() - begun
+
+    return run
+
+
+def _awaited(once: Once) -> Callable[[int], Awaitable[float]]:
+    async def run(count: int) -> float:
+        begun = time.perf_counter()
+        for _ in range(count):
+            await once()
+        return time.perf_counter() - begun
+
+    return run
+
+
+async def _rounds(everyone: list[Variant], rounds: int, batch: int) -> dict[str, list[float]]:
+    """µs per request of each variant in each round."""
+    times: dict[str, list[float]] = {variant.name: [] for variant in everyone}
+    # What stands since the start is no garbage of a request. From here on the collector runs as it does in
+    # production, and each batch begins with nothing left over from the one before.
+    gc.collect()
+    gc.freeze()
+    try:
+        for number in range(rounds):
+            # Nobody is always first, or always after the same neighbour's cache.
+            turn = number % len(everyone)
+            for variant in (*everyone[turn:], *everyone[:turn]):
+                gc.collect()
+                times[variant.name].append(await variant.run(batch) / batch * 1e6)
+    finally:
+        gc.unfreeze()
+    return times
+
+
+def _compared(group: list[Variant], times: dict[str, list[float]]) -> list[Row]:
+    """Rows of one framework and method: the last, guarded one is paired with each of the others."""
+    *bare, guarded = group
+    rows = [Row(variant.name, Spread.of(times[variant.name])) for variant in bare]
+    for variant in bare:
+        pairs = list(zip(times[guarded.name], times[variant.name], strict=True))
+        rows.append(Row(
+            guarded.name, Spread.of(times[guarded.name]), variant.name,
+            Spread.of([ours / theirs for ours, theirs in pairs]),
+            Spread.of([ours - theirs for ours, theirs in pairs]),
+        ))
+    return rows
