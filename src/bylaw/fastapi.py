@@ -12,7 +12,8 @@ body is read, so that whoever may not call a route learns nothing about its fiel
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -98,6 +99,7 @@ class Bylaw:
         self.gated: asgi.Gated | None = None
         self._mounts: dict[str, AccessRule] = {}
         self._ready = False
+        self._starting = threading.Lock()
         build = app.build_middleware_stack
 
         def stack() -> Any:
@@ -141,8 +143,12 @@ class Bylaw:
 
     def ready(self) -> None:
         """Refuse to start where the policy cannot be kept. Raises PolicyError with every problem."""
-        if self._ready:
-            return
+        with self._starting:  # the first requests may come together
+            if not self._ready:
+                self._start()
+                self._ready = True
+
+    def _start(self) -> None:
         problems = list(self._guard_all(self.app, ""))
         if self.policy.production and self.app.debug:
             problems.append(Problem("app.debug", "on in production", "it shows internals to visitors",
@@ -150,7 +156,6 @@ class Bylaw:
         if problems:
             raise PolicyError(f"{self.policy.app.name} has routes that nobody may be let into", problems)
         self.site.open()
-        self._ready = True
 
     def _guard_all(self, app: Any, prefix: str) -> Iterator[Problem]:
         """Put its rule before every route, included routers and mounted applications too.

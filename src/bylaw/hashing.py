@@ -11,14 +11,15 @@ import hashlib
 import hmac
 import os
 import secrets
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Final, Protocol, TypeVar
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerificationError, VerifyMismatchError
 from argon2.low_level import Type
 
 T = TypeVar("T")
@@ -31,10 +32,14 @@ PBKDF2_ROUNDS: Final = 1_000_000
 """What Werkzeug writes today; OWASP and ASVS 5.0.0 appendix C ask for 600,000."""
 _SALT_CHARACTERS: Final = 16
 _MOST_ROUNDS: Final = 10_000_000
+_MOST_BYTES: Final = 128 * 1024 * 1024
+_MOST_PASSES: Final = 16
+"""A stored hash names its own cost. One that names more than this is not computed: a row that
+somebody wrote into the table must not be able to take the server's memory or its day."""
 
 
 class Scheme(Protocol):
-    """A way to make hashes. `mebibytes` is what one hash takes while it is made."""
+    """A way to make hashes. `mebibytes` is what one place of the pool has to hold."""
 
     name: str
     mebibytes: int
@@ -68,7 +73,7 @@ class Pbkdf2Sha256:
     """PBKDF2-HMAC-SHA256 in Werkzeug's form `pbkdf2:sha256:<rounds>$<salt>$<hex>`."""
 
     name = "pbkdf2-sha256"
-    mebibytes = 1
+    mebibytes = Argon2id.mebibytes  # not its own need: an older Argon2id hash is checked there too
 
     def make(self, password: str) -> str:
         alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -85,20 +90,33 @@ class Pbkdf2Sha256:
 SCHEMES: Final[dict[str, type[Scheme]]] = {"argon2id": Argon2id, "pbkdf2-sha256": Pbkdf2Sha256}
 
 
-def verify(stored: str, password: str) -> bool:
-    """Whether `password` made `stored`, in any form that can be read. Never raises."""
-    if stored.startswith("$argon2"):
-        try:
-            return PasswordHasher().verify(stored, password)
-        except (VerificationError, InvalidHashError):
-            return False
-    method, _, rest = stored.partition("$")
-    salt, _, expected = rest.partition("$")
+_ARGON2: Final = PasswordHasher()
+
+
+def verify(stored: str, password: str) -> bool | None:
+    """Whether `password` made `stored`; None where `stored` is nothing that can be read.
+
+    Never raises. None took no work, which a caller that hides whether there is an account makes up.
+    """
     try:
+        if stored.startswith("$argon2"):
+            return _verify_argon2(stored, password)
+        method, _, rest = stored.partition("$")
+        salt, _, expected = rest.partition("$")
         key = _derive(method, password.encode(), salt.encode())
-    except (ValueError, OverflowError, MemoryError):
+        return hmac.compare_digest(key.hex().encode(), expected.encode())
+    except (VerificationError, ValueError, OverflowError, MemoryError):
+        return None  # InvalidHashError and UnicodeEncodeError are among the ValueErrors
+
+
+def _verify_argon2(stored: str, password: str) -> bool:
+    cost = extract_parameters(stored)
+    if cost.memory_cost * 1024 > _MOST_BYTES or cost.time_cost > _MOST_PASSES:
+        raise ValueError("too costly")
+    try:
+        return _ARGON2.verify(stored, password)
+    except VerifyMismatchError:
         return False
-    return hmac.compare_digest(key.hex().encode(), expected.encode())
 
 
 def _derive(method: str, password: bytes, salt: bytes) -> bytes:
@@ -111,6 +129,8 @@ def _derive(method: str, password: bytes, salt: bytes) -> bytes:
         return hashlib.pbkdf2_hmac(parts[1], password, salt, rounds)
     if parts[0] == "scrypt" and len(parts) == 4:
         n, r, p = (int(part) for part in parts[1:])
+        if 128 * n * r > _MOST_BYTES or p > _MOST_PASSES:
+            raise ValueError("too costly")
         return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=132 * n * r * p)
     raise ValueError("an unknown form of hash")
 
@@ -124,36 +144,57 @@ class Busy(Exception):
 
 
 class HashPool:
-    """Makes and checks hashes in a few threads, and refuses rather than pile up."""
+    """Makes and checks hashes in a few threads, and refuses rather than pile up.
+
+    `mebibytes` is the budget, `each` what one hash takes; `waiting` may queue behind those that are
+    being computed.
+    """
 
     def __init__(self, *, mebibytes: int, each: int, waiting: int) -> None:
         self.threads = max(1, min(os.cpu_count() or 1, mebibytes // max(1, each)))
         self.places = self.threads + waiting
-        self._free = threading.BoundedSemaphore(self.places)
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
         self._pid = 0
 
     def run(self, work: Callable[..., T], *args: object) -> T:
-        """The result of `work(*args)`. Raises Busy when too many are waiting already."""
-        if not self._free.acquire(blocking=False):
+        """The result of `work(*args)`, computed in a thread of the pool. Raises Busy when full."""
+        self._begin()
+        free = self._free
+        if not free.acquire(blocking=False):
             raise Busy(wait=max(1, round(self.places / self.threads * 0.2)))
         try:
-            return self._executor().submit(work, *args).result()
+            return self._pool.submit(work, *args).result()
         finally:
-            self._free.release()
+            free.release()
 
-    def _executor(self) -> ThreadPoolExecutor:
+    @contextmanager
+    def occupied(self) -> Iterator[None]:
+        """Take every place for as long as the block lasts: what a storm looks like to the next."""
+        self._begin()
+        taken = 0
+        while self._free.acquire(blocking=False):
+            taken += 1
+        try:
+            yield
+        finally:
+            for _ in range(taken):
+                self._free.release()
+
+    def _begin(self) -> None:
+        """Threads and places of this process: a forked child has neither, and none of its parent's."""
+        if self._pid == os.getpid():
+            return
         with self._lock:
-            if self._pool is None or self._pid != os.getpid():  # a forked child has no threads
+            if self._pid != os.getpid():
+                self._free = threading.BoundedSemaphore(self.places)
                 self._pool = ThreadPoolExecutor(
                     self.threads, thread_name_prefix="bylaw-hash", initializer=_step_back
                 )
                 self._pid = os.getpid()
-            return self._pool
 
 
 def _step_back() -> None:
-    """Let other threads go first; where a thread has no priority of its own, nothing changes."""
-    with suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)
+    """Let other threads go first, where a thread has a priority of its own (Linux)."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)

@@ -8,8 +8,10 @@ development alone).
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,9 +21,11 @@ from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, cast
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 
 from bylaw import toml_lines
 from bylaw.control import Below, Control, Duration, Section, Settings
@@ -31,8 +35,15 @@ Environment = Literal["production", "development"]
 PROFILES: Final = ("standard", "fips")
 _BYPASSES: Final = ("FLASK_DEBUG", "TESTING", "BYLAW_TESTING")
 """Variables that switch protection off somewhere; none may be set in production (C-30, C-33)."""
+_PATH: Final = r"^/([^/\\\x00-\x20\x7f][^\x00-\x20\x7f]*)?$"
+"""A path of this site: `//` and `/\\` would name another one."""
+_ORIGIN: Final = (
+    r"^https?://(\w([\w.-]*\w)?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$".replace(r"\w", "[A-Za-z0-9_]")
+)
 
 S = TypeVar("S", bound=Settings)
+_Key = tuple[str, ...]
+"""The way to a key from the top of the policy; an item of a list by its number."""
 
 
 class App(Section):
@@ -41,7 +52,7 @@ class App(Section):
     name: str = Field("Application", min_length=1, max_length=80)
     """The name people know it by."""
 
-    base_url: str = Field("env:BASE_URL", pattern=r"^https?://[^/?#@\s]+$")
+    base_url: str = Field("env:BASE_URL", pattern=_ORIGIN, examples=["https://mtc.acme.eu"])
     """Scheme and host that people reach it at; every link and mail is built from it alone."""
 
     profile: Literal["standard", "fips"] = "standard"
@@ -90,16 +101,16 @@ class Mail(Section):
 class Pages(Section):
     """bylaw's own pages and their JSON twins."""
 
-    prefix: str = Field("/auth", pattern=r"^/[a-z0-9/_-]*[a-z0-9]$")
+    prefix: str = Field("/auth", pattern=r"^(/[a-z0-9_-]+)+$", examples=["/auth", "/account"])
     """Where they are mounted."""
 
-    home: str = Field("/", pattern=r"^/([^/\\].*)?$")
+    home: str = Field("/", pattern=_PATH, examples=["/", "/dashboard"])
     """Where people go after signing in."""
 
-    aliases: dict[str, str] = {}
+    aliases: dict[str, str] = Field(default_factory=dict, examples=[{"/login": "/auth/login"}])
     """Further paths at which one of bylaw's own endpoints answers as well."""
 
-    stylesheet: str | None = Field(None, pattern=r"^/([^/\\].*)?$")
+    stylesheet: str | None = Field(None, pattern=_PATH, examples=["/static/site.css"])
     """A stylesheet of the application, loaded after bylaw's own."""
 
 
@@ -129,7 +140,7 @@ class Policy:
 
     def of(self, settings: type[S]) -> S:
         """The settings of a control, by their type."""
-        return cast(S, next(s for s in self.controls.values() if type(s) is settings))
+        return next(s for s in self.controls.values() if type(s) is settings)
 
     def below_standard(self) -> Iterator[tuple[str, Below, str | None]]:
         """Every value below today's standard: (section, what, because)."""
@@ -146,7 +157,10 @@ def load(
     """Read the policy for `controls` (the registry). Raises PolicyError with every problem."""
     path = Path(file)
     environ = os.environ if environ is None else environ
-    return _Reading(path, {control.name: control for control in controls}, environ).policy()
+    try:
+        return _Reading(path, {control.name: control for control in controls}, environ).policy()
+    except RecursionError:
+        raise _unreadable(path, "nested too deeply", "a policy has a few levels") from None
 
 
 def sections(controls: Iterable[Control]) -> dict[str, type[Section]]:
@@ -161,11 +175,17 @@ class _Reading:
         self, path: Path, controls: dict[str, Control], environ: Mapping[str, str]
     ) -> None:
         self.path = path
+        self.dotenv: Path | None = None
         self.controls = controls
         self.problems: list[Problem] = []
-        self.environment = self._environment(environ)
         self.environ = {**self._dotenv(), **environ}
-        self.sources: dict[tuple[str, ...], str] = {}
+        self.environment = self._environment()
+        self.sources: dict[_Key, str] = {}
+        """What a key's value was taken from: a variable's name or a file."""
+        self.taken: dict[_Key, str] = {}
+        """The values taken: none of them may stand in an error."""
+        self.shifted: dict[_Key, _Key] = {}
+        """List items that moved up because an optional one before them is absent."""
         self.where = toml_lines.Lines(path.name, {})
 
     # The way of a policy: text -> tables -> overlay -> references -> sections -> conflicts.
@@ -173,6 +193,7 @@ class _Reading:
     def policy(self) -> Policy:
         tables = self._layer(self._tables())
         written = deepcopy(tables)
+        self._open_dotenv()
         self._bypasses()
         self._unknown_sections(tables)
         sections = {
@@ -191,7 +212,7 @@ class _Reading:
             written=written,
             where=self.where,
         )
-        self._base_url(policy)
+        self._placeholders(policy)
         self._off_without_because(policy)
         for control in self.controls.values():
             for conflict in control.conflicts(policy):
@@ -203,13 +224,13 @@ class _Reading:
     def _models(self) -> dict[str, type[Section]]:
         return sections(self.controls.values())
 
-    def _environment(self, environ: Mapping[str, str]) -> Environment:
+    def _environment(self) -> Environment:
         """Production unless the process was asked for development (C-33)."""
-        asked = environ.get("BYLAW_ENV", "production").strip().lower()
+        asked = self.environ.get("BYLAW_ENV", "").strip().lower() or "production"
         if asked not in ("production", "development"):
             self.problems.append(
                 Problem("BYLAW_ENV", repr(asked), "no such environment",
-                        'production (the default) or development')
+                        "production (the default) or development")
             )
         return "development" if asked == "development" else "production"
 
@@ -217,48 +238,53 @@ class _Reading:
         """The variables of `.env` beside the policy, or where the process was started."""
         for place in (self.path.parent / ".env", Path.cwd() / ".env"):
             if place.is_file():
-                readable = place.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
-                if self.environment == "production" and readable:
-                    self.problems.append(
-                        Problem(str(place.name), "readable by others", "it holds secrets",
-                                f"chmod 600 {place.name}")
-                    )
-                return {k: v for k, v in dotenv_values(place).items() if v is not None}
+                self.dotenv = place
+                try:
+                    return {k: v for k, v in dotenv_values(place).items() if v is not None}
+                except (OSError, UnicodeDecodeError):
+                    self.problems.append(Problem(place.name, "not readable", "it holds variables",
+                                                 "UTF-8 text that this process may read"))
         return {}
+
+    def _open_dotenv(self) -> None:
+        """In production nobody but its owner may read `.env` (S1-069)."""
+        if self.environment == "production" and self.dotenv is not None:
+            others = stat.S_IRWXG | stat.S_IRWXO
+            if self.dotenv.stat().st_mode & others:
+                self.problems.append(Problem(self.dotenv.name, "readable by others",
+                                             "it holds secrets", f"chmod 600 {self.dotenv.name}"))
 
     def _tables(self) -> dict[str, Any]:
         try:
-            text = self.path.read_text("utf-8")
-        except OSError as error:
-            raise PolicyError(
-                f"{self.path} cannot be read", [Problem(str(self.path), "not readable", error.strerror or "",
-                                         "make one: bylaw init")]
-            ) from None
+            text = self.path.read_bytes().decode("utf-8")
         except UnicodeDecodeError:
-            raise PolicyError(
-                f"{self.path} cannot be read", [Problem(str(self.path), "not UTF-8 text", "TOML is UTF-8")]
-            ) from None
+            raise _unreadable(self.path, "not UTF-8 text", "TOML is UTF-8") from None
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            why = getattr(error, "strerror", None) or "no file has this name"
+            raise _unreadable(self.path, "not readable", why, "make one: bylaw init") from None
         try:
             tables = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise PolicyError(
-                f"{self.path} cannot be read", [Problem(self.path.name, "not TOML", str(error))]
-            ) from None
+            raise _unreadable(self.path, "not TOML", str(error)) from None
+        except ValueError:  # Python refuses to read a number of thousands of digits
+            raise _unreadable(self.path, "not TOML", "a number in it is endless") from None
         self.where = toml_lines.Lines(self.path.name, toml_lines.lines(text))
         return tables
 
     def _layer(self, tables: dict[str, Any]) -> dict[str, Any]:
         """Profile, then the file, then [development] where that was asked for."""
         overlay = tables.pop("development", {})
-        app = tables.get("app")
-        profile = app.get("profile", "standard") if isinstance(app, dict) else "standard"
-        layered = _profile(profile) if profile in PROFILES else {}
-        _merge(layered, tables)
         if not isinstance(overlay, dict):
             self._report(("development",), "a table is expected", "[development]")
         elif self.environment == "development":
-            _merge(layered, overlay)
+            _merge(tables, overlay)
             self.where.overlay("development")
+        app = tables.get("app")
+        profile = app.get("profile") if isinstance(app, dict) else None
+        # Resolved here already: its values lie below all others.
+        profile = self._resolve(profile, ("app", "profile"))
+        layered = _profile(profile if profile in PROFILES else "standard")
+        _merge(layered, tables)
         return layered
 
     def _bypasses(self) -> None:
@@ -285,43 +311,71 @@ class _Reading:
         for key, info in model.model_fields.items():
             default = info.default
             text = default.get_secret_value() if isinstance(default, SecretStr) else default
-            if isinstance(text, str) and text.startswith(("env:", "file:")):
+            if isinstance(text, str) and _REFERENCE.match(text):
                 table.setdefault(key, text)
         before = len(self.problems)
+        self._written_secrets(name, model, table)
         table = self._resolve(table, (name,))
-        if len(self.problems) > before:
-            return None
         try:
-            return model.model_validate_json(json.dumps(table, default=str))
+            section = model.model_validate_json(json.dumps(table, default=str))
+            return section if len(self.problems) == before else None
         except ValidationError as error:
             for found in error.errors(include_url=False, include_context=True):
                 self._invalid(name, model, cast(dict[str, Any], found))
-            return None
+        except ValueError:  # Python refuses to write a number of thousands of digits
+            self._report((name,), "a number in it is endless")
+        return None
 
-    def _resolve(self, value: Any, path: tuple[str, ...]) -> Any:
+    def _written_secrets(self, name: str, model: type[Section], table: dict[str, Any]) -> None:
+        """A secret may not stand in the policy, which many read and no rotation reaches (S1-061)."""
+        for key in [key for key in table if _is_secret(model, (key,))]:
+            for path, value in _leaves((name, key), table[key]):
+                if isinstance(value, str) and not _REFERENCE.match(value) and _is_open(value):
+                    table.pop(key, None)
+                    self._report(path, "written out, where everybody reads it",
+                                 '"env:NAME" or "file:/path"')
+
+    def _resolve(self, value: Any, path: _Key) -> Any:
         """References to the environment and to files, replaced by what they name."""
         if isinstance(value, dict):
             resolved = {k: self._resolve(v, (*path, k)) for k, v in value.items()}
             return {k: v for k, v in resolved.items() if v is not _ABSENT}
         if isinstance(value, list):
-            parts = [self._resolve(v, (*path, str(i))) for i, v in enumerate(value)]
-            return [part for part in parts if part is not _ABSENT]
-        if isinstance(value, str) and value.startswith("env:"):
-            return self._variable(value[4:], path)
-        if isinstance(value, str) and value.startswith("file:"):
-            return self._file(Path(value[5:]), path)
-        return value
+            return self._items(value, path)
+        if not isinstance(value, str) or not _REFERENCE.match(value):
+            return value
+        kind, _, name = value.partition(":")
+        found = self._variable(name, path) if kind == "env" else self._file(name, path)
+        if isinstance(found, str):
+            self.taken[path] = found
+        return found
 
-    def _variable(self, name: str, path: tuple[str, ...]) -> object:
-        name, _, stand_in = name.partition(" or ")
-        optional = name.endswith("?")
-        name = name.rstrip("?")
+    def _items(self, value: list[Any], path: _Key) -> list[Any]:
+        items: list[Any] = []
+        for number, each in enumerate(value):
+            written = (*path, str(number))
+            found = self._resolve(each, written)
+            if found is not _ABSENT:
+                if number != len(items):
+                    self.shifted[(*path, str(len(items)))] = written
+                items.append(found)
+        return items
+
+    def _variable(self, text: str, path: _Key) -> object:
+        match = _VARIABLE.fullmatch(text)
+        if match is None:
+            self._report(path, "names no variable", '"env:NAME", or "env:NAME?" where it may be absent')
+            return _ABSENT
+        name, optional, stand_in = match["name"], match["optional"], match["stand_in"]
         self.sources[path] = name
         if stand_in and self.environment == "production":
             # A fallback that nobody notices in production is how one key signs everywhere (C-07).
             self._report(path, "has a stand-in, which only [development] may have", f'"env:{name}"')
-            return ""
+            return _ABSENT
         value = self.environ.get(name, "")
+        if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+            self._report(path, "not UTF-8 text")
+            return _ABSENT
         if value.strip():
             return value
         if stand_in:
@@ -334,58 +388,93 @@ class _Reading:
             Problem(name, "not set", f"needed by {'.'.join(path)} ({self.where.at(path)})",
                     _REMEDIES.get(path, f"set {name} in the environment or in .env"))
         )
-        return value
+        return _ABSENT
 
-    def _file(self, file: Path, path: tuple[str, ...]) -> object:
-        self.sources[path] = str(file)
+    def _file(self, name: str, path: _Key) -> object:
+        self.sources[path] = name
         try:
-            return file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError):
+            return Path(name).read_text("utf-8").strip()
+        except (OSError, ValueError):  # ValueError: not UTF-8, or a NUL in the name
             self.problems.append(
-                Problem(str(file), "not readable", f"needed by {'.'.join(path)}",
+                Problem(_toml(name)[1:-1], "not readable", f"needed by {'.'.join(path)}",
                         "a text file that this process may read")
             )
-            return ""
+            return _ABSENT
 
     def _invalid(self, section: str, model: type[Section], error: dict[str, Any]) -> None:
         loc = tuple(str(part) for part in error["loc"])
         path = (section, *loc)
+        table, key = _table_of(model, loc)
         if error["type"] == "extra_forbidden":
-            names = _names(model, loc[:-1])
-            self._report(path, "no such key", _nearest(loc[-1], names))
+            self._report(path, "no such key", _nearest(key, table.model_fields))
             return
-        accepted = _accepted(error)
-        secret = _is_secret(model, loc) or path in self.sources
-        found = "" if secret or isinstance(error["input"], dict) else f" = {_toml(error['input'])}"
-        self._report(path, error["msg"].removeprefix("Value error, "), accepted, found)
+        if error["type"] == "missing" and path in self.sources:
+            return  # said already: its variable is not set
+        # What a reference names is not for an error's reader, nor is a table around one.
+        hidden = _is_secret(model, loc) or any(taken[: len(path)] == path for taken in self.taken)
+        value = error["input"]
+        found = "" if hidden or isinstance(value, dict) else f" = {_toml(value)}"
+        self._report(path, error["msg"].removeprefix("Value error, "),
+                     _accepted(error, table.model_fields.get(key)), found)
 
-    def _base_url(self, policy: Policy) -> None:
-        placeholders = ("yourdomain", "example.com", "example.org", "example.net", "localhost")
-        if policy.production and any(word in policy.app.base_url for word in placeholders):
+    def _placeholders(self, policy: Policy) -> None:
+        """What stands in the documentation is nowhere that people could reach (S1-070, S2-055)."""
+        if not policy.production:
+            return
+        if _reserved(urlsplit(policy.app.base_url).hostname or ""):
             self._report(("app", "base_url"), "a placeholder, not where people reach it",
                          'the real address, e.g. "https://mtc.acme.eu"',
-                         f" = {policy.app.base_url!r}")
+                         f" = {_toml(policy.app.base_url)}")
+        for path, secret in ((("store", "database"), policy.store.database),
+                             (("mail", "server"), policy.mail.server)):
+            if secret is not None and _PLACEHOLDER.search(secret.get_secret_value()):
+                self._report(path, "a published placeholder", _REMEDIES.get(path, ""))
 
     def _off_without_because(self, policy: Policy) -> None:
         for name, settings in policy.controls.items():
-            if settings.off and not settings.because:
+            if settings.off and not (settings.because or "").strip():
                 self._report((name, "off"), "a control is switched off without a reason",
                              'because = "…" (it is printed in SECURITY.md)', " = true")
 
-    def _report(
-        self, path: tuple[str, ...], why: str, accepted: str = "", found: str = ""
-    ) -> None:
+    def _report(self, path: _Key, why: str, accepted: str = "", found: str = "") -> None:
+        path = self.shifted.get(path, path)
         key = f"[{path[0]}]" if len(path) == 1 else ".".join(path) + found
         where = self.sources.get(path) or self.where.at(path)
-        self.problems.append(Problem(where, key, why, accepted))
+        self.problems.append(Problem(where, self._masked(key), self._masked(why), accepted))
+
+    def _masked(self, text: str) -> str:
+        """`text` without any value that a reference named: a control may quote what it refuses."""
+        for path, value in self.taken.items():
+            if len(value) > 5 and path != ("app", "base_url"):
+                for spelling in (value, repr(value)[1:-1], _toml(value)[1:-1]):
+                    text = text.replace(spelling, "•••")
+        return text
 
     def _give_up_on_problems(self) -> None:
         if self.problems:
-            raise PolicyError(f"{self.path} is not a policy that can be kept", self.problems)
+            # A variable that two keys name, or the profile's, is met more than once.
+            problems = dict.fromkeys(self.problems)
+            raise PolicyError(f"{self.path} is not a policy that can be kept", problems)
+
+
+def _unreadable(path: Path, what: str, why: str, accepted: str = "") -> PolicyError:
+    """The error of a file that is not even a policy; the line is taken from the parser's words."""
+    line = re.search(r" \(at line (\d+), column \d+\)$", why)
+    where = f"{path.name}:{line[1]}" if line else path.name
+    why = why[: line.start()] if line else why
+    return PolicyError(f"{path} cannot be read", [Problem(where, what, why, accepted)])
 
 
 _ABSENT: Final = object()
-_REMEDIES: Final = {
+_REFERENCE: Final = re.compile("(env|file):")
+_VARIABLE: Final = re.compile(
+    r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<optional>\?)?( or (?P<stand_in>.+))?", re.DOTALL
+)
+_PLACEHOLDER: Final = re.compile(r"your_\w+_here|yourdomain|your-domain", re.IGNORECASE)
+_RESERVED: Final = ("example", "invalid", "test", "localhost", "example.com", "example.org",
+                    "example.net")
+"""Names that are nobody's, for documentation and tests (RFC 2606, RFC 6761)."""
+_REMEDIES: Final[dict[tuple[str, ...], str]] = {
     ("secrets", "key"): "make one: bylaw secrets new",
     ("app", "base_url"): "where people reach it, e.g. https://mtc.acme.eu",
     ("store", "database"): "e.g. postgresql+psycopg://user:password@host/name or sqlite:///app.db",
@@ -412,24 +501,47 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"nearest: {near[0]}" if near else f"known: {', '.join(known)}"
 
 
-def _names(model: type[Section], loc: tuple[str, ...]) -> list[str]:
-    """The keys that are known in the table at `loc`."""
-    current: Any = model
+def _table_of(model: type[Section], loc: _Key) -> tuple[type[Section], str]:
+    """The table that the key at `loc` stands in, and the key: sections hold tables and lists of them."""
+    table, key = model, ""
     for part in loc:
-        if part.isdigit():
-            continue
-        annotation = current.model_fields[part].annotation if hasattr(
-            current, "model_fields") and part in current.model_fields else None
-        inner = [a for a in getattr(annotation, "__args__", ()) if hasattr(a, "model_fields")]
-        if not inner:
-            break
-        current = inner[0]
-    return list(getattr(current, "model_fields", {}))
+        if key in table.model_fields:
+            inner = getattr(table.model_fields[key].annotation, "__args__", ())
+            table = next((a for a in inner if hasattr(a, "model_fields")), table)
+        key = key if part.isdigit() else part
+    return table, key
 
 
-def _is_secret(model: type[Section], loc: tuple[str, ...]) -> bool:
+def _leaves(path: _Key, value: Any) -> list[tuple[_Key, Any]]:
+    """The values in `value`, each with its path."""
+    if isinstance(value, list):
+        return [leaf for i, v in enumerate(value) for leaf in _leaves((*path, str(i)), v)]
+    return [(path, value)]
+
+
+def _is_secret(model: type[Section], loc: _Key) -> bool:
     info = model.model_fields.get(loc[0]) if loc else None
     return info is not None and "SecretStr" in str(info.annotation)
+
+
+def _is_open(secret: str) -> bool:
+    """Whether a secret would be given away by this text: an address without a password is none."""
+    try:
+        return "://" not in secret or urlsplit(secret).password is not None
+    except ValueError:
+        return True
+
+
+def _reserved(host: str) -> bool:
+    """Whether no visitor's browser could reach `host`."""
+    host = host.lower().rstrip(".")
+    if any(host == name or host.endswith(f".{name}") for name in _RESERVED):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return _PLACEHOLDER.search(host) is not None
+    return address.is_loopback or address.is_unspecified
 
 
 def _toml(value: object) -> str:
@@ -437,9 +549,12 @@ def _toml(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _accepted(error: dict[str, Any]) -> str:
+def _accepted(error: dict[str, Any], info: FieldInfo | None) -> str:
     """What may be written instead, in the words of the file."""
     context = error.get("ctx", {})
+    examples = (info.examples if info is not None else None) or ()
+    if examples and error["type"] == "string_pattern_mismatch":
+        return f"e.g. {' or '.join(_toml(example) for example in examples)}"
     match error["type"]:
         case "literal_error":
             return f"one of {context['expected']}"

@@ -42,6 +42,6 @@ def policy_schema() -> dict[str, Any]:
 
 
 def _or_reference(field: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: field.pop(key) for key in ("description", "default", "title") if key in field}
+    kept: dict[str, Any] = {key: field.pop(key) for key in ("description", "default", "title") if key in field}
     return {**kept, "anyOf": [field, _REFERENCE]} if field.get("type") != "boolean" else {
         **kept, **field}

@@ -181,7 +181,7 @@ PLANTED = [
     (
         "B507",
         "C-16",
-        "from paramiko import client as c\nssh = c.SSHClient()\nssh.set_missing_host_key_policy(c.AutoAddPolicy)",
+        "from paramiko import client as c\na = c.SSHClient()\na.set_missing_host_key_policy(c.AutoAddPolicy)",
     ),
     ("B602", "C-16", "import subprocess\nsubprocess.Popen(source, shell=True)"),
     ("B605", "C-16", "import os\nos.system(source)"),

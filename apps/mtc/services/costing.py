@@ -14,6 +14,8 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 # Enough digits for the largest quantity times the largest price; the default 28 could round.
 _DIGITS = 60
 _PLACES = Decimal("0.000001")
+# Beyond this a typing mistake is certain, and the columns for costs would be too short.
+LARGEST = Decimal(10) ** 15
 
 
 class RateMissingError(LookupError):
@@ -209,6 +211,9 @@ def _choice_line(need: Need, choice: Choice, quantity: Decimal, on: date, rates:
     cost, index = pick(costs)
     offer = offers[index]
     amount = _rounded(offer.amount * quantity / offer.per)
+    if max(amount, cost) > LARGEST:
+        problem = f"{choice.label} would cost more than can be recorded"
+        return Line(label, quantity, None, choice.variant_id, problem=problem)
     return Line(label, quantity, cost, choice.variant_id, offer.supplier, amount, offer.currency)
 
 
@@ -228,6 +233,8 @@ def _overhead_line(overhead: Overhead, units: Decimal, on: date, rates: Rates) -
         cost = _rounded(rates.convert(amount, overhead.currency, on))
     except RateMissingError as error:
         return replace(line, problem=str(error))
+    if max(amount, cost) > LARGEST:
+        return replace(line, amount=None, problem="would cost more than can be recorded")
     return replace(line, cost=cost)
 
 

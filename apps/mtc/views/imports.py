@@ -56,7 +56,7 @@ def refuse_upload(error: UploadError) -> ResponseReturnValue:
 @blueprint.get("/imports/<int:draft_id>")
 @permit("import:create")
 def show(draft_id: int) -> ResponseReturnValue:
-    draft = drafts.find(get_session(), draft_id, current_user.id)
+    draft = _own(draft_id)
     return _preview(draft, preview.suggest(draft.text), Form(values=_defaults(draft)))
 
 
@@ -65,7 +65,7 @@ def show(draft_id: int) -> ResponseReturnValue:
 @form_body(ImportMapping)
 def correct(form: Form[ImportMapping], draft_id: int) -> ResponseReturnValue:
     """Read the file again with the columns that the person named; nothing is imported yet."""
-    draft = drafts.find(get_session(), draft_id, current_user.id)
+    draft = _own(draft_id)
     return _preview(draft, _read(draft, form), form), 422 if form.errors else 200
 
 
@@ -73,7 +73,7 @@ def correct(form: Form[ImportMapping], draft_id: int) -> ResponseReturnValue:
 @permit("import:create")
 @form_body(ImportMapping)
 def load(form: Form[ImportMapping], draft_id: int) -> ResponseReturnValue:
-    draft = drafts.find(get_session(), draft_id, current_user.id)
+    draft = _own(draft_id)
     read = _read(draft, form)
     made: list[int] = []
 
@@ -86,16 +86,20 @@ def load(form: Form[ImportMapping], draft_id: int) -> ResponseReturnValue:
 
     if form.submit(action):
         return redirect(url_for("processes.show", process_id=made[0], saved=1))
-    return _preview(drafts.find(get_session(), draft_id, current_user.id), read, form), 422
+    return _preview(_own(draft_id), read, form), 422
 
 
 @blueprint.post("/imports/<int:draft_id>/discard")
 @permit("import:create")
 @form_body(Nothing)
 def discard(_: Form[Nothing], draft_id: int) -> ResponseReturnValue:
-    drafts.discard(get_session(), drafts.find(get_session(), draft_id, current_user.id))
+    drafts.discard(get_session(), _own(draft_id))
     get_session().commit()
     return redirect(url_for(".index", saved=1))
+
+
+def _own(draft_id: int) -> ImportDraft:
+    return drafts.find(get_session(), draft_id, current_user.id, datetime.now(UTC))
 
 
 def _read(draft: ImportDraft, form: Form[ImportMapping]) -> Preview:
@@ -119,7 +123,7 @@ def _defaults(draft: ImportDraft) -> dict[str, str | bool]:
 
 
 def _index(error: str = "") -> str:
-    waiting = drafts.of_user(get_session(), current_user.id)
+    waiting = drafts.of_user(get_session(), current_user.id, datetime.now(UTC))
     return render_template("imports.html", drafts=waiting, error=error)
 
 

@@ -30,5 +30,5 @@ def main() -> None:
 
 
 for command in (init.init, check.check, verify.verify, matrix.matrix, document.document, run.run,
-                database.db, users.user, roles.role, secrets.secrets, schema.schema):
+                database.db, users.user, roles.role, secrets.group, schema.schema):
     main.add_command(command)

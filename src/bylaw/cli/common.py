@@ -12,8 +12,10 @@ from typing import NoReturn, ParamSpec, TypeVar
 
 import click
 from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
 
 from bylaw.errors import MisuseError, PolicyError, StoreError
+from bylaw.house import House
 from bylaw.reasons import Refused
 from bylaw.site import Site
 from bylaw.verify.laboratory import Bench, Target
@@ -22,13 +24,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 # Into a file or a pipe, a line is as long as it is: nobody can widen that window.
 _WIDTH = None if sys.stdout.isatty() else 200
-out = Console(highlight=False, width=_WIDTH)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, markup=False, soft_wrap=True, width=_WIDTH)
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
 def fail(text: object) -> NoReturn:
     """Say what is wrong, and end with 1."""
-    err.print(f"bylaw: {text}", markup=False, soft_wrap=True)
+    err.print(f"bylaw: {text}")
     raise SystemExit(1)
 
 
@@ -42,8 +44,16 @@ def spoken(command: Callable[P, T]) -> Callable[P, T]:
         except Refused as refused:
             fields = "; ".join(f"{k}: {v}" for k, v in refused.fields.items())
             fail(" ".join(filter(None, (refused.reason.title, refused.detail, fields))))
+        except (KeyError, IndexError):
+            raise  # nobody's sentence, but a mistake in the program
         except (PolicyError, StoreError, MisuseError, LookupError) as error:
             fail(error.args[0] if isinstance(error, LookupError) and error.args else error)
+        except SQLAlchemyError as error:
+            # Its own text holds the statement and its values; the driver's first line does not.
+            said = str(getattr(error, "orig", None) or type(error).__name__).partition("\n")[0]
+            fail(f"the database did not do its part: {said}")
+        except OSError as error:
+            fail(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}")
 
     return wrapped
 
@@ -51,7 +61,7 @@ def spoken(command: Callable[P, T]) -> Callable[P, T]:
 def policy_file(text: str | None) -> Path:
     """The policy that an argument names: a file, a directory, or an application's module."""
     if text is None:
-        return Path("bylaw.toml")
+        return _of_flask() or Path("bylaw.toml")
     path = Path(text)
     if path.is_dir():
         return path / "bylaw.toml"
@@ -60,16 +70,33 @@ def policy_file(text: str | None) -> Path:
     sys.path.insert(0, str(Path.cwd()))
     try:
         spec = importlib.util.find_spec(text.partition(":")[0])
-    except ModuleNotFoundError:
+    except (ModuleNotFoundError, ValueError):  # ValueError: no module could be called so
         spec = None
     if spec is None or spec.origin is None:
         raise LookupError(f"{text} is neither a policy file nor a module that can be imported")
     return Path(spec.origin).parent / "bylaw.toml"
 
 
+def _of_flask() -> Path | None:
+    """The policy of the application that `flask --app … bylaw …` was called for."""
+    context = click.get_current_context(silent=True)
+    script = context.find_root().obj if context is not None else None
+    if not hasattr(script, "load_app"):
+        return None
+    protected = script.load_app().extensions.get("bylaw")
+    return protected.policy.file if protected is not None else None
+
+
 def site(text: str | None) -> Site:
     """The policy at work on its own database, as the environment has it."""
     return Site(policy_file(text))
+
+
+def house(text: str | None) -> House:
+    """The same, ready for its accounts. Raises PolicyError where the database is of another version."""
+    opened = site(text)
+    opened.open()
+    return opened.house
 
 
 @contextmanager

@@ -19,6 +19,9 @@ from bylaw.store import users
 from bylaw.verify.laboratory import Target
 
 
+THREADS = 32
+
+
 @click.command()
 @click.argument("app")
 @click.option("--development", is_flag=True,
@@ -109,15 +112,15 @@ def _serve(app: str, interface: str, host: str, port: int, workers: int) -> None
         fail("the server is not installed: pip install 'bylaw[run]'")
     module, _, attribute = app.partition(":")
     sys.path.insert(0, str(Path.cwd()))
-    found = Target.attribute(app)
+    name, factory = Target.attribute(app)
+    # A sign-in that waits for its hash holds a thread: there must be others left.
+    threads = {"blocking_threads": THREADS, "backpressure": 2 * THREADS} if interface == "wsgi" else {}
+    options: dict[str, Any] = {
+        "address": host, "port": port, "interface": Interfaces(interface), "workers": workers,
+        "factory": factory, "log_access": True, "websockets": interface == "asgi", **threads,
+    }
     try:
-        Server(
-            f"{module}:{attribute or found[0]}", address=host, port=port,
-            interface=Interfaces(interface), workers=workers, factory=found[1],
-            # A sign-in that waits for its hash holds a thread: there must be others left.
-            **({"blocking_threads": 64} if interface == "wsgi" else {}),
-            log_access=True, websockets=interface == "asgi",
-        ).serve()
+        Server(f"{module}:{attribute or name}", **options).serve()
     except OSError as error:
         err.print(f"bylaw: {host}:{port} cannot be served: {error.strerror}", markup=False)
         raise SystemExit(1) from None

@@ -8,22 +8,22 @@ from bylaw.cli.common import fail, out
 from bylaw.controls import secrets as control
 
 
-@click.group()
-def secrets() -> None:
+@click.group("secrets")
+def group() -> None:
     """Secrets: made here, kept in the environment."""
 
 
-@secrets.command()
+@group.command()
 @click.option("--name", metavar="NAME", help="Print NAME=secret, for a .env file.")
 def new(name: str | None) -> None:
     """Print a new secret of 256 random bits."""
     out.print(f"{name}={control.new()}" if name else control.new(), markup=False)
 
 
-@secrets.command()
+@group.command()
 def judge() -> None:
     """Read a secret from standard input and say whether it is one. It is never printed."""
-    weak = control.weakness(click.get_text_stream("stdin").read().strip())
+    weak = control.weakness(click.get_text_stream("stdin").read())
     if weak is not None:
         fail(f"no secret: {weak}; make one: bylaw secrets new")
     out.print("strong enough")

@@ -44,8 +44,9 @@ class Evidence:
 
 def fingerprint(policy_file: Path) -> str:
     """What the evidence is of: the policy's text and the probes that there are."""
-    probes = [f"{c.name}.{p.name}" for c in CONTROLS for p in (*c.probes, *c.sabotages)]
-    text = policy_file.read_bytes() + "\n".join(probes).encode()
+    names = [f"{c.name}.{p.name}" for c in CONTROLS for p in c.probes]
+    names += [f"{c.name}!{s.name}" for c in CONTROLS for s in c.sabotages]
+    text = policy_file.read_bytes() + "\n".join(names).encode()
     return sha256(text).hexdigest()[:16]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -36,10 +37,12 @@ class Pages:
         self._house = house
         prefix = house.policy.pages.prefix
         self.urls = {e.name: f"{prefix}/{(e.page or e.api).rstrip('/')}" for e in ENDPOINTS}
-        self.urls["stylesheet"] = f"{prefix}/static/bylaw.css"
-        self._renderer = Renderer(house, self.urls)
         self._token_field = house.policy.of(csrf.Settings).field
         self._stylesheet = resources.files("bylaw.pages").joinpath("static/bylaw.css").read_bytes()
+        self.urls["stylesheet"] = f"{prefix}/static/bylaw.css"
+        # Another text has another address: no browser shows a new page in yesterday's style.
+        version = hashlib.sha256(self._stylesheet).hexdigest()[:8]
+        self._renderer = Renderer(house, self.urls, version)
         self._table: dict[str, tuple[Endpoint, bool]] = {}
         for endpoint in ENDPOINTS:
             if endpoint.page:

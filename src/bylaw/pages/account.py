@@ -59,10 +59,11 @@ def _leave(call: Call) -> None:
 def _show_sign_up(call: Call) -> Show:
     if not call.house.policy.of(signup.Settings).open:
         raise Refused(signup.CLOSED)
-    return Show("sign_up.html", _password_rules(call))
+    return Show("sign_up.html", password_rules(call))
 
 
-def _password_rules(call: Call) -> dict[str, Any]:
+def password_rules(call: Call) -> dict[str, Any]:
+    """What a page needs to say what a new password must be."""
     settings = call.house.policy.of(passwords.Settings)
     return {"min_length": settings.min_length, "max_length": settings.max_length,
             "composition": [passwords.SPOKEN[kind] for kind in settings.composition]}
@@ -84,14 +85,21 @@ def _sign_out(call: Call) -> Done:
 
 
 def _show_password(call: Call) -> Show:
-    return Show("password.html", {**_password_rules(call), "notice": call.query("notice")})
+    return Show("password.html", {**password_rules(call), "notice": call.query("notice")})
 
 
 def _change_password(call: Call) -> Done:
-    opened = accounts.change_password(
-        call.house, call.who, digest=call.exchange.session.digest,
-        current=call.values["current"], new=call.values["password"],
-    )
+    try:
+        opened = accounts.change_password(
+            call.house, call.who, digest=call.exchange.session.digest,
+            current=call.values["current"], new=call.values["password"],
+        )
+    except Refused as refused:
+        if refused.reason is not passwords.WRONG:
+            raise
+        # Signing in says no more than that; whoever is signed in may know which of the two it was.
+        raise Refused(passwords.WRONG, detail="The password was not changed.",
+                      fields={"current": "not your current password"}) from None
     call.exchange.set_cookie(cookies.make(call.house.policy, cookies.SESSION, opened.secret))
     return Done(f"{call.urls['change_password']}?notice=changed",
                 {"message": "The password is changed; other sessions have ended."})
@@ -123,10 +131,9 @@ def _end_session(call: Call) -> Done:
 
 def _me(call: Call) -> Show:
     who = call.who
-    return Show("me.html", data={"id": who.id, "email": who.email, "name": who.name,
-                                 "roles": sorted(who.roles), "method": who.method,
-                                 "authenticated_at": who.authenticated_at,
-                                 "session": who.session})
+    return Show(data={"id": who.id, "email": who.email, "name": who.name,
+                      "roles": sorted(who.roles), "method": who.method,
+                      "authenticated_at": who.authenticated_at, "session": who.session})
 
 
 def sign_in_url(base: str, path: str) -> str:

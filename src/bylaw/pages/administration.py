@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 from bylaw.controls import errors, roles, signup
 from bylaw.identity import AccessRule
 from bylaw.operations import accounts
+from bylaw.pages.account import password_rules
 from bylaw.pages.endpoints import Call, Done, Endpoint, Show
 from bylaw.pages.forms import Field
 from bylaw.reasons import Refused
@@ -34,8 +35,9 @@ def _list(call: Call) -> Show:
     search, after = call.query("search")[:254], call.query("after")[:254]
     found = [_user(u) for u in accounts.listing(call.house, call.who, search=search, after=after)]
     more = found[-1]["email"] if len(found) == accounts.PAGE else ""
-    return Show("users.html", {"users": found, "search": search, "more": more,
-                               "known_roles": _known_roles(call), "notice": call.query("notice")},
+    return Show("users.html", {"users": found, "search": search, "after": after, "more": more,
+                               "known_roles": _known_roles(call), "notice": call.query("notice"),
+                               **password_rules(call)},
                 data={"users": found, "after": more})
 
 

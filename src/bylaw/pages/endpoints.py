@@ -50,9 +50,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """A page's template and what it shows; `data` is what a program gets instead."""
+    """A page's template and what it shows; `data` is what a program gets instead.
 
-    template: str
+    An endpoint that has no page names no template.
+    """
+
+    template: str = ""
     context: dict[str, Any] = field(default_factory=dict)
     data: Any = None
     status: int = 200
@@ -114,7 +117,7 @@ def answer(
                 *endpoint.fields, forms.Field(token_field, required=False)
             )
             kind = exchange.headers.one("content-type") or ""
-            values.update(forms.read(body, kind, fields, api=api))
+            values.update(forms.read(body, kind, fields, api=api, given=values))
         yield BLOCK
         if handler is None:
             raise Refused(errors.METHOD)
@@ -133,7 +136,8 @@ def _again(endpoint: Endpoint, call: Call, refused: Refused) -> Show:
     shown = endpoint.show(call)
     if isinstance(shown, Done):
         raise refused
-    given = {f.name: call.values.get(f.name, "") for f in endpoint.fields if not f.secret}
+    given = {f.name: call.values.get(f.name, [] if f.many else "")
+             for f in endpoint.fields if not f.secret}
     context = {**shown.context, "given": given, "faults": refused.fields,
                "fault": refused.detail or refused.reason.title}
     return Show(shown.template, context, status=refused.status)

@@ -39,9 +39,14 @@ class Field:
 Values = dict[str, Any]
 
 
-def read(body: bytes | None, kind: str, fields: Iterable[Field], *, api: bool) -> Values:
+def read(
+    body: bytes | None, kind: str, fields: Iterable[Field], *, api: bool, given: Values | None = None
+) -> Values:
     """The values of `fields` in a body. Raises Refused: too large, not that type, not readable,
-    a field missing, unknown, twice, not text, or with control characters in it."""
+    a field missing, unknown, twice, not text, or with control characters in it.
+
+    `given` gets what a refused form may show again, so that nobody has to type it anew.
+    """
     if body is None:
         raise Refused(errors.TOO_LARGE, detail=f"At most {BODY} bytes are taken here.")
     essence = kind.partition(";")[0].strip().lower()
@@ -49,7 +54,13 @@ def read(body: bytes | None, kind: str, fields: Iterable[Field], *, api: bool) -
         pairs = _json(body, essence)
     else:
         pairs = _form(body, essence, kind)
-    return _values(pairs, {field.name: field for field in fields})
+    known = {field.name: field for field in fields}
+    values, wrong = _values(pairs, known)
+    if wrong:
+        if given is not None:
+            given.update((n, v) for n, v in values.items() if _showable(known[n], v))
+        raise Refused(errors.INVALID, fields=wrong)
+    return {name: values.get(name, [] if field.many else "") for name, field in known.items()}
 
 
 def _json(body: bytes, essence: str) -> list[tuple[str, Any]]:
@@ -104,7 +115,10 @@ def _multipart(body: bytes, kind: str) -> list[tuple[str, Any]]:
     return pairs
 
 
-def _values(pairs: list[tuple[str, Any]], fields: dict[str, Field]) -> Values:
+def _values(
+    pairs: list[tuple[str, Any]], fields: dict[str, Field]
+) -> tuple[Values, dict[str, str]]:
+    """What was given for `fields`, and what is wrong with it."""
     values: Values = {}
     wrong: dict[str, str] = {}
     for name, value in pairs:
@@ -123,9 +137,15 @@ def _values(pairs: list[tuple[str, Any]], fields: dict[str, Field]) -> Values:
             fault = _fault(field, values.get(name))
             if fault:
                 wrong[name] = fault
-    if wrong:
-        raise Refused(errors.INVALID, fields=wrong)
-    return {name: values.get(name, [] if field.many else "") for name, field in fields.items()}
+    return values, wrong
+
+
+def _showable(field: Field, value: object) -> bool:
+    """Whether a page may show a refused value again: no secret, and text that a page can hold."""
+    texts = value if isinstance(value, list) else [value]
+    return not field.secret and all(
+        isinstance(text, str) and not _CONTROL.search(text) for text in texts
+    )
 
 
 def _shown(name: str) -> str:

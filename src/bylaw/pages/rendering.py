@@ -26,9 +26,10 @@ def local_path(text: str, otherwise: str) -> str:
 class Renderer:
     """Turns a template and what it needs into a response."""
 
-    def __init__(self, house: House, urls: dict[str, str]) -> None:
+    def __init__(self, house: House, urls: dict[str, str], version: str) -> None:
         self._house = house
         self._urls = urls
+        self._version = version
         self._templates = Environment(
             loader=PackageLoader("bylaw.pages"),
             autoescape=select_autoescape(default=True),
@@ -47,6 +48,7 @@ class Renderer:
             app=policy.app.name,
             home=policy.pages.home,
             urls=self._urls,
+            version=self._version,
             stylesheet=policy.pages.stylesheet,
             who=exchange.identity or ANONYMOUS,
             development=not policy.production,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, insert, select, update
 
 from bylaw.store.tables import role_assignments, sessions, users
 
@@ -57,7 +57,7 @@ def _rows(connection: Connection, condition: object) -> list[SessionRow]:
         .order_by(sessions.c.seen_at.desc())
     ).mappings().all()
     roles: dict[str, set[str]] = {}
-    first = {}
+    first: dict[str, RowMapping] = {}
     for row in rows:
         first.setdefault(row["digest"], row)
         roles.setdefault(row["digest"], set()).update([row["role"]] if row["role"] else [])

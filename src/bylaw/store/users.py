@@ -89,12 +89,13 @@ def replace_hash(connection: Connection, user_id: str, old: str, new: str) -> bo
 
 def next_epoch(connection: Connection, user_id: str) -> int:
     """Begin a new epoch of the user's standing, and return it."""
-    return connection.execute(
+    epoch: int = connection.execute(
         update(users)
         .where(users.c.id == user_id)
         .values(epoch=users.c.epoch + 1)
         .returning(users.c.epoch)
     ).scalar_one()
+    return epoch
 
 
 def set_roles(

@@ -62,4 +62,5 @@ def probes(app: str) -> Callable[..., None]:
             except (Broken, CouldNotLook) as seen:
                 pytest.fail(f"{probe.title} {type(seen).__name__}: {seen}", pytrace=False)
 
-    return test_promises
+    named: Callable[..., None] = test_promises
+    return named

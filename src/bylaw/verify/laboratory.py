@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from bylaw import ports
+from bylaw.control import CouldNotLook
 from bylaw.controls import audit, cookies, csrf, secrets, signup
 from bylaw.controls.roles import Settings as Roles
 from bylaw.errors import PolicyError
@@ -284,9 +285,12 @@ class Laboratory:
         return self.client(*([role] if role else []))
 
     def administrator(self) -> Client:
-        """Somebody who may do everything, signed in. Raises LookupError where no role may."""
+        """Somebody who may do everything, signed in. Raises CouldNotLook where no role may."""
         grants = self.policy.of(Roles).grants
-        return self.client(next(role for role, held in sorted(grants.items()) if "*" in held))
+        for role, held in sorted(grants.items()):
+            if "*" in held:
+                return self.client(role)
+        raise CouldNotLook("no role of the policy may do everything")
 
     def sign_in(self, client: Client, password: str | None = None) -> Reply:
         """Sign in over HTTP, as a script of this site."""

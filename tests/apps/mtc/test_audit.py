@@ -13,8 +13,7 @@ from apps.mtc.services import audit, processes, records
 from apps.mtc.services.audit import AuditedSession, UnrecordedChangeError
 from apps.mtc.services.errors import ConflictError
 from apps.mtc.validators.processes import SubprocessDraft, UsageDraft
-
-from .conftest import Records, Workshop
+from tests.apps.mtc.conftest import Records, Workshop
 
 
 @pytest.mark.requirement("S1-114")

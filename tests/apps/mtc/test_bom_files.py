@@ -18,8 +18,7 @@ from apps.mtc.services.bom.parts import RowKind
 from apps.mtc.services.bom.preview import Preview
 from apps.mtc.services.costing import Rates
 from apps.mtc.validators.import_validators import validate_upload
-
-from .conftest import NOW, Records
+from tests.apps.mtc.conftest import NOW, Records
 
 DAY = date(2026, 1, 1)
 

@@ -129,6 +129,15 @@ def test_labour_in_a_currency_without_a_rate_is_named() -> None:
     assert estimate.problems == ("labour: no rate from CHF to EUR on 2026-06-01",)
 
 
+def test_a_cost_beyond_all_reason_is_named_and_not_recorded() -> None:
+    big = Decimal(10) ** 9
+    needs = [need((offer(f"{big:f}", per=Decimal("0.000001")),), quantity="1000000")]
+    overheads = [Overhead("work", big, "EUR")]
+    estimate = worst_case(needs, overheads, units=Decimal(10) ** 7, on=DAY, rates=EUR)
+    assert estimate.total == 0
+    assert [line.problem.endswith("more than can be recorded") for line in estimate.lines] == [True, True]
+
+
 amounts = st.decimals(min_value=0, max_value=10**9, places=6, allow_nan=False)
 quantities = st.decimals(min_value="0.000001", max_value=10**6, places=6, allow_nan=False)
 
@@ -146,4 +155,5 @@ def test_the_worst_case_is_never_below_the_best(
     worst = worst_case(needs, [], units=Decimal(units), on=DAY, rates=EUR)
     best = best_case(needs, [], units=Decimal(units), on=DAY, rates=EUR)
     assert worst.total >= best.total >= 0
-    assert worst.complete
+    if worst.complete:
+        assert best.complete

@@ -22,8 +22,7 @@ from bylaw.errors import PolicyError
 from bylaw.store import migrate
 from bylaw.store.engine import connect
 from bylaw.testing import Laboratory, Target
-
-from .conftest import NOW, TODAY
+from tests.apps.mtc.conftest import NOW, TODAY
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_models(engine: Engine) -> None:
@@ -113,9 +112,18 @@ def test_uploads_go_after_a_day_and_only_ten_are_kept(session: AuditedSession) -
     for minute in range(12):
         keep("ben", NOW + timedelta(minutes=minute))
     session.commit()
-    assert len(drafts.of_user(session, "ben")) == drafts.MOST_PER_USER
+    assert len(drafts.of_user(session, "ben", NOW)) == drafts.MOST_PER_USER
     with pytest.raises(MissingError):
-        drafts.find(session, old, "ann")
+        drafts.find(session, old, "ann", NOW)
+
+
+def test_an_upload_that_has_expired_is_missing_before_it_is_cleared_away(
+    session: AuditedSession,
+) -> None:
+    draft = drafts.keep(session, user_id="ann", filename="b.csv", text="x", now=NOW)
+    assert drafts.find(session, draft.id, "ann", NOW + timedelta(hours=23)) is draft
+    with pytest.raises(MissingError):
+        drafts.find(session, draft.id, "ann", NOW + timedelta(hours=25))
 
 
 def test_moments_come_back_in_utc(session: AuditedSession) -> None:

@@ -17,8 +17,7 @@ from apps.mtc.services.costing import Rates
 from apps.mtc.services.errors import ConflictError, MissingError, MtcError, RejectedError
 from apps.mtc.validators.lots import LotChange, LotPlan
 from apps.mtc.validators.processes import CostDraft, SubprocessDraft, UsageDraft
-
-from .conftest import NOW, Records, Workshop
+from tests.apps.mtc.conftest import NOW, Records, Workshop
 
 EUR = Rates("EUR")
 
@@ -171,6 +170,17 @@ def test_a_variant_taken_out_of_a_usage_is_no_longer_chosen(
     processes.alter_usage(session, usage, UsageDraft(quantity=Decimal(2), variant_ids=[brass]))
     session.commit()
     assert lot.chosen == {}
+
+
+def test_a_usage_added_after_planning_is_made_with_its_only_variant(
+    session: AuditedSession, lot: Lot, usage: Usage, workshop: Workshop
+) -> None:
+    chosen(session, lot, usage)
+    rivet = workshop.variant("rivet", "0.5").id
+    processes.add_usage(session, usage.subprocess, UsageDraft(quantity=Decimal(4), variant_ids=[rivet]))
+    session.commit()
+    lots.execute(session, lot.id, by="ann", now=NOW, rates=EUR)
+    assert lot.cost == Decimal(34) + Decimal(8)
 
 
 def test_a_cancelled_lot_keeps_its_reason(session: AuditedSession, lot: Lot) -> None:

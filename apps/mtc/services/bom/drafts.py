@@ -23,18 +23,18 @@ def keep(session: Session, *, user_id: str, filename: str, text: str, now: datet
     return draft
 
 
-def find(session: Session, draft_id: int, user_id: str) -> ImportDraft:
+def find(session: Session, draft_id: int, user_id: str, now: datetime) -> ImportDraft:
     """The draft if it is this person's. Raises `MissingError` alike for none and another's."""
     draft = session.get(ImportDraft, draft_id)
-    if draft is None or draft.user_id != user_id:
+    if draft is None or draft.user_id != user_id or draft.created < now - LIFETIME:
         raise MissingError("There is no such upload; it may have been imported or has expired.")
     return draft
 
 
-def of_user(session: Session, user_id: str) -> list[ImportDraft]:
+def of_user(session: Session, user_id: str, now: datetime) -> list[ImportDraft]:
     query = (
         select(ImportDraft)
-        .where(ImportDraft.user_id == user_id)
+        .where(ImportDraft.user_id == user_id, ImportDraft.created >= now - LIFETIME)
         .order_by(ImportDraft.created.desc(), ImportDraft.id.desc())
     )
     return list(session.scalars(query))
@@ -46,6 +46,6 @@ def discard(session: Session, draft: ImportDraft) -> None:
 
 def _forget_old(session: Session, user_id: str, now: datetime) -> None:
     expired = select(ImportDraft).where(ImportDraft.created < now - LIFETIME)
-    surplus = of_user(session, user_id)[MOST_PER_USER - 1 :]
+    surplus = of_user(session, user_id, now)[MOST_PER_USER - 1 :]
     for draft in {*session.scalars(expired), *surplus}:
         discard(session, draft)

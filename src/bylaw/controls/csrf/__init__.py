@@ -66,7 +66,7 @@ TOKEN_WRONG = Reason(
 PEEKED: Final = 64 * 1024
 """Bytes of a form's beginning in which its token must stand: forms have it first."""
 _VISITOR_BYTES = 16
-_EXEMPTIBLE = re.compile(r"(/[^?#*]+)(/\*)?")
+_EXEMPTIBLE = re.compile(r"(/[^?#*]*)(/\*)?")
 _ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
@@ -194,8 +194,8 @@ def _origin(house: House) -> Step:
 
 def _exemption(house: House, settings: Settings, path: str) -> Exemption | None:
     """The exemption of `path` that holds today: one that runs out does so in a running process, too."""
-    found = next((exemption for exemption in settings.exempt if exemption.covers(path)), None)
-    return found if found is not None and found.holds(house.now()) else None
+    covering = (exemption for exemption in settings.exempt if exemption.covers(path))
+    return next((exemption for exemption in covering if exemption.holds(house.now())), None)
 
 
 def _only_json(exchange: Exchange) -> bool:

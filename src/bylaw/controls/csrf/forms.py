@@ -29,11 +29,15 @@ def token(start: bytes, whole: bool, kind: str, name: str) -> str | None:
     `whole` says whether that is all of it: a field that may go on behind its end has no value yet.
     None where the field is missing or came twice (which of the two would the application read?).
     """
+    found = values(start, whole, kind, name)
+    return found[0] if len(found) == 1 else None
+
+
+def values(start: bytes, whole: bool, kind: str, name: str) -> list[str]:
+    """Every complete value of the field."""
     if essence(kind) == MULTIPART:
-        values = _multipart(start, kind, name)
-    else:
-        values = _urlencoded(start, whole, name)
-    return values[0] if len(values) == 1 else None
+        return _multipart(start, kind, name)
+    return _urlencoded(start, whole, name)
 
 
 def _urlencoded(start: bytes, whole: bool, name: str) -> list[str]:

@@ -1,0 +1,562 @@
+"""Runs an attack that is written as data on a laboratory.
+
+A file `<area>.toml` holds `[[attack]]`s; an attack holds `[[attack.try]]`s, each on a laboratory of
+its own; a try is one step, or several (`[[attack.try.step]]`). What a step may say stands in STEP,
+what it may expect in EXPECT: a key that is in neither is an error, since a check with a typing
+mistake in its name would check nothing.
+
+In texts, `{NAME}` stands for a path, a person's facts or a saved value (see `Cast.look_up`),
+`{times:1000:a}` for a repetition. `each.name = [...]` runs the try once per value, and `{name}` is
+that value, whatever its type. `<null>`, `<missing>` and `<deep:1000>` are JSON that TOML cannot say.
+
+Every step is also checked for what always holds: no 5xx that was not expected, the security headers
+once each, no inside in the body, and nothing changed by a request that was refused.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import tomllib
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from bylaw.controls import cookies, csrf
+from bylaw.hashing import HashPool
+from bylaw.keys import digest
+from bylaw.store.tables import metadata
+from bylaw.verify.client import Client, Reply
+from bylaw.verify.laboratory import PASSWORD, Laboratory
+from tests.applications.stacks import state as application_state
+
+FOLDER = Path(__file__).parent
+ATTACK = {"id", "title", "story", "requirements", "source", "everywhere", "try"}
+TRY = {"name", "each", "step", "everywhere"}
+STEP = {
+    "name", "as", "send", "from", "headers", "accept", "token", "token_in", "json", "form", "body",
+    "type", "cookies", "after", "save", "expect",
+}
+EXPECT = {
+    "status", "reason", "who", "me", "changed", "unchanged", "mail", "cookies", "header", "absent",
+    "body", "lacks", "rows", "audit", "same_as", "hashes", "within", "fields",
+}
+PEOPLE: dict[str, tuple[str, ...]] = {
+    "alice": ("user",), "bob": ("user",), "mallory": ("user",), "gina": ("user",),
+    "erin": ("editor",), "max": ("manager",), "root": ("admin",),
+}
+WITHOUT_PASSWORD = {"gina"}
+EVIL = "https://evil.test"
+FROM: dict[str, list[tuple[str, str]]] = {
+    "program": [],
+    "here": [("Origin", "{ORIGIN}"), ("Sec-Fetch-Site", "same-origin")],
+    "elsewhere": [("Origin", EVIL), ("Sec-Fetch-Site", "cross-site")],
+    "sibling": [("Origin", "https://evil.app.lab"), ("Sec-Fetch-Site", "same-site")],
+}
+HEADERS = ("x-content-type-options", "strict-transport-security", "x-frame-options",
+           "content-security-policy", "referrer-policy", "cross-origin-resource-policy",
+           "x-request-id")
+INSIDE = ("Traceback (most", 'File "/', "sqlalchemy", "sqlite3", "site-packages", "$argon2id$",
+          "canary-7f3a")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A try of an attack: some steps, run once for each combination of `each`."""
+
+    attack: str
+    name: str
+    story: str
+    steps: tuple[dict[str, Any], ...]
+    each: dict[str, list[Any]]
+    everywhere: bool
+
+    def __str__(self) -> str:
+        return f"{self.attack}-{self.name.replace(' ', '_')}"
+
+    def variants(self) -> Iterator[dict[str, Any]]:
+        for values in itertools.product(*self.each.values()):
+            yield dict(zip(self.each, values, strict=True))
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What one id of the list of attacks asks for."""
+
+    id: str
+    title: str
+    requirements: tuple[str, ...]
+    attempts: tuple[Attempt, ...]
+
+
+def read(area: str) -> list[Attack]:
+    """The attacks of a file. Raises ValueError for a key that means nothing."""
+    with (FOLDER / f"{area}.toml").open("rb") as file:
+        tables = tomllib.load(file)["attack"]
+    return [_attack(table) for table in tables]
+
+
+def areas() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def _attack(table: dict[str, Any]) -> Attack:
+    _known(table, ATTACK, str(table.get("id")))
+    attempts = tuple(_attempt(table, row) for row in table["try"])
+    names = [attempt.name for attempt in attempts]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{table['id']}: two tries of one name")
+    return Attack(table["id"], table["title"], tuple(table.get("requirements", ())), attempts)
+
+
+def _attempt(attack: dict[str, Any], table: dict[str, Any]) -> Attempt:
+    where = f"{attack['id']} {table.get('name')}"
+    steps = table.get("step")
+    if steps is None:
+        steps = [{k: v for k, v in table.items() if k not in TRY}]
+    else:
+        _known(table, TRY, where)
+    for step in steps:
+        _known(step, STEP, where)
+        _known(step.get("expect", {}), EXPECT, where)
+        if "send" not in step and "after" not in step:
+            raise ValueError(f"{where}: a step sends something, or lets time pass")
+    if unused := [name for name in table.get("each", {}) if f"{{{name}}}" not in str(steps)]:
+        raise ValueError(f"{where}: no step speaks of {', '.join(unused)}")
+    return Attempt(
+        attack["id"], table["name"], attack["story"], tuple(steps), table.get("each", {}),
+        table.get("everywhere", attack.get("everywhere", False)),
+    )
+
+
+def _known(table: Mapping[str, Any], keys: set[str], where: str) -> None:
+    if unknown := set(table) - keys:
+        raise ValueError(f"{where}: {', '.join(sorted(unknown))} means nothing here")
+
+
+class Counted:
+    """The pool of hashes, and how many were asked of it."""
+
+    def __init__(self, pool: HashPool) -> None:
+        self._pool = pool
+        self.count = 0
+
+    def run(self, work: Any, *args: object) -> Any:
+        self.count += 1
+        return self._pool.run(work, *args)
+
+
+@dataclass
+class Cast:
+    """The people of one run, each with a jar of cookies, and what the steps have saved."""
+
+    laboratory: Laboratory
+    saved: dict[str, Any]
+    jars: dict[str, Client] = field(default_factory=dict)
+    people: dict[str, Client] = field(default_factory=dict)
+
+    def person(self, name: str) -> Client:
+        """Somebody's account, signed in; made when it is first spoken of."""
+        if name not in self.people:
+            client = self.laboratory.person(
+                *PEOPLE[name], email=f"{name}-{uuid.uuid4().hex[:8]}@people.test",
+                password=None if name in WITHOUT_PASSWORD else PASSWORD,
+            )
+            self.people[name] = client
+            self.jars[name] = client
+            self.laboratory.open_session(client)
+            client.token_page = self.laboratory.url("change_password")
+        return self.people[name]
+
+    def jar(self, name: str) -> Client:
+        """A browser: `alice`, `alice/2` for another one of hers, `nobody` for a stranger's."""
+        if name in self.jars:
+            return self.jars[name]
+        who, _, other = name.partition("/")
+        if who == "nobody":
+            made = self.laboratory.visitor()
+        elif other:
+            account = self.person(who)
+            made = self.laboratory.visitor()
+            made.id, made.email, made.token_page = account.id, account.email, account.token_page
+            self.laboratory.open_session(made)
+        else:
+            return self.person(who)
+        self.jars[name] = made
+        return made
+
+    def look_up(self, name: str) -> Any:
+        """What `{name}` stands for. Raises KeyError."""
+        if name in self.saved:
+            return self.saved[name]
+        if name.startswith("times:"):
+            _, count, text = name.split(":", 2)
+            return text * int(count)
+        if name.startswith("token:"):
+            return self.jar(name[6:]).token()
+        if name.isupper() or name.rstrip("_").isupper():
+            return places(self.laboratory)[name]
+        who, _, fact = name.rpartition(".")
+        return self._fact(self.jar(who), who, fact)
+
+    def _fact(self, jar: Client, who: str, fact: str) -> Any:
+        sid = jar.cookies.get(self.laboratory.cookie, "")
+        match fact:
+            case "email" | "id":
+                return getattr(jar, fact)
+            case "sid":
+                return sid
+            case "digest":
+                return digest(sid)
+            case "session":
+                return self.laboratory.whoami(jar).json()["session"]
+            case "visitor":
+                return jar.cookies[cookies.name(self.laboratory.policy, cookies.VISITOR)]
+            case "hash":
+                return self._row(jar.id)["password_hash"]
+            case "paper" | "key":
+                return self._paper(jar, who, fact)
+        raise KeyError(f"{who}.{fact}")
+
+    def _row(self, user_id: str) -> Mapping[str, Any]:
+        users = metadata.tables["users"]
+        with self.laboratory.site.house.store.reading() as connection:
+            found = connection.execute(users.select().where(users.c.id == user_id))
+            return found.mappings().one()
+
+    def _paper(self, jar: Client, who: str, fact: str) -> Any:
+        """A paper of this person's, written when it is first spoken of."""
+        from bylaw.identity import Identity
+
+        if f"{who}.paper" not in self.saved:
+            state = application_state(self.laboratory)
+            paper = {"id": 1, "key": "none"}  # what never gets past the gate needs no paper
+            if hasattr(state, "write"):
+                paper = state.write(Identity(jar.id), f"canary of {who}")
+            self.saved[f"{who}.paper"], self.saved[f"{who}.key"] = paper["id"], paper["key"]
+        return self.saved[f"{who}.{fact}"]
+
+
+def places(laboratory: Laboratory) -> dict[str, str]:
+    """The paths and names that every vector may use."""
+    policy = laboratory.policy
+    found = {
+        "RES": "/api/papers", "NOTES": "/api/notes", "OPEN": "/api/open/notes",
+        "ORIGIN": policy.app.origin, "HOST": policy.app.origin.partition("://")[2],
+        "SID": laboratory.cookie, "VISITOR": cookies.name(policy, cookies.VISITOR),
+        "CSRF_HEADER": policy.of(csrf.Settings).header, "CSRF_FIELD": policy.of(csrf.Settings).field,
+        "PASSWORD_OF_ALL": PASSWORD, "STYLESHEET": laboratory.url("stylesheet"), "EVIL": EVIL,
+    }
+    for name, endpoint in (
+        ("LOGIN", "sign_in"), ("SIGNUP", "sign_up"), ("LOGOUT", "sign_out"), ("ME", "me"),
+        ("CHANGE", "change_password"), ("SESSIONS", "sessions"), ("USERS", "users"),
+    ):
+        found[name] = laboratory.api(endpoint)
+        found[f"{name}_PAGE"] = laboratory.url(endpoint)
+    return found
+
+
+_NAMED = re.compile(r"\{([A-Za-z_][A-Za-z0-9_./:-]*(?::[^{}]*)?)\}")
+_DEEP = re.compile(r"<deep:(\d+)>")
+
+
+def fill(cast: Cast, value: Any) -> Any:
+    """A value of a vector with everything that it speaks of put in its place."""
+    if isinstance(value, dict):
+        filled = {fill(cast, k): fill(cast, v) for k, v in value.items()}
+        return {k: v for k, v in filled.items() if not _is_missing(v)}
+    if isinstance(value, list):
+        return [fill(cast, item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if value == "<null>":
+        return None
+    if match := _DEEP.fullmatch(value):
+        nested: Any = []
+        for _ in range(int(match[1])):
+            nested = [nested]
+        return nested
+    if match := _NAMED.fullmatch(value):
+        return _found(cast, match[1])
+    return _NAMED.sub(lambda match: str(_found(cast, match[1])), value)
+
+
+def _found(cast: Cast, name: str) -> Any:
+    """A value of `each` may itself speak of people and places."""
+    found = cast.look_up(name)
+    return fill(cast, found) if name in cast.saved else found
+
+
+def _is_missing(value: Any) -> bool:
+    return isinstance(value, str) and value == "<missing>"
+
+
+# A run
+
+
+def run(laboratory: Laboratory, attempt: Attempt) -> None:
+    """Run a try, and look at everything that it expects. Raises AssertionError."""
+    counted = Counted(laboratory.site.house.hashes)
+    laboratory.site.house.hashes = counted
+    for variant in attempt.variants():
+        cast = Cast(laboratory, dict(variant))
+        replies: dict[str, Reply] = {}
+        for number, step in enumerate(attempt.steps, 1):
+            name = str(step.get("name", number))
+            try:
+                reply = _step(cast, step, counted, replies)
+            except AssertionError as error:
+                raise AssertionError(_told(attempt, variant, name, step, error)) from None
+            if reply is not None:
+                replies[name] = reply
+
+
+def _told(
+    attempt: Attempt, variant: dict[str, Any], name: str, step: dict[str, Any], error: object
+) -> str:
+    shown = ", ".join(f"{k}={str(v)[:60]!r}" for k, v in variant.items())
+    return f"{attempt.attack} {attempt.name}, step {name} [{shown}] {step.get('send', '')}: {error}"
+
+
+def _step(
+    cast: Cast, step: dict[str, Any], counted: Counted, replies: dict[str, Reply]
+) -> Reply | None:
+    laboratory = cast.laboratory
+    for name, text in step.get("save", {}).items():
+        cast.saved[name] = fill(cast, text)
+    if "after" in step:
+        laboratory.clock.advance(float(fill(cast, step["after"])))
+    if "send" not in step:
+        return None
+    client = cast.jar(step.get("as", "nobody"))
+    sent = _request(cast, client, step)
+    expect = fill(cast, step.get("expect", {}))
+    before, hashed, had = state(laboratory), counted.count, dict(client.cookies)
+    began = monotonic()
+    reply = client.send(*sent.pop("line"), **sent)
+    took = monotonic() - began
+    _always(laboratory, reply, expect)
+    after = state(laboratory)
+    refused = reply.status >= 400
+    if expect.get("unchanged", refused and not expect.get("changed")):
+        assert after == before, f"{reply} changed {_difference(before, after)}"
+    if expect.get("changed"):
+        assert after != before, f"{reply} changed nothing"
+    if "hashes" in expect:
+        assert counted.count - hashed == expect["hashes"], f"{counted.count - hashed} hashes"
+    if "within" in expect:
+        assert took < expect["within"], f"took {took:.2f} s"
+    _rows(before, after, expect)
+    _mail(laboratory, before, expect)
+    _answer(cast, client, reply, expect, replies, had)
+    return reply
+
+
+def _request(cast: Cast, client: Client, step: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `Client.send` for a step; `line` is its method and target."""
+    method, _, target = str(fill(cast, step["send"])).partition(" ")
+    headers: list[tuple[str, str]] = [
+        (k, fill(cast, v)) for k, v in FROM[fill(cast, step.get("from", "program"))]
+    ]
+    headers += [(k, v) for k, v in fill(cast, step.get("headers", []))]
+    if "accept" in step:
+        headers.append(("Accept", fill(cast, step["accept"])))
+    how: dict[str, Any] = {}
+    if "json" in step:
+        how["json"] = fill(cast, step["json"])
+    if "form" in step:
+        form = fill(cast, step["form"])
+        how["form"] = list(form.items()) if isinstance(form, dict) else [tuple(p) for p in form]
+    if "body" in step:
+        how["body"] = str(fill(cast, step["body"])).encode("utf-8", "surrogatepass")
+    if "type" in step and (kind := fill(cast, step["type"])) != "<none>":
+        headers.append(("Content-Type", kind))
+    if "token" in step:
+        given = fill(cast, step["token"])
+        given = client.token() if given == "own" else given
+        target = _token(cast, step.get("token_in", "header"), given, headers, how, target)
+    if "cookies" in step:
+        raw = fill(cast, step["cookies"])
+        how["cookies"] = False
+        headers += [("Cookie", line) for line in ([raw] if isinstance(raw, str) else raw) if line]
+    headers = [(k, v.encode("utf-8", "surrogatepass").decode("latin-1")) for k, v in headers]
+    return {"line": (method, target), "headers": headers, **how}
+
+
+def _token(
+    cast: Cast, where: str, given: str, headers: list[tuple[str, str]], how: dict[str, Any],
+    target: str,
+) -> str:
+    name, place = cast.look_up("CSRF_FIELD"), cast.look_up("CSRF_HEADER")
+    match where:
+        case "header":
+            headers.append((place, given))
+        case "field":
+            how["form"] = [(name, given), *how.get("form", [])]
+        case "json":
+            how["json"] = {**how.get("json", {}), name: given}
+        case "cookie":
+            headers.append(("Cookie", f"{name}={given}"))
+        case "query":
+            return f"{target}{'&' if '?' in target else '?'}{name}={given}"
+        case other:
+            raise ValueError(f"no token goes into {other}")
+    return target
+
+
+# What is looked at
+
+
+def state(laboratory: Laboratory) -> dict[str, Any]:
+    """Everything that a refused request must leave as it was.
+
+    Without the audit log, which records refusals, and without when a session was last seen.
+    """
+    found: dict[str, Any] = {}
+    house = laboratory.site.house
+    with house.store.reading() as connection:
+        for name, table in metadata.tables.items():
+            if name in ("audit_log", "outbox"):
+                continue
+            rows = connection.execute(table.select()).mappings()
+            found[name] = {
+                tuple((k, v) for k, v in row.items() if k not in ("seen_at", "renew"))
+                for row in rows
+            }
+        outbox = connection.execute(metadata.tables["outbox"].select()).all()
+    # A message on its way is in the outbox, or in the mailbox, or for a moment in both.
+    found["mail"] = {(row.recipient, row.subject) for row in outbox} | {
+        (m["To"], m["Subject"]) for m in laboratory.mailbox.messages
+    }
+    application = application_state(laboratory)
+    found["application"] = {("changes", application.changes)}
+    return found
+
+
+def _difference(before: dict[str, Any], after: dict[str, Any]) -> str:
+    return "; ".join(
+        f"{name}: -{before[name] - after[name]} +{after[name] - before[name]}"
+        for name in before if before[name] != after[name]
+    )
+
+
+def _always(laboratory: Laboratory, reply: Reply, expect: dict[str, Any]) -> None:
+    """What holds of every answer, whatever was asked."""
+    expected = expect.get("status", list(range(200, 400)))
+    statuses = [expected] if isinstance(expected, int) else expected
+    assert reply.status in statuses, f"{reply}, expected {expected}: {reply.text[:300]}"
+    for name in HEADERS:
+        assert len(reply.all(name)) == 1, f"{name}: {reply.all(name)} on {reply}"
+    for name in ("server", "x-powered-by"):
+        assert not reply.all(name), f"{name} on {reply}"
+    secrets = [PASSWORD, laboratory.environ["SECRET_KEY"], laboratory.database, *INSIDE]
+    for inside in secrets:
+        assert inside not in reply.text, f"{inside[:12]!r} in the body of {reply}"
+    for cookie in reply.all("set-cookie"):
+        attributes = {part.strip().partition("=")[0].lower() for part in cookie.split(";")[1:]}
+        assert {"secure", "httponly", "samesite", "path"} <= attributes, cookie
+        assert "domain" not in attributes, cookie
+    if reply.status >= 400 and reply.body:
+        kind = reply.header("content-type").partition(";")[0]
+        assert kind in ("application/problem+json", "text/html"), f"{kind} on {reply}"
+        if kind == "application/problem+json":
+            body = reply.json()
+            assert body["status"] == reply.status
+            assert body["instance"].endswith(reply.header("x-request-id"))
+            assert body["type"] == f"urn:bylaw:{body['code']}"
+
+
+def _rows(before: dict[str, Any], after: dict[str, Any], expect: dict[str, Any]) -> None:
+    for table, delta in expect.get("rows", {}).items():
+        seen = len(after[table]) - len(before[table])
+        assert seen == delta, f"{seen} rows more in {table}, expected {delta}"
+
+
+def _mail(laboratory: Laboratory, before: dict[str, Any], expect: dict[str, Any]) -> None:
+    if "mail" not in expect:
+        return
+    wanted = expect["mail"]
+    known = before["mail"]
+    fresh = [m for m in laboratory.mail() if (m["To"], m["Subject"]) not in known]
+    assert {m["To"] for m in fresh} == set(wanted.get("to", [])), [m["To"] for m in fresh]
+    for message in fresh:
+        for text in wanted.get("lacks", []):
+            assert text not in message.get_content(), text
+
+
+def _answer(
+    cast: Cast, client: Client, reply: Reply, expect: dict[str, Any], replies: dict[str, Reply],
+    had: dict[str, str],
+) -> None:
+    if "reason" in expect:
+        wanted = expect["reason"] if isinstance(expect["reason"], list) else [expect["reason"]]
+        seen = reply.code or next((code for code in wanted if code in reply.text), "")
+        assert seen in wanted, f"{reply}, expected {wanted}: {reply.text[:300]}"
+    if "fields" in expect:
+        seen_fields = {e["pointer"].removeprefix("#/") for e in reply.json().get("errors", [])}
+        assert seen_fields == set(expect["fields"]), seen_fields
+    if "who" in expect:
+        assert reply.json()["id"] == cast.jar(expect["who"]).id, reply.text
+    for name, value in expect.get("header", {}).items():
+        assert reply.header(name) == value, f"{name}: {reply.header(name)!r}, expected {value!r}"
+    for name in expect.get("absent", []):
+        assert not reply.all(name), f"{name}: {reply.all(name)}"
+    for text in expect.get("body", []):
+        assert text in reply.text, f"no {text!r} in {reply.text[:300]}"
+    for text in expect.get("lacks", []):
+        whole = reply.text + "".join(f"{k}: {v}\n" for k, v in reply.headers)
+        assert text not in whole, f"{text!r} in {whole[:600]}"
+    if "cookies" in expect:
+        _cookies(cast, reply, expect["cookies"], had)
+    if "same_as" in expect:
+        assert normal(reply) == normal(replies[expect["same_as"]])
+    for action in expect.get("audit", []):
+        newest = [row["action"] for row in cast.laboratory.audit()
+                  if row["request_id"] == reply.header("x-request-id")]
+        assert action in newest, f"{action} is not among {newest}"
+    if "me" in expect:
+        now = cast.laboratory.whoami(client)
+        seen_id = now.json()["id"] if now.status == 200 else "nobody"
+        wanted_id = "nobody" if expect["me"] == "nobody" else cast.jar(expect["me"]).id
+        assert seen_id == wanted_id, f"it is {seen_id} afterwards, expected {expect['me']}"
+
+
+def _cookies(cast: Cast, reply: Reply, wanted: str, had: dict[str, str]) -> None:
+    """`none`: no session was given; `new`: one that was not there before; `cleared`: it was ended."""
+    name = cast.laboratory.cookie
+    given = [c for c in reply.all("set-cookie") if c.partition("=")[0] == name]
+    values = [c.partition("=")[2].partition(";")[0] for c in given]
+    match wanted:
+        case "none":
+            assert not any(values), given
+        case "new":
+            assert len(values) == 1
+            assert len(values[0]) == 43
+            assert values[0] != had.get(name)
+        case "cleared":
+            assert values == [""], given
+            assert "Max-Age=0" in given[0]
+        case other:
+            raise ValueError(f"no such expectation of cookies: {other}")
+
+
+_CHANGING = (
+    (re.compile(r"urn:request:[0-9a-f]+"), "urn:request:…"),
+    (re.compile(r'nonce[-=]["\']?[\w-]+'), "nonce…"),
+    (re.compile(r'(name="csrf_token" value=")[^"]+'), r"\1…"),
+    (re.compile(r"request_id|[0-9a-f]{16}"), "…"),
+)
+
+
+def normal(reply: Reply) -> tuple[object, ...]:
+    """An answer without what differs from one request to the next anyway."""
+    text = reply.text
+    for pattern, instead in _CHANGING:
+        text = pattern.sub(instead, text)
+    set_cookies = sorted(re.sub(r"=[^;]*", "=…", c, count=1) for c in reply.all("set-cookie"))
+    other = sorted((k.lower(), v) for k, v in reply.headers
+                   if k.lower() not in ("x-request-id", "set-cookie", "content-security-policy"))
+    return reply.status, text, set_cookies, other
