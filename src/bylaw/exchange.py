@@ -346,86 +346,83 @@ class Head(Protocol):
     def add(self, name: str, value: str) -> None:
         """Add one more field, as Set-Cookie needs."""
 
-    def remove(self, name: str) -> None:
-        """Drop the field."""
+    def remove(self, *names: str) -> None:
+        """Drop the fields of these names."""
 
     def complete(self, block: HeaderBlock) -> None:
-        """Add those fields of a prepared block that the response does not have."""
+        """Drop and add what a prepared block says."""
 
     def torn(self) -> bool:
         """Whether a name or value holds a line break or NUL: it would begin another field or answer."""
 
 
 class HeaderBlock:
-    """Fields that are the same on every response, prepared once in both spellings."""
+    """Fields that are the same on every response, prepared once in both spellings.
 
-    __slots__ = ("names", "raw", "text")
+    First the fields named in `drop` (lower case) go, then those of `said` are added to whatever stands
+    there, then those of `defaults` that the response does not have.
+    """
 
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self.text = [(name, value) for name, value in pairs]
-        self.names = tuple(name.lower() for name, _ in self.text)
+    __slots__ = ("defaults", "drop", "names", "raw", "text")
+
+    def __init__(
+        self, said: Iterable[tuple[str, str]], defaults: Iterable[tuple[str, str]] = (),
+        drop: Iterable[str] = (),
+    ) -> None:
+        defaults = list(defaults)
+        self.drop = tuple(drop)
+        self.defaults = tuple(name.lower() for name, _ in defaults)
+        self.text = [*said, *defaults]
         self.raw = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in self.text]
+        self.names = tuple(name.lower() for name, _ in self.text)
 
 
 class _Fields(Generic[AnyStr]):
-    """What both spellings of a head have in common.
+    """What both spellings of a head have in common: whatever is rare.
 
-    The names are gathered once: most of what the controls look for, set or drop is not there, and the
-    answer to that must not cost a walk along the fields each time.
+    The names are gathered once, so that what the controls look for and does not stand there, which is
+    the usual case, costs no walk along the fields.
     """
 
     __slots__ = ("_names", "pairs", "status")
 
-    def __init__(self, status: int, pairs: list[tuple[AnyStr, AnyStr]]) -> None:
-        self.status = status
-        self.pairs = pairs
-        self._names = {self._name(name) for name, _ in pairs}
-
-    def get(self, name: str) -> str | None:
-        return self.every(name)[0] if name in self._names else None
-
-    def every(self, name: str) -> list[str]:
-        return [self._value(value) for key, value in self.pairs if self._name(key) == name]
-
-    def set(self, name: str, value: str) -> None:
-        self.remove(name)
-        self.add(name, value)
-
-    def add(self, name: str, value: str) -> None:
-        self._names.add(name)
-        self.pairs.append(self._pair(name, value))
-
-    def remove(self, name: str) -> None:
-        if name in self._names:
-            self._names.remove(name)
-            self.pairs[:] = [pair for pair in self.pairs if self._name(pair[0]) != name]
-
-    def complete(self, block: HeaderBlock) -> None:
-        prepared = self._prepared(block)
-        if not self._names.isdisjoint(block.names):
-            named = zip(block.names, prepared, strict=True)
-            prepared = [pair for name, pair in named if name not in self._names]
-        self.pairs.extend(prepared)
-        self._names.update(block.names)
-
-    # The spelling
+    status: int
+    pairs: list[tuple[AnyStr, AnyStr]]
+    _names: set[str]
 
     @staticmethod
-    def _name(name: AnyStr) -> str:
-        """In lower case."""
-        raise NotImplementedError
-
-    @staticmethod
-    def _value(value: AnyStr) -> str:
-        raise NotImplementedError
-
-    @staticmethod
-    def _pair(name: str, value: str) -> tuple[AnyStr, AnyStr]:
+    def _text(spelt: AnyStr) -> str:
         raise NotImplementedError
 
     @staticmethod
     def _prepared(block: HeaderBlock) -> list[tuple[AnyStr, AnyStr]]:
         raise NotImplementedError
+
+    def get(self, name: str) -> str | None:
+        if name in self._names:
+            for key, value in self.pairs:
+                if self._text(key).lower() == name:
+                    return self._text(value)
+        return None
+
+    def every(self, name: str) -> list[str]:
+        text = self._text
+        return [text(value) for key, value in self.pairs if text(key).lower() == name]
+
+    def remove(self, *names: str) -> None:
+        if not self._names.isdisjoint(names):
+            self._names.difference_update(names)
+            self.pairs[:] = [p for p in self.pairs if self._text(p[0]).lower() not in names]
+
+    def complete(self, block: HeaderBlock) -> None:
+        self.remove(*block.drop)
+        prepared = self._prepared(block)
+        if not self._names.isdisjoint(block.defaults):
+            said = self._names.intersection(block.defaults)
+            named = zip(block.names, prepared, strict=True)
+            prepared = [pair for name, pair in named if name not in said]
+        self.pairs.extend(prepared)
+        self._names.update(block.names)
 
 
 class TextHead(_Fields[str]):
@@ -433,25 +430,31 @@ class TextHead(_Fields[str]):
 
     __slots__ = ()
 
-    def torn(self) -> bool:
-        text = "".join(chain.from_iterable(self.pairs))
-        return "\n" in text or "\r" in text or "\0" in text
+    def __init__(self, status: int, pairs: list[tuple[str, str]]) -> None:
+        self.status = status
+        self.pairs = pairs
+        self._names = {name.lower() for name, _ in pairs}
 
     @staticmethod
-    def _name(name: str) -> str:
-        return name.lower()
-
-    @staticmethod
-    def _value(value: str) -> str:
-        return value
-
-    @staticmethod
-    def _pair(name: str, value: str) -> tuple[str, str]:
-        return name.title(), value
+    def _text(spelt: str) -> str:
+        return spelt
 
     @staticmethod
     def _prepared(block: HeaderBlock) -> list[tuple[str, str]]:
         return block.text
+
+    def set(self, name: str, value: str) -> None:
+        if name in self._names:
+            self.remove(name)
+        self.add(name, value)
+
+    def add(self, name: str, value: str) -> None:
+        self._names.add(name)
+        self.pairs.append((name.title(), value))
+
+    def torn(self) -> bool:
+        text = "".join(chain.from_iterable(self.pairs))
+        return "\n" in text or "\r" in text or "\0" in text
 
 
 class RawHead(_Fields[bytes]):
@@ -459,25 +462,31 @@ class RawHead(_Fields[bytes]):
 
     __slots__ = ()
 
-    def torn(self) -> bool:
-        text = b"".join(chain.from_iterable(self.pairs))
-        return b"\n" in text or b"\r" in text or b"\0" in text
+    def __init__(self, status: int, pairs: list[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        self.pairs = pairs
+        self._names = {name.decode("latin-1").lower() for name, _ in pairs}
 
     @staticmethod
-    def _name(name: bytes) -> str:
-        return name.decode("latin-1").lower()
-
-    @staticmethod
-    def _value(value: bytes) -> str:
-        return value.decode("latin-1")
-
-    @staticmethod
-    def _pair(name: str, value: str) -> tuple[bytes, bytes]:
-        return name.encode("latin-1"), value.encode("latin-1")
+    def _text(spelt: bytes) -> str:
+        return spelt.decode("latin-1")
 
     @staticmethod
     def _prepared(block: HeaderBlock) -> list[tuple[bytes, bytes]]:
         return block.raw
+
+    def set(self, name: str, value: str) -> None:
+        if name in self._names:
+            self.remove(name)
+        self.add(name, value)
+
+    def add(self, name: str, value: str) -> None:
+        self._names.add(name)
+        self.pairs.append((name.encode("latin-1"), value.encode("latin-1")))
+
+    def torn(self) -> bool:
+        text = b"".join(chain.from_iterable(self.pairs))
+        return b"\n" in text or b"\r" in text or b"\0" in text
 
 
 Depart = Callable[[Exchange, Head], None]

@@ -130,7 +130,7 @@ class Gate:
         if exchange.method == "GET" and exchange.wants_html():
             to = f"{self._sign_in}?next={quote(exchange.path)}"
             return Answer(Response(303, [("Location", to), ("Cache-Control", "no-store")]))
-        return Refuse(UNAUTHENTICATED, headers=(("WWW-Authenticate", CHALLENGE),))
+        return Refuse(UNAUTHENTICATED, headers=(("WWW-Authenticate", roles.CHALLENGE),))
 
     def forbidden(self, exchange: Exchange, wanted: str) -> Verdict:
         """403, with its record. A refusal stays one when it cannot be recorded."""
@@ -206,7 +206,4 @@ class Gate:
         return errors.problem(exchange, refuse)
 
 
-CHALLENGE: Final = 'Session realm="app"'
-"""What 401 must carry (RFC 9110 section 11.6.1): what is asked for is the cookie of a session."""
-
-__all__ = ["CHALLENGE", "Allow", "Gate", "Mount"]
+__all__ = ["Allow", "Gate", "Mount"]

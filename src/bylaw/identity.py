@@ -53,7 +53,10 @@ class Permissions:
         if "*" in self.patterns:
             return True
         noun, _, verb = permission.partition(":")
-        return not self.patterns.isdisjoint((permission, f"{noun}:*", f"*:{verb}", "*:*"))
+        wanted = [permission, f"{noun}:*", f"*:{verb}"]
+        if verb.endswith(":own"):
+            wanted.append(f"{noun}:*:own")
+        return not self.patterns.isdisjoint(wanted)
 
 
 @lru_cache(maxsize=4096)

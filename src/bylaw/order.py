@@ -16,6 +16,7 @@ ENTER: Final[tuple[tuple[str, str, str], ...]] = (
 
 DEPART: Final[tuple[tuple[str, str, str], ...]] = (
     ("depart", "errors", "the request's id, on refusals as on answers"),
+    ("depart", "roles", "the challenge of a 401, whoever answered it"),
     ("depart", "cookies", "cookies of the application and of bylaw, completed"),
     ("depart", "headers", "last: nothing after it may drop or weaken a header"),
 )

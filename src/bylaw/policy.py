@@ -28,7 +28,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from bylaw import toml_lines
-from bylaw.control import Below, Control, Duration, Section, Settings
+from bylaw.control import Below, Control, Duration, Section, Settings, seconds
 from bylaw.errors import PolicyError, Problem
 
 Environment = Literal["production", "development"]
@@ -38,8 +38,9 @@ _BYPASSES: Final = ("FLASK_DEBUG", "TESTING", "BYLAW_TESTING")
 _PATH: Final = r"^/([^/\\\x00-\x20\x7f][^\x00-\x20\x7f]*)?$"
 """A path of this site: `//` and `/\\` would name another one."""
 _ORIGIN: Final = (
-    r"^https?://(\w([\w.-]*\w)?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$".replace(r"\w", "[A-Za-z0-9_]")
+    r"^https?://([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"
 )
+"""Scheme, host and port in ASCII: browsers send a name of other letters in its punycode."""
 
 S = TypeVar("S", bound=Settings)
 _Key = tuple[str, ...]
@@ -315,13 +316,13 @@ class _Reading:
                 table.setdefault(key, text)
         before = len(self.problems)
         self._written_secrets(name, model, table)
-        table = self._resolve(table, (name,))
+        table = cast(dict[str, Any], self._resolve(table, (name,)))
         try:
             section = model.model_validate_json(json.dumps(table, default=str))
             return section if len(self.problems) == before else None
         except ValidationError as error:
             for found in error.errors(include_url=False, include_context=True):
-                self._invalid(name, model, cast(dict[str, Any], found))
+                self._invalid(name, model, table, cast(dict[str, Any], found))
         except ValueError:  # Python refuses to write a number of thousands of digits
             self._report((name,), "a number in it is endless")
         return None
@@ -367,11 +368,11 @@ class _Reading:
             self._report(path, "names no variable", '"env:NAME", or "env:NAME?" where it may be absent')
             return _ABSENT
         name, optional, stand_in = match["name"], match["optional"], match["stand_in"]
-        self.sources[path] = name
         if stand_in and self.environment == "production":
             # A fallback that nobody notices in production is how one key signs everywhere (C-07).
             self._report(path, "has a stand-in, which only [development] may have", f'"env:{name}"')
             return _ABSENT
+        self.sources[path] = name
         value = self.environ.get(name, "")
         if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
             self._report(path, "not UTF-8 text")
@@ -396,12 +397,15 @@ class _Reading:
             return Path(name).read_text("utf-8").strip()
         except (OSError, ValueError):  # ValueError: not UTF-8, or a NUL in the name
             self.problems.append(
-                Problem(_toml(name)[1:-1], "not readable", f"needed by {'.'.join(path)}",
+                Problem(_toml(name)[1:-1], "not readable",
+                        f"needed by {'.'.join(path)} ({self.where.at(path)})",
                         "a text file that this process may read")
             )
             return _ABSENT
 
-    def _invalid(self, section: str, model: type[Section], error: dict[str, Any]) -> None:
+    def _invalid(
+        self, section: str, model: type[Section], written: dict[str, Any], error: dict[str, Any]
+    ) -> None:
         loc = tuple(str(part) for part in error["loc"])
         path = (section, *loc)
         table, key = _table_of(model, loc)
@@ -412,10 +416,9 @@ class _Reading:
             return  # said already: its variable is not set
         # What a reference names is not for an error's reader, nor is a table around one.
         hidden = _is_secret(model, loc) or any(taken[: len(path)] == path for taken in self.taken)
-        value = error["input"]
+        value = _at(written, error["loc"], error["input"])
         found = "" if hidden or isinstance(value, dict) else f" = {_toml(value)}"
-        self._report(path, error["msg"].removeprefix("Value error, "),
-                     _accepted(error, table.model_fields.get(key)), found)
+        self._report(path, *_explained(error, table.model_fields.get(key)), found)
 
     def _placeholders(self, policy: Policy) -> None:
         """What stands in the documentation is nowhere that people could reach (S1-070, S2-055)."""
@@ -478,6 +481,7 @@ _REMEDIES: Final[dict[tuple[str, ...], str]] = {
     ("secrets", "key"): "make one: bylaw secrets new",
     ("app", "base_url"): "where people reach it, e.g. https://mtc.acme.eu",
     ("store", "database"): "e.g. postgresql+psycopg://user:password@host/name or sqlite:///app.db",
+    ("mail", "server"): "e.g. smtps://user:password@mail.acme.eu:465",
 }
 
 
@@ -549,29 +553,49 @@ def _toml(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _accepted(error: dict[str, Any], info: FieldInfo | None) -> str:
-    """What may be written instead, in the words of the file."""
+def _at(table: Any, loc: tuple[str | int, ...], otherwise: Any) -> Any:
+    """What is written at `loc`; `otherwise` where nothing is."""
+    for part in loc:
+        try:
+            table = table[part]
+        except (KeyError, IndexError, TypeError):
+            return otherwise
+    return table
+
+
+def _explained(error: dict[str, Any], info: FieldInfo | None) -> tuple[str, str]:
+    """What is wrong with a value and what may be written instead, in the words of the file."""
     context = error.get("ctx", {})
     examples = (info.examples if info is not None else None) or ()
-    if examples and error["type"] == "string_pattern_mismatch":
-        return f"e.g. {' or '.join(_toml(example) for example in examples)}"
+    lasting = info is not None and any(getattr(m, "func", None) is seconds for m in info.metadata)
+    unit = " seconds" if lasting else ""
     match error["type"]:
         case "literal_error":
-            return f"one of {context['expected']}"
+            return "no such value", f"one of {context['expected'].replace(chr(39), chr(34))}"
         case "greater_than_equal":
-            return f"{context['ge']} or more"
+            return "too small", f"{context['ge']}{unit} or more"
         case "less_than_equal":
-            return f"{context['le']} or less"
+            return "too large", f"{context['le']}{unit} or less"
+        case "string_too_short" | "too_short":
+            return "too short", f"{context['min_length']} or more"
+        case "string_too_long" | "too_long":
+            return "too long", f"{context['max_length']} or fewer"
         case "missing":
-            return "this key must be written"
-        case "string_type" | "string_pattern_mismatch":
-            return f"text like {context['pattern']}" if "pattern" in context else 'text: "…"'
-        case "bool_type" | "bool_parsing":
-            return "true or false"
-        case "int_type" | "int_parsing" | "int_from_float":
-            return "a whole number"
+            return "not written", "this key has no default"
+        case "string_pattern_mismatch" if examples:
+            return "not of this form", f"e.g. {' or '.join(map(_toml, examples))}"
+        case "string_pattern_mismatch":
+            return "not of this form", context["pattern"]
+        case "string_type":
+            return "text is expected", '"…"'
+        case "bool_type":
+            return "true or false is expected", ""
+        case "int_type":
+            return "a whole number is expected", ""
         case "list_type" | "tuple_type":
-            return 'a list: ["…"]'
+            return "a list is expected", '["…"]'
         case "dict_type" | "model_type":
-            return "a table"
-    return ""
+            return "a table is expected", ""
+        case kind if kind.startswith("date_"):
+            return "a date is expected", "e.g. 2027-03-31"
+    return str(error["msg"]).removeprefix("Value error, "), ""

@@ -37,3 +37,27 @@ def play(stacks: dict[str, Bench], attempt: Attempt, stack: str) -> None:
 def test_csrf(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
     """Another site has a visitor's browser send something, and nothing comes of it."""
     play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S1-003", "S1-010", "S3-006", "C-03")
+@vectors("passwords")
+def test_passwords(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Whatever somebody sends as a password, it opens nothing and costs nothing."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S1-003", "C-08", "C-41")
+@vectors("enumeration")
+def test_enumeration(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """No answer tells whose address has an account."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement(
+    "S1-003", "S1-010", "S1-076", "S1-077", "S2-008", "S2-009", "S2-011", "S3-066", "S3-069",
+    "C-32", "C-40",
+)
+@vectors("sessions")
+def test_sessions(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """A cookie that was planted, copied, kept, expired or made up is nobody's."""
+    play(stacks, attempt, stack)

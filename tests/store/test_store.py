@@ -260,12 +260,12 @@ def test_mail_waits_until_it_was_sent(store: Store) -> None:
     """A message is there in the transaction of what it announces, until it has left."""
     with store.transaction() as connection:
         outbox.add(connection, to="a@x.test", subject="S", text="T", now=1.0)
-        [(number, to, _, _)] = outbox.waiting(connection)
-        assert outbox.claim(connection, number)
+        [(number, attempts, to, _, _)] = outbox.waiting(connection, 1.0)
+        assert outbox.claim(connection, number, attempts)
         assert "a@x.test" == to
         outbox.sent(connection, number)
-        assert [] == outbox.waiting(connection)
-        assert not outbox.claim(connection, number)
+        assert [] == outbox.waiting(connection, 1.0)
+        assert not outbox.claim(connection, number, attempts)
 
 
 @pytest.mark.requirement("S2-014", "S2-064", "C-25")

@@ -9,7 +9,7 @@ from decimal import Decimal
 WIDTH = 720
 HEIGHT = 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 12, 16, 34
-_ROW = 34
+_ROW = 44
 _MOST_COLUMNS = 60
 
 
@@ -67,7 +67,7 @@ def rows(values: Sequence[tuple[str, Decimal]]) -> Chart:
     shown = values[:20]
     high = max((value for _, value in shown), default=Decimal(0)) or Decimal(1)
     bars = tuple(
-        Bar(0, _ROW * i + 18, _r(float(value / high) * WIDTH), 12, label, value)
+        Bar(0, _ROW * i + 24, _r(float(value / high) * WIDTH), 12, label, value)
         for i, (label, value) in enumerate(shown)
     )
     return Chart(WIDTH, max(_ROW * len(shown), _ROW), bars, ())

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
-from decimal import Decimal
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from apps.mtc.models import ExchangeRate, Price, Supplier, SupplierPart, Variant
+from apps.mtc.models import ExchangeRate, Price, Supplier, Variant
 from apps.mtc.services import records
 from apps.mtc.services.costing import Offer, Rates
 from apps.mtc.validators.suppliers import PriceDraft, RateDraft
@@ -50,52 +47,4 @@ def offer(price: Price) -> Offer:
         price.valid_from,
         price.per,
         price.min_quantity,
-    )
-
-
-def is_listed(session: Session, price: Price) -> bool:
-    """Whether the very same price stands there already (an import is repeated)."""
-    same = select(Price).where(
-        Price.variant_id == price.variant_id,
-        Price.supplier_id == price.supplier_id,
-        Price.currency == price.currency,
-        Price.valid_from == price.valid_from,
-    )
-    terms = (price.amount, price.per, price.min_quantity)
-    return any((p.amount, p.per, p.min_quantity) == terms for p in session.scalars(same))
-
-
-def list_part(
-    session: Session, variant_id: int, supplier_id: int, part_number: str, url: str
-) -> SupplierPart | None:
-    """Note where a supplier lists a variant, unless that is known. Not recorded: see the caller."""
-    same = select(SupplierPart).where(
-        SupplierPart.variant_id == variant_id,
-        SupplierPart.supplier_id == supplier_id,
-        SupplierPart.part_number == part_number,
-    )
-    if not (part_number or url) or session.scalar(same) is not None:
-        return None
-    part = SupplierPart(variant_id=variant_id, supplier_id=supplier_id, part_number=part_number, url=url)
-    session.add(part)
-    return part
-
-
-def new_price(
-    variant_id: int,
-    supplier_id: int,
-    *,
-    amount: Decimal,
-    per: Decimal,
-    currency: str,
-    valid_from: date,
-) -> Price:
-    return Price(
-        variant_id=variant_id,
-        supplier_id=supplier_id,
-        amount=amount,
-        per=per,
-        currency=currency,
-        min_quantity=Decimal(0),
-        valid_from=valid_from,
     )

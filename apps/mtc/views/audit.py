@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
-from sqlalchemy import JSON, DateTime, column, select, table
+from sqlalchemy import JSON, DateTime, RowMapping, column, select, table
 
 from apps.mtc.bodies import read_query
 from apps.mtc.database import get_session
@@ -13,7 +15,8 @@ from bylaw.flask import permit
 
 blueprint = Blueprint("audit", __name__)
 
-# bylaw's table; only what this page shows.
+# bylaw's tables; only what this page shows.
+_PEOPLE = table("users", column("id"), column("email"))
 _LOG = table(
     "audit_log",
     column("id"),
@@ -41,4 +44,13 @@ def index() -> ResponseReturnValue:
             found = found.where(_LOG.c[name] == wanted)
     # One more than is shown tells whether there is a next page, without counting a large table.
     rows = get_session().execute(found.limit(query.limit + 1).offset(query.offset)).mappings().all()
-    return render_template("audit.html", rows=rows[: query.limit], more=len(rows) > query.limit, query=query)
+    shown = rows[: query.limit]
+    more = len(rows) > query.limit
+    return render_template("audit.html", rows=shown, more=more, query=query, people=_people(shown))
+
+
+def _people(rows: Sequence[RowMapping]) -> dict[str, str]:
+    """The addresses of those who acted or were acted upon; whoever is erased keeps only the id."""
+    ids = {row["user_id"] for row in rows} | {row["entity_id"] for row in rows if row["entity_type"] == "user"}
+    found = get_session().execute(select(_PEOPLE).where(_PEOPLE.c.id.in_(ids - {None, ""})))
+    return {row.id: row.email for row in found}

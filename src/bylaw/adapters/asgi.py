@@ -16,7 +16,7 @@ from typing import Any
 from bylaw.controls import errors
 from bylaw.errors import PolicyError
 from bylaw.exchange import (
-    Allow,
+    ALLOW,
     Answer,
     Block,
     Exchange,
@@ -68,14 +68,13 @@ class Gated:
         token = enter(exchange)
         body = _Body(receive)
         try:
-            verdict = await self._decide(exchange, body)
-            match verdict:
-                case Allow():
-                    await self._serve(exchange, scope, body, send)
-                case Refuse() | Answer():
-                    await self._answer(exchange, verdict, send)
-                case _:
-                    raise TypeError(verdict)
+            verdict = await self.drive(self.site.gate.enter(exchange), body)
+            if verdict is ALLOW:
+                await self._serve(exchange, scope, body, send)
+            elif isinstance(verdict, Refuse | Answer):
+                await self._answer(exchange, verdict, send)
+            else:
+                raise TypeError(verdict)
         finally:
             leave(token)
 
@@ -89,9 +88,6 @@ class Gated:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await self.application(scope, receive, send)
-
-    async def _decide(self, exchange: Exchange, body: _Body) -> Any:
-        return await self.drive(self.site.gate.enter(exchange), body)
 
     async def drive(self, path: Any, body: _Body) -> Any:
         """Drive a path of the gate: on the loop until something must wait, then in a thread."""

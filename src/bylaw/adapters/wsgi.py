@@ -9,7 +9,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from bylaw.controls import errors
 from bylaw.exchange import (
-    Allow,
+    ALLOW,
     Answer,
     Block,
     EnvironHeaders,
@@ -46,18 +46,14 @@ class Gated:
         exchange = _exchange(environ)
         token = enter(exchange)
         try:
-            match self._decide(exchange, environ):
-                case Allow():
-                    return self._serve(exchange, environ, start_response)
-                case Refuse() | Answer() as verdict:
-                    return self._answer(exchange, verdict, start_response)
-                case other:
-                    raise TypeError(other)
+            verdict = drive(self.site.gate.enter(exchange), environ)
+            if verdict is ALLOW:
+                return self._serve(exchange, environ, start_response)
+            if isinstance(verdict, Refuse | Answer):
+                return self._answer(exchange, verdict, start_response)
+            raise TypeError(verdict)
         finally:
             leave(token)
-
-    def _decide(self, exchange: Exchange, environ: WSGIEnvironment) -> Any:
-        return drive(self.site.gate.enter(exchange), environ)
 
     def _serve(
         self, exchange: Exchange, environ: WSGIEnvironment, start_response: StartResponse
@@ -69,10 +65,11 @@ class Gated:
 
         def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             nonlocal withheld
-            withheld = gate.withheld(exchange, int(status[:3]))
+            code = int(status[:3])
+            withheld = gate.withheld(exchange, code)
             if withheld is not None:
                 return _swallow
-            head = TextHead(int(status[:3]), headers)
+            head = TextHead(code, headers)
             gate.depart(exchange, head)
             if head.torn():
                 withheld = Refuse(errors.INTERNAL)

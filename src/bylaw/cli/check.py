@@ -15,7 +15,7 @@ from bylaw.errors import PolicyError
 from bylaw.policy import Policy
 
 
-@click.command()
+@click.command(short_help="Say whether the policy can be kept.")
 @click.argument("policy", required=False)
 @click.option("--strict", is_flag=True, help="Fail as well when a value is below the standard.")
 @JSON
@@ -64,7 +64,7 @@ def _show(read: Policy, below: list[Any]) -> None:
         for section, b, because in below:
             table.add_row(f"{section}.{b.key}", b.value, b.standard, b.source,
                           because or "no reason given")
-        out.print(table)
+        out.print(table, soft_wrap=False)
     exemptions = read.of(csrf.Settings).exempt
     if exemptions:
         out.print("\nExempt from the token against request forgery:")

@@ -92,11 +92,15 @@ def site(text: str | None) -> Site:
     return Site(policy_file(text))
 
 
-def house(text: str | None) -> House:
+@contextmanager
+def house_of(text: str | None) -> Iterator[House]:
     """The same, ready for its accounts. Raises PolicyError where the database is of another version."""
     opened = site(text)
-    opened.open()
-    return opened.house
+    try:
+        opened.open()
+        yield opened.house
+    finally:
+        opened.close()
 
 
 @contextmanager
@@ -110,8 +114,8 @@ def bench(app: str) -> Iterator[Bench]:
 
 
 POLICY = click.option(
-    "--policy", "-p", metavar="FILE", help="The policy, or the application that has it beside it "
-    "(default: bylaw.toml here).",
+    "--policy", "-p", metavar="FILE",
+    help="The policy, or the application that has it beside it. Default: bylaw.toml here.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 

@@ -10,28 +10,40 @@ from bylaw.store import migrate
 
 @click.group()
 def db() -> None:
-    """The database of the policy's [store]."""
+    """The database: its version."""
 
 
 @db.command()
 @POLICY
 @spoken
 def upgrade(policy: str | None) -> None:
-    """Bring the database to this version of bylaw. Safe to run again, and by two at once."""
+    """Bring the database to this version.
+
+    Safe to run again, and by two at once.
+    """
     opened = site(policy)
     engine = opened.house.store.engine
-    before = migrate.current(engine)
-    migrate.upgrade(engine)
-    out.print(f"{before or 'empty'} → {migrate.current(engine)}", markup=False)
+    try:
+        before = migrate.current(engine)
+        migrate.upgrade(engine)
+        out.print(f"{before or 'empty'} → {migrate.current(engine)}")
+    finally:
+        opened.close()
 
 
 @db.command()
 @POLICY
 @spoken
 def current(policy: str | None) -> None:
-    """Say which version the database has; exit code 1 when it is not this bylaw's."""
+    """Say which version the database has.
+
+    Exit code 1 when it is not the one that this bylaw needs.
+    """
     opened = site(policy)
-    have, need = migrate.current(opened.house.store.engine), migrate.latest()
-    out.print(f"{have or 'empty'} (needed: {need})", markup=False)
+    try:
+        have, need = migrate.current(opened.house.store.engine), migrate.latest()
+    finally:
+        opened.close()
+    out.print(f"{have or 'empty'} (needed: {need})")
     if have != need:
         fail("run: bylaw db upgrade")

@@ -15,7 +15,7 @@ from bylaw.document import evidence
 from bylaw.verify.laboratory import defaults
 
 
-@click.command()
+@click.command(short_help="Print policy and evidence as SECURITY.md.")
 @click.argument("app", required=False)
 @click.option("--check", is_flag=True, help="Write nothing; fail when the document is not current.")
 @click.option("--output", "-o", type=click.Path(path_type=Path),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
 from bylaw.cli.common import fail, out, spoken
 from bylaw.controls import secrets
+from bylaw.schema import policy_schema
 
 _POLICY = """\
 #:schema ./bylaw.schema.json
@@ -16,7 +18,7 @@ _POLICY = """\
 # What is not written here has bylaw's default: today's highest standard.
 
 [app]
-name = "{name}"
+name = {text}
 base_url = "env:BASE_URL"            # the address people see; links and mails are built from it
 
 [store]
@@ -67,20 +69,26 @@ def home():
 }
 
 
-@click.command()
+@click.command(short_help="Write a policy to begin with.")
 @click.argument("directory", type=click.Path(path_type=Path), default=".")
 @click.option("--name", help="What people know the application by (default: the directory's name).")
-@click.option("--framework", type=click.Choice(sorted(_LINES)), default="flask", show_default=True)
+@click.option("--framework", type=click.Choice(sorted(_LINES)), default="flask", show_default=True,
+              help="Which five lines to show.")
 @spoken
 def init(directory: Path, name: str | None, framework: str) -> None:
-    """Write a policy and a .env to begin with. Nothing that exists is touched."""
+    """Write a policy, its schema and a .env to begin with. Nothing that exists is touched."""
     directory.mkdir(parents=True, exist_ok=True)
     policy, env = directory / "bylaw.toml", directory / ".env"
     if policy.exists():
         fail(f"{policy} is there already; change it, and ask `bylaw check`")
-    name = (name or directory.resolve().name).replace('"', "'")
-    policy.write_text(_POLICY.format(name=name, port=5000 if framework == "flask" else 8000))
-    out.print(f"{policy}  the policy", markup=False)
+    name = _printable(name or directory.resolve().name)[:80] or "Application"
+    port = 5000 if framework == "flask" else 8000
+    policy.write_text(_POLICY.format(name=name, text=json.dumps(name), port=port), "utf-8")
+    out.print(f"{policy}  the policy")
+    schema = directory / "bylaw.schema.json"
+    if not schema.exists():
+        schema.write_text(json.dumps(policy_schema(), indent=2) + "\n", "utf-8")
+        out.print(f"{schema}  for the editor: bylaw schema writes it again")
     if not env.exists():
         env.touch(mode=0o600)
         env.write_text(f"SECRET_KEY={secrets.new()}\n")
@@ -92,10 +100,15 @@ def init(directory: Path, name: str | None, framework: str) -> None:
               markup=False)
 
 
+def _printable(name: str) -> str:
+    """A name as one line of a policy."""
+    return "".join(c for c in name if c.isprintable()).strip()
+
+
 def _ignore(file: Path) -> None:
     """Keep secrets and databases out of git."""
-    have = file.read_text().splitlines() if file.exists() else []
+    have = file.read_text("utf-8").splitlines() if file.exists() else []
     wanted = [line for line in (".env", "*.db", "*.db-wal", "*.db-shm", "var/")
               if line not in have]
     if wanted:
-        file.write_text("\n".join([*have, *wanted]) + "\n")
+        file.write_text("\n".join([*have, *wanted]) + "\n", "utf-8")

@@ -14,7 +14,7 @@ from bylaw.verify import matrix as matrices
 from bylaw.verify import reports
 
 
-@click.command()
+@click.command(short_help="Measure who may call what.")
 @click.argument("app")
 @JSON
 @spoken
@@ -40,7 +40,7 @@ def matrix(app: str, as_json: bool) -> None:
             table.add_column(title, overflow="fold")
         for row in rows:
             table.add_row(*row)
-        out.print(table, markup=False)
+        out.print(table, soft_wrap=False)
         out.print(f"\n{reports.matrix_summary(cells)} · examined {examined} of {expected}",
                   markup=False)
     if any(not c.as_declared and c.seen != "not_examined" for c in cells):

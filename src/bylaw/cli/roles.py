@@ -7,7 +7,7 @@ import json
 import click
 
 from bylaw import policy as policies
-from bylaw.cli.common import JSON, out, policy_file, spoken
+from bylaw.cli.common import JSON, POLICY, out, policy_file, spoken
 from bylaw.cli.document import stand_ins
 from bylaw.controls import CONTROLS
 from bylaw.controls.roles import Settings
@@ -16,7 +16,10 @@ from bylaw.identity import permissions_of
 
 @click.group()
 def role() -> None:
-    """Roles: written in the policy's [roles], given with `bylaw user roles`."""
+    """Roles: what they may do.
+
+    They are written in the policy's [roles] and given with `bylaw user roles`.
+    """
 
 
 def _grants(policy: str | None) -> dict[str, tuple[str, ...]]:
@@ -37,10 +40,10 @@ def list_(policy: str | None, as_json: bool) -> None:
         out.print(f"{name:<12} {', '.join(held)}", markup=False)
 
 
-@role.command()
+@role.command(short_help="Say whether a role holds a permission.")
 @click.argument("name")
 @click.argument("permission")
-@click.option("--policy", "-p", metavar="FILE")
+@POLICY
 @spoken
 def explain(name: str, permission: str, policy: str | None) -> None:
     """Say whether the role NAME holds PERMISSION, and by which line. Exit code 1 when it does not."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bylaw.cli.common import err, fail, out, spoken
+from bylaw.cli.common import fail, out, spoken
 from bylaw.controls import roles
 from bylaw.identity import permissions_of
 from bylaw.operations import accounts
@@ -22,13 +23,13 @@ from bylaw.verify.laboratory import Target
 THREADS = 32
 
 
-@click.command()
+@click.command(short_help="Serve an application.")
 @click.argument("app")
 @click.option("--development", is_flag=True,
               help="Set everything up: database, sample data, a first administrator.")
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--port", type=int, help="Default: the port of base_url, else 8000.")
-@click.option("--workers", type=int, default=1, show_default=True)
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes that answer.")
 @click.option("--no-serve", is_flag=True, help="Set up and say where things are, then stop.")
 @spoken
 def run(
@@ -47,6 +48,8 @@ def run(
     protected.ready()
     site: Site = protected.site
     port = port or _port(site)
+    if not no_serve:
+        _demand_free(host, port)
     _say_where(site)
     if development:
         if target.sample is not None:
@@ -69,6 +72,16 @@ def _protected(app: Any) -> Any:
 def _port(site: Site) -> int:
     last = site.policy.app.base_url.rpartition(":")[2]
     return int(last) if last.isdigit() else 8000
+
+
+def _demand_free(host: str, port: int) -> None:
+    """Say now that somebody else serves there, before anything is made or shown once."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError as error:
+            fail(f"{host}:{port} cannot be served: {error.strerror}; name another with --port")
 
 
 def _say_where(site: Site) -> None:
@@ -94,8 +107,14 @@ def _first_administrator(site: Site) -> None:
     grants = site.policy.of(roles.Settings).grants
     managing = [r for r in sorted(grants) if permissions_of([r], grants).allow(roles.MANAGE_USERS)]
     with site.house.store.reading() as connection:
-        if not managing or any(users.with_role(connection, role) for role in managing):
-            return
+        there = [who for role in managing for who in users.with_role(connection, role)]
+        first = users.by_id(connection, there[0]) if there else None
+    if first is not None:
+        out.print(f"  {'sign in':<10}{first.email}   (a new password: BYLAW_ENV=development bylaw user "
+                  f"password {first.email} -p {_near(site.policy.file)})", markup=False)
+        return
+    if not managing:
+        return
     password = secrets.token_urlsafe(15) + "!1aA"
     email = "admin@example.com"
     accounts.create(site.house, accounts.SYSTEM, email=email, name="First administrator",
@@ -119,8 +138,4 @@ def _serve(app: str, interface: str, host: str, port: int, workers: int) -> None
         "address": host, "port": port, "interface": Interfaces(interface), "workers": workers,
         "factory": factory, "log_access": True, "websockets": interface == "asgi", **threads,
     }
-    try:
-        Server(f"{module}:{attribute or name}", **options).serve()
-    except OSError as error:
-        err.print(f"bylaw: {host}:{port} cannot be served: {error.strerror}", markup=False)
-        raise SystemExit(1) from None
+    Server(f"{module}:{attribute or name}", **options).serve()

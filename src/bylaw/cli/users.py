@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import click
 from rich.table import Table
 
-from bylaw.cli.common import JSON, POLICY, at_prompt, out, site, spoken
+from bylaw.cli.common import JSON, POLICY, at_prompt, house_of, out, spoken
 from bylaw.controls import signup
 from bylaw.house import House
 from bylaw.operations import accounts
@@ -18,7 +18,7 @@ from bylaw.store.users import User
 
 @click.group()
 def user() -> None:
-    """Accounts: who they are, their roles, whether they may come in."""
+    """Accounts: made, listed, changed, shut."""
 
 
 def _find(house: House, email: str) -> User:
@@ -46,8 +46,8 @@ def _show(found: User, *, as_json: bool) -> None:
 
 @user.command()
 @click.argument("email")
-@click.option("--name", default="")
-@click.option("--role", multiple=True, help="May be given several times.")
+@click.option("--name", default="", help="What people call them.")
+@click.option("--role", multiple=True, help="One of the policy's roles; may be given several times.")
 @click.option("--password", help="Asked for when absent: an argument stays in the shell's history.")
 @POLICY
 @JSON
@@ -57,9 +57,9 @@ def create(
     as_json: bool,
 ) -> None:
     """Make an account."""
-    house = site(policy).house
-    made = accounts.create(house, accounts.SYSTEM, email=email, name=name, granted=role,
-                           password=at_prompt(password, "Password"))
+    with house_of(policy) as house:
+        made = accounts.create(house, accounts.SYSTEM, email=email, name=name, granted=role,
+                               password=at_prompt(password, "Password"))
     _show(made, as_json=as_json)
 
 
@@ -70,11 +70,11 @@ def create(
 @spoken
 def list_(search: str, policy: str | None, as_json: bool) -> None:
     """List accounts by their address."""
-    house = site(policy).house
     found: list[User] = []
-    while page := accounts.listing(house, accounts.SYSTEM, search=search,
-                                   after=found[-1].email if found else ""):
-        found += page
+    with house_of(policy) as house:
+        while page := accounts.listing(house, accounts.SYSTEM, search=search,
+                                       after=found[-1].email if found else ""):
+            found += page
     if as_json:
         out.print_json(json.dumps([_as_dict(each) for each in found]))
         return
@@ -84,8 +84,8 @@ def list_(search: str, policy: str | None, as_json: bool) -> None:
     for each in found:
         table.add_row(each.email, each.name, ", ".join(sorted(each.roles)),
                       "disabled" if each.disabled_at else "")
-    out.print(table)
-    out.print(f"{len(found)} accounts")
+    out.print(table, soft_wrap=False)
+    out.print(f"{len(found)} account{'' if len(found) == 1 else 's'}")
 
 
 @user.command()
@@ -95,10 +95,11 @@ def list_(search: str, policy: str | None, as_json: bool) -> None:
 @spoken
 def show(email: str, policy: str | None, as_json: bool) -> None:
     """Show one account."""
-    _show(_find(site(policy).house, email), as_json=as_json)
+    with house_of(policy) as house:
+        _show(_find(house, email), as_json=as_json)
 
 
-@user.command()
+@user.command(short_help="Give an account exactly these roles.")
 @click.argument("email")
 @click.argument("role", nargs=-1)
 @POLICY
@@ -106,9 +107,9 @@ def show(email: str, policy: str | None, as_json: bool) -> None:
 @spoken
 def roles(email: str, role: tuple[str, ...], policy: str | None, as_json: bool) -> None:
     """Give an account exactly these roles (none: takes all away). Holds at its next request."""
-    house = site(policy).house
-    accounts.set_roles(house, accounts.SYSTEM, _find(house, email).id, role)
-    _show(_find(house, email), as_json=as_json)
+    with house_of(policy) as house:
+        accounts.set_roles(house, accounts.SYSTEM, _find(house, email).id, role)
+        _show(_find(house, email), as_json=as_json)
 
 
 @user.command()
@@ -117,10 +118,13 @@ def roles(email: str, role: tuple[str, ...], policy: str | None, as_json: bool) 
 @JSON
 @spoken
 def disable(email: str, policy: str | None, as_json: bool) -> None:
-    """Shut an account: whatever it holds ends now, in every process."""
-    house = site(policy).house
-    accounts.disable(house, accounts.SYSTEM, _find(house, email).id)
-    _show(_find(house, email), as_json=as_json)
+    """Shut an account, and end all that it holds.
+
+    Every process heeds it within the policy's revocation bound.
+    """
+    with house_of(policy) as house:
+        accounts.disable(house, accounts.SYSTEM, _find(house, email).id)
+        _show(_find(house, email), as_json=as_json)
 
 
 @user.command()
@@ -129,20 +133,20 @@ def disable(email: str, policy: str | None, as_json: bool) -> None:
 @JSON
 @spoken
 def enable(email: str, policy: str | None, as_json: bool) -> None:
-    """Open a shut account again."""
-    house = site(policy).house
-    accounts.enable(house, accounts.SYSTEM, _find(house, email).id)
-    _show(_find(house, email), as_json=as_json)
+    """Open a shut account again. Nothing that it held before comes back."""
+    with house_of(policy) as house:
+        accounts.enable(house, accounts.SYSTEM, _find(house, email).id)
+        _show(_find(house, email), as_json=as_json)
 
 
 @user.command()
 @click.argument("email")
-@click.option("--password", help="Asked for when absent.")
+@click.option("--password", help="Asked for when absent: an argument stays in the shell's history.")
 @POLICY
 @spoken
 def password(email: str, password: str | None, policy: str | None) -> None:
-    """Set a new password; every session of the account ends."""
-    house = site(policy).house
-    accounts.set_password(house, accounts.SYSTEM, _find(house, email).id,
-                          at_prompt(password, "New password"))
+    """Set a new password; the account's sessions end."""
+    with house_of(policy) as house:
+        accounts.set_password(house, accounts.SYSTEM, _find(house, email).id,
+                              at_prompt(password, "New password"))
     out.print("set; all sessions have ended")

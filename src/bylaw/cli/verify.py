@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
 
 from bylaw.cli.common import JSON, bench, err, out, spoken
 from bylaw.controls import CONTROLS
@@ -18,7 +19,7 @@ from bylaw.verify.laboratory import Bench
 from bylaw.verify.runner import Report
 
 
-@click.command()
+@click.command(short_help="Attack the running application by its own policy.")
 @click.argument("app")
 @click.option("--only", multiple=True, type=click.Choice([c.name for c in CONTROLS]),
               metavar="CONTROL", help="Only this control (may be given several times).")
@@ -79,16 +80,16 @@ def _probes(made: Bench, only: tuple[str, ...], *, quiet: bool) -> Report:
             bar.advance(task)
             left[control.name] -= 1
             if not left[control.name] and not quiet:
-                _line(bar, report, control.name, len(control.probes))
+                _line(report, control.name, len(control.probes))
 
         return runner.verify(made, only=only, progress=seen)
 
 
-def _line(bar: Progress, report: Report, control: str, probes: int) -> None:
+def _line(report: Report, control: str, probes: int) -> None:
     word, said = reports.control_line(report, control)
-    color = {"pass": "green", "FAIL": "bold red"}.get(word, "yellow")
-    bar.console.print(f"{control:<12} {probes:>3} probes   [{color}]{word}[/]  ", end="")
-    bar.console.print(said, markup=False)
+    style = {"pass": "green", "FAIL": "bold red"}.get(word, "yellow")
+    out.print(Text.assemble(f"{control:<12} {probes:>3} probes   ", (word, style),
+                            f"   {said}" if said else ""))
 
 
 def _sabotages(made: Bench, only: tuple[str, ...], *, quiet: bool) -> list[runner.Caught]:
@@ -100,8 +101,9 @@ def _sabotages(made: Bench, only: tuple[str, ...], *, quiet: bool) -> list[runne
         def seen(control: Any, caught: Any) -> None:
             bar.advance(task)
             if not quiet:
-                noticed = f"[green]caught[/] by {caught.by}" if caught.by else "[bold red]UNNOTICED[/]"
-                bar.console.print(f"{control.name:<12} {caught.sabotage:<34} {noticed}")
+                noticed = ("caught", "green") if caught.by else ("UNNOTICED", "bold red")
+                out.print(Text.assemble(f"{control.name:<12} {caught.sabotage:<34} ", noticed,
+                                        f" by {caught.by}" if caught.by else ""))
 
         return runner.sabotage(made, only=only, progress=seen).sabotages
 
@@ -114,8 +116,11 @@ def _matrix(made: Bench) -> list[matrix.Cell]:
 
 
 def _bar() -> Progress:
+    """A bar on standard error. Lines that are printed meanwhile go above it in a terminal, and into
+    the file where standard output is one.
+    """
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                    console=err, transient=True)
+                    console=err, transient=True, redirect_stdout=out.is_terminal)
 
 
 def _tail(report: Report, cells: list[matrix.Cell], took: float) -> None:

@@ -9,6 +9,7 @@ It does not stop a script of the page itself from using the session (see headers
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -227,7 +228,7 @@ def _attributes(cookie: str) -> set[str]:
 @sabotage
 def scripts_may_read_everything(patch: Patch) -> None:
     """HttpOnly is left out of every cookie."""
-    this, before, finish = _this(), make, complete
+    this, before, finish = sys.modules[__name__], make, complete
     patch(this, "make", lambda *a, **k: before(*a, **k).replace("; HttpOnly", ""))
     patch(this, "complete", lambda *a: finish(*a).replace("; HttpOnly", ""))
 
@@ -235,13 +236,13 @@ def scripts_may_read_everything(patch: Patch) -> None:
 @sabotage
 def cookies_have_no_prefix(patch: Patch) -> None:
     """A neighbouring sub-domain may set the session's cookie."""
-    patch(_this(), "name", lambda policy, base: base)
+    patch(sys.modules[__name__], "name", lambda policy, base: base)
 
 
 @sabotage
 def the_application_marks_its_own(patch: Patch) -> None:
     """Cookies of the application leave as they are."""
-    patch(_this(), "complete", lambda policy, cookie: cookie)
+    patch(sys.modules[__name__], "complete", lambda policy, cookie: cookie)
 
 
 @sabotage
@@ -253,7 +254,7 @@ def ending_forgets_the_attributes(patch: Patch) -> None:
         made = before(policy, base, value, lifetime=lifetime)
         return made if lifetime is None else f"{name(policy, base)}=; Max-Age={lifetime}"
 
-    patch(_this(), "make", bare)
+    patch(sys.modules[__name__], "make", bare)
 
 
 @sabotage
@@ -271,12 +272,6 @@ def the_last_of_two_is_believed(patch: Patch) -> None:
     patch(Exchange, "cookie", believed)
 
 
-def _this() -> Any:
-    import bylaw.controls.cookies as this
-
-    return this
-
-
 def _statement(policy: Policy) -> list[str]:
     settings = policy.of(Settings)
     flags = ["HttpOnly", f"SameSite={settings.same_site}"]
@@ -285,10 +280,14 @@ def _statement(policy: Policy) -> list[str]:
     if settings.partitioned:
         flags.append("Partitioned")
     sentences = [
-        f"The session's cookie is `{name(policy, SESSION)}`, {', '.join(flags)}, Path=/, without "
-        "Domain. It is not believed when it comes twice, and only bylaw sets it.",
-        "Every cookie that the application sets is completed with the same attributes; of SameSite "
-        "only Strict and Lax are left as the application says.",
+        (
+            f"The session's cookie is `{name(policy, SESSION)}`, {', '.join(flags)}, Path=/, without "
+            "Domain. It is not believed when it comes twice, and only bylaw sets it."
+        ),
+        (
+            "Every cookie that the application sets is completed with the same attributes; of "
+            "SameSite only Strict and Lax are left as the application says."
+        ),
     ]
     if settings.readable:
         sentences.append(f"Readable by script: {', '.join(f'`{c}`' for c in settings.readable)}.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable
+from typing import Final
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -12,13 +14,18 @@ from bylaw.controls import audit, passwords, roles, sessions, signup
 from bylaw.controls.sessions import Opened
 from bylaw.house import House
 from bylaw.identity import Identity, permissions_of
-from bylaw.reasons import Reason, Refused
+from bylaw.reasons import Refused
+from bylaw.store import audit as audit_rows
 from bylaw.store import feed, outbox, users
 from bylaw.store import sessions as session_rows
 from bylaw.store.users import User
 
-PAGE = 50
+PAGE: Final = 50
 """Accounts on one page of the listing."""
+TOLD_EVERY: Final = 3600
+"""Seconds between two mails that tell somebody of sign-ups with his address (mail bombing)."""
+
+_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 SYSTEM = Identity(
     id="", name="system", roles=frozenset({"system"}), permissions=permissions_of(["*"], {"*": ["*"]})
@@ -33,28 +40,43 @@ def sign_up(house: House, *, email: str, password: str, name: str = "") -> None:
     """
     granted = signup.new_roles(house.policy)
     email = signup.address(email)
-    hashed = passwords.make(house, password, context=(email, house.policy.app.name))
+    hashed = _hash(house, email, password)  # for a taken address too: equal work (C-41)
     try:
         with house.store.transaction() as connection:
-            if users.by_email(connection, email) is None:
+            owner = users.by_email(connection, email)
+            if owner is None:
                 _add(house, connection, email, hashed, name, granted, by=None)
             else:
-                _tell_owner(house, connection, email)
+                _tell(house, connection, owner)
     except IntegrityError:  # two sign-ups at once: the second is like a taken address
         with house.store.transaction() as connection:
-            _tell_owner(house, connection, email)
+            owner = users.by_email(connection, email)
+            if owner is not None:
+                _tell(house, connection, owner)
 
 
-def _tell_owner(house: House, connection: Connection, email: str) -> None:
+def _hash(house: House, email: str, password: str) -> str:
+    """A hash of a new password for the account `email`. Raises Refused."""
+    return passwords.make(house, password, context=(email, house.policy.app.name))
+
+
+def _tell(house: House, connection: Connection, owner: User) -> None:
+    """Tell the owner of an address that somebody tried to sign up with it, but not all day long."""
+    audit.record(house, connection, action="user_signup_taken", outcome="refused", actor="",
+                 entity_type="user", entity_id=owner.id)
+    told = audit_rows.rows(connection, action="user_signup_told", entity_type="user",
+                           entity_id=owner.id, limit=1)
+    if told and house.now() - told[0]["timestamp"].timestamp() < TOLD_EVERY:
+        return
     outbox.add(
-        connection, to=email, now=house.now(), subject=f"You already have an account at "
-        f"{house.policy.app.name}",
-        text=f"Somebody, probably you, tried to make an account at {house.policy.app.base_url} with "
-        "this address. You have one already: sign in with it. If it was not you, nothing has "
-        "changed and there is nothing to do.\n",
+        connection, to=owner.email, now=house.now(),
+        subject=f"You already have an account at {house.policy.app.name}",
+        text="Somebody, probably you, tried to make an account at "
+        f"{house.policy.app.base_url} with this address. You have one already: sign in with it. "
+        "If it was not you, nothing has changed and there is nothing to do.\n",
     )
-    audit.record(house, connection, action="user_signup_taken", outcome="refused",
-                 entity_type="user")
+    audit.record(house, connection, action="user_signup_told", actor="", entity_type="user",
+                 entity_id=owner.id)
 
 
 def create(
@@ -65,28 +87,21 @@ def create(
     by.demand(roles.MANAGE_USERS)
     email = signup.address(email)
     granted = _known_roles(house, granted)
-    hashed = None
-    if password is not None:
-        hashed = passwords.make(house, password, context=(email, house.policy.app.name))
+    roles.demand_no_less(house, by, granted)
+    hashed = None if password is None else _hash(house, email, password)
     try:
         with house.store.transaction() as connection:
             user_id = _add(house, connection, email, hashed, name, granted, by=by)
-            user = users.by_id(connection, user_id)
+            return _found(connection, user_id)
     except IntegrityError:
-        raise Refused(TAKEN, fields={"email": "somebody else's address"}) from None
-    assert_present(user)
-    return user  # type: ignore[return-value]
+        raise Refused(signup.TAKEN, fields={"email": "somebody else's address"}) from None
 
 
-TAKEN = Reason("signup.taken", 409, "There is an account with that address already.",
-               "Only administrators are told; strangers get the same answer as for a free address.")
-NO_SUCH_USER = Reason("roles.no_such_user", 404, "There is no such account.",
-                      "The id or address is nobody's.")
-
-
-def assert_present(user: User | None) -> User:
+def _found(connection: Connection, user_id: str) -> User:
+    """The account. Raises Refused: an id that is none is not even looked up (NUL, PostgreSQL)."""
+    user = users.by_id(connection, user_id) if _ID.fullmatch(user_id) else None
     if user is None:
-        raise Refused(NO_SUCH_USER)
+        raise Refused(roles.NO_SUCH_USER)
     return user
 
 
@@ -96,13 +111,13 @@ def _add(
 ) -> str:
     user_id = str(uuid.UUID(bytes=house.ports.entropy(16), version=4))
     users.add(connection, {
-        "id": user_id, "email": email, "name": name.strip()[: signup.MAX_NAME],
+        "id": user_id, "email": email, "name": audit.printable(name.strip(), signup.MAX_NAME),
         "password_hash": hashed, "epoch": 1, "created_at": house.now(),
     })
     users.set_roles(connection, user_id, granted, by=by.id if by else None, now=house.now())
     audit.record(house, connection, action="user_created", actor=by or user_id,
-                 entity_type="user", entity_id=user_id, changes={"roles": {"old": [], "new":
-                                                                          sorted(granted)}})
+                 entity_type="user", entity_id=user_id,
+                 changes={"roles": {"old": [], "new": sorted(granted)}})
     return user_id
 
 
@@ -119,11 +134,13 @@ def set_roles(house: House, by: Identity, user_id: str, granted: Iterable[str]) 
     by.demand(roles.MANAGE_USERS)
     granted = _known_roles(house, granted)
     with house.store.transaction() as connection:
-        user = assert_present(users.by_id(connection, user_id))
+        users.one_at_a_time(connection)
+        user = _found(connection, user_id)
         if granted == user.roles:
             return
+        roles.demand_no_less(house, by, granted ^ user.roles)
         users.set_roles(connection, user_id, granted, by=by.id or None, now=house.now())
-        _keep_an_administrator(house, connection, user)
+        roles.keep_an_administrator(house, connection, user)
         session_rows.mark_for_renewal(connection, user_id)
         feed.revoke(connection, house.now(), user_id)
         audit.record(house, connection, action="privilege_permissions_changed", actor=by,
@@ -132,25 +149,17 @@ def set_roles(house: House, by: Identity, user_id: str, granted: Iterable[str]) 
     house.store.memory.forget(user_id)
 
 
-def _keep_an_administrator(house: House, connection: Connection, before: User) -> None:
-    """Refuse a change that leaves nobody to manage users (the transaction is undone)."""
-    grants = house.policy.of(roles.Settings).grants
-    managing = [r for r in grants if permissions_of([r], grants).allow(roles.MANAGE_USERS)]
-    if not before.roles.isdisjoint(managing) and before.disabled_at is None and not any(
-        users.with_role(connection, role) for role in managing
-    ):
-        raise Refused(roles.LAST_ADMIN)
-
-
 def disable(house: House, by: Identity, user_id: str) -> None:
     """Shut an account: whatever it holds ends now, in every process within the bound."""
     by.demand(roles.MANAGE_USERS)
     with house.store.transaction() as connection:
-        user = assert_present(users.by_id(connection, user_id))
+        users.one_at_a_time(connection)
+        user = _found(connection, user_id)
         if user.disabled_at is not None:
             return
+        roles.demand_no_less(house, by, user.roles)
         users.change(connection, user_id, disabled_at=house.now())
-        _keep_an_administrator(house, connection, user)
+        roles.keep_an_administrator(house, connection, user)
         _end_everything(house, connection, user_id)
         audit.record(house, connection, action="user_disabled", actor=by, entity_type="user",
                      entity_id=user_id)
@@ -161,7 +170,10 @@ def enable(house: House, by: Identity, user_id: str) -> None:
     """Open a shut account again. Nothing that it held before comes back."""
     by.demand(roles.MANAGE_USERS)
     with house.store.transaction() as connection:
-        assert_present(users.by_id(connection, user_id))
+        user = _found(connection, user_id)
+        if user.disabled_at is None:
+            return
+        roles.demand_no_less(house, by, user.roles)
         users.change(connection, user_id, disabled_at=None)
         audit.record(house, connection, action="user_enabled", actor=by, entity_type="user",
                      entity_id=user_id)
@@ -183,9 +195,16 @@ def change_password(
     Raises Refused: the current password is wrong, the new one weak, no place to hash now.
     """
     with house.store.reading() as connection:
-        user = assert_present(users.by_id(connection, who.id))
-    passwords.check(house, user.password_hash, current)
-    hashed = passwords.make(house, new, context=(user.email, house.policy.app.name))
+        user = _found(connection, who.id)
+    try:
+        passwords.check(house, user.password_hash, current)
+    except Refused as refused:
+        if refused.reason is passwords.WRONG:
+            with house.store.transaction() as connection:
+                audit.record(house, connection, action="authn_password_change_fail", actor=who,
+                             outcome="failure", entity_type="user", entity_id=user.id)
+        raise
+    hashed = _hash(house, user.email, new)
     opened = sessions.mint(house)
     with house.store.transaction() as connection:
         row = session_rows.find(connection, digest)
@@ -210,8 +229,9 @@ def set_password(house: House, by: Identity, user_id: str, password: str) -> Non
     """Set a forgotten password at the command line. Everything that the account holds ends."""
     by.demand(roles.MANAGE_USERS)
     with house.store.reading() as connection:
-        user = assert_present(users.by_id(connection, user_id))
-    hashed = passwords.make(house, password, context=(user.email, house.policy.app.name))
+        user = _found(connection, user_id)
+    roles.demand_no_less(house, by, user.roles)
+    hashed = _hash(house, user.email, password)
     with house.store.transaction() as connection:
         users.change(connection, user_id, password_hash=hashed)
         _end_everything(house, connection, user_id)
@@ -237,6 +257,8 @@ def new_row(
 def listing(house: House, by: Identity, *, search: str = "", after: str = "") -> list[User]:
     """A page of accounts, for administrators."""
     by.demand(roles.MANAGE_USERS)
+    if "\0" in search + after:
+        return []  # in nobody's address or name, and PostgreSQL would raise
     with house.store.reading() as connection:
         return users.page(connection, search=search, after=after, limit=PAGE)
 
@@ -244,4 +266,4 @@ def listing(house: House, by: Identity, *, search: str = "", after: str = "") ->
 def find(house: House, by: Identity, user_id: str) -> User:
     by.demand(roles.MANAGE_USERS)
     with house.store.reading() as connection:
-        return assert_present(users.by_id(connection, user_id))
+        return _found(connection, user_id)

@@ -22,26 +22,29 @@ def install(house: House) -> None:
     def tidy() -> None:
         if house.now() - tidied[0] > TIDY_EVERY:
             tidied[0] = house.now()
-            idle = house.policy.of(sessions.Settings).idle
+            idle = house.policy.of(sessions.Settings).idle + sessions.SLACK
             with house.store.transaction() as connection:
                 session_rows.end_expired(connection, house.now(), idle)
                 house.store.feed.prune(connection)
 
-    house.store.feed.chores = [lambda: sessions.write_seen(house), lambda: send(house), tidy]
+    def post() -> None:
+        send(house)
+
+    house.store.feed.chores = [lambda: sessions.write_seen(house), post, tidy]
 
 
 def send(house: House) -> int:
     """Send what waits in the outbox; how many messages left.
 
     A message is claimed before it is sent and dropped after: a crash in between may send it twice,
-    never lose it.
+    never lose it. One that was not taken waits longer each time.
     """
     with house.store.reading() as connection:
-        messages = outbox.waiting(connection)
+        messages = outbox.waiting(connection, house.now())
     left = 0
-    for number, recipient, subject, text in messages:
+    for number, attempts, recipient, subject, text in messages:
         with house.store.transaction() as connection:
-            if not outbox.claim(connection, number):
+            if not outbox.claim(connection, number, attempts):
                 continue
         try:
             house.mailer(_message(house, recipient, subject, text))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
+
 from bylaw.controls import audit, passwords, sessions, signup
 from bylaw.controls.sessions import Opened
 from bylaw.house import House
@@ -73,11 +75,25 @@ def open_session(
 def sign_out(house: House, who: Identity, digest: str) -> None:
     """End the session that is being used, for every copy of its cookie."""
     with house.store.transaction() as connection:
-        session_rows.end(connection, digest)
-        feed.revoke(connection, house.now(), who.id, digest)
+        ended = _end(house, connection, who.id, digest)
         audit.record(house, connection, action="session_logout", actor=who,
                      entity_type="session", entity_id=who.session)
-    house.store.memory.forget(who.id, digest)
+    _forget(house, who.id, ended)
+
+
+def _end(house: House, connection: Connection, user_id: str, digest: str) -> set[str]:
+    """End a session under every id that it still answers to; the digests that are gone."""
+    rows = session_rows.of_user(connection, user_id)
+    ended = sessions.along_with(rows, digest, house.now())
+    for each in ended:
+        session_rows.end(connection, each)
+        feed.revoke(connection, house.now(), user_id, each)
+    return ended
+
+
+def _forget(house: House, user_id: str, ended: set[str]) -> None:
+    for each in ended:
+        house.store.memory.forget(user_id, each)
 
 
 def own_sessions(house: House, who: Identity) -> list[SessionRow]:
@@ -100,11 +116,10 @@ def end_session(house: House, who: Identity, session_id: str) -> bool:
                    None)
         if row is None:
             return False
-        session_rows.end(connection, row.digest)
-        feed.revoke(connection, house.now(), who.id, row.digest)
+        ended = _end(house, connection, who.id, row.digest)
         audit.record(house, connection, action="session_ended", actor=who,
                      entity_type="session", entity_id=session_id)
-    house.store.memory.forget(who.id, row.digest)
+    _forget(house, who.id, ended)
     return True
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 
-from bylaw.controls import csrf
+from bylaw.controls import csrf, errors
 from bylaw.exchange import Answer, Deciding, Exchange, Refuse, Response
 from bylaw.gate import Gate
 from bylaw.house import House
@@ -15,6 +15,7 @@ from bylaw.identity import AccessRule
 from bylaw.pages import account, administration
 from bylaw.pages.endpoints import Endpoint, answer
 from bylaw.pages.rendering import Renderer
+from bylaw.reasons import Refused
 
 ENDPOINTS: tuple[Endpoint, ...] = (*account.ENDPOINTS, *administration.ENDPOINTS)
 
@@ -76,6 +77,8 @@ class Pages:
         return self._renderer.refusal(exchange, refuse)
 
     def _static(self, exchange: Exchange) -> Deciding:
+        if exchange.method not in ("GET", "HEAD"):
+            raise Refused(errors.METHOD, headers=(("Allow", "GET, HEAD"),))
         exchange.static = True
         return _stylesheet(self._stylesheet)
 

@@ -18,6 +18,9 @@ BODY: Final = 64 * 1024
 """Bytes that one of bylaw's own forms may have: far more than any of them needs."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSPEAKABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_SHOWN: Final = 20
+"""Unknown fields that a refusal names at most: an answer must not be larger than its question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def read(
     else:
         pairs = _form(body, essence, kind)
     known = {field.name: field for field in fields}
-    values, wrong = _values(pairs, known)
+    values, wrong = _values(pairs, known, api=api)
     if wrong:
         if given is not None:
             given.update((n, v) for n, v in values.items() if _showable(known[n], v))
@@ -68,7 +71,8 @@ def _json(body: bytes, essence: str) -> list[tuple[str, Any]]:
         raise Refused(errors.UNSUPPORTED, detail="Send application/json.",
                       headers=(("Accept", "application/json"),))
     try:
-        pairs = json.loads(body, object_pairs_hook=_Pairs, parse_constant=_no_constant)
+        # Decoded here: json would guess at UTF-16 and UTF-32, which no other parser on the way does.
+        pairs = json.loads(body.decode(), object_pairs_hook=_Pairs, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise Refused(errors.MALFORMED, detail="The body is not JSON.") from None
     if not isinstance(pairs, _Pairs):
@@ -116,27 +120,28 @@ def _multipart(body: bytes, kind: str) -> list[tuple[str, Any]]:
 
 
 def _values(
-    pairs: list[tuple[str, Any]], fields: dict[str, Field]
+    pairs: list[tuple[str, Any]], fields: dict[str, Field], *, api: bool
 ) -> tuple[Values, dict[str, str]]:
     """What was given for `fields`, and what is wrong with it."""
     values: Values = {}
     wrong: dict[str, str] = {}
+    unknown: list[str] = []
     for name, value in pairs:
         field = fields.get(name)
         if field is None:
-            # Not ignored: whoever sends `role` should learn that it does nothing (C-08).
-            wrong[_shown(name)] = "not a field of this form"
-        elif field.many and isinstance(value, str):
+            unknown.append(name)
+        elif field.many and not api:
             values.setdefault(name, []).append(value)
         elif name in values:
             wrong[name] = "given twice"
         else:
             values[name] = value
     for name, field in fields.items():
-        if name not in wrong:
-            fault = _fault(field, values.get(name))
-            if fault:
-                wrong[name] = fault
+        fault = _fault(field, values[name]) if name in values else _missing(field)
+        if fault and name not in wrong:
+            wrong[name] = fault
+    # Not ignored: whoever sends `role` should learn that it does nothing (C-08).
+    wrong.update((_shown(name), "not a field of this form") for name in unknown[:_SHOWN])
     return values, wrong
 
 
@@ -149,15 +154,26 @@ def _showable(field: Field, value: object) -> bool:
 
 
 def _shown(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", name) else "?"
+    return name if _NAME.fullmatch(name) else "?"
+
+
+def _missing(field: Field) -> str | None:
+    return "needed" if field.required else None
 
 
 def _fault(field: Field, value: object) -> str | None:
-    if value is None or value == "" or value == []:
-        return "needed" if field.required else None
-    texts = value if field.many else [value]
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        return "a list of text is expected" if field.many else "text is expected"
+    """What is wrong with a value. Nothing is made into text: 1, null and [] are refused (A186)."""
+    if field.many:
+        # A nested JSON object is a list of pairs here, and not this kind of list.
+        if type(value) is not list or not all(isinstance(text, str) for text in value):
+            return "a list of text is expected"
+        texts = value
+    elif isinstance(value, str):
+        texts = [value]
+    else:
+        return "text is expected"
+    if not any(texts):
+        return _missing(field)
     for text in texts:
         if (_UNSPEAKABLE if field.secret else _CONTROL).search(text):
             return "control characters are not taken"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -37,4 +38,10 @@ def rows(
             query = query.where(column == value)
     if before is not None:
         query = query.where(audit_log.c.id < before)
-    return [dict(row) for row in connection.execute(query).mappings()]
+    return [{**row, "timestamp": _utc(row["timestamp"])}
+            for row in connection.execute(query).mappings()]
+
+
+def _utc(at: datetime) -> datetime:
+    """SQLite forgets the zone that it was given, PostgreSQL answers in the session's."""
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

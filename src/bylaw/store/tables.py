@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     Boolean,
+    CheckConstraint,
     Column,
     DateTime,
     Float,
@@ -23,6 +24,7 @@ metadata = MetaData(
         "uq": "uq_%(table_name)s_%(column_0_name)s",
         "fk": "fk_%(table_name)s_%(column_0_name)s",
         "pk": "pk_%(table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
 )
 
@@ -46,6 +48,8 @@ role_assignments = Table(
     Column("role", String(64), primary_key=True),
     Column("granted_by", String(36)),
     Column("granted_at", Float, nullable=False),
+    # Which roles there are is the policy's to say; what no role can be called never gets in (S3-024).
+    CheckConstraint("role <> '' AND role = lower(trim(role))", name="role"),
 )
 
 sessions = Table(

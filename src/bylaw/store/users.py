@@ -110,6 +110,16 @@ def set_roles(
         )
 
 
+def one_at_a_time(connection: Connection) -> None:
+    """Let no other transaction change anybody's standing until this one is over.
+
+    For a rule about all accounts together, which two transactions could each keep and both break.
+    SQLite has one writer anyway (`store.engine.IMMEDIATE`).
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7237502)")
+
+
 def with_role(connection: Connection, role: str) -> list[str]:
     """Ids of the accounts that hold `role` and are not disabled."""
     return list(

@@ -10,6 +10,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect
+from sqlalchemy.exc import OperationalError
 
 import apps.mtc
 from apps.mtc import database
@@ -70,6 +71,15 @@ def test_the_command_upgrades(mtc: Laboratory) -> None:
 def test_the_command_loads_the_sample_data_once(mtc: Laboratory) -> None:
     result = mtc.app.test_cli_runner().invoke(args=["database", "sample"])
     assert result.output == "The sample data is loaded.\n"
+
+
+def test_a_database_that_is_away_is_said_without_its_name(mtc: Laboratory) -> None:
+    error = OperationalError("SELECT * FROM items", {}, OSError("host db.internal is down"))
+    with mtc.app.test_request_context("/api/upf/items"):
+        body, status, _ = mtc.app.handle_user_exception(error)
+    assert status == 503
+    assert "db.internal" not in body
+    assert "SELECT" not in body
 
 
 def test_a_base_currency_that_is_none_refuses_to_start(monkeypatch: pytest.MonkeyPatch) -> None:

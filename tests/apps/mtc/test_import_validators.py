@@ -115,6 +115,20 @@ def test_a_total_that_does_not_add_up_is_said_and_never_imported() -> None:
     assert len(found.parts) == 1
 
 
+@pytest.mark.parametrize(("total", "per"), [("11.00", 1), ("6.00", 2)])
+def test_the_total_decides_whether_a_cost_is_for_one_or_for_the_row(total: str, per: int) -> None:
+    second = "1,nut,5" if per == 1 else "3,nut,3"
+    found = preview.suggest(f"Qty,Component,Cost\n2,bolt,3\n{second}\n,Total,{total}\n")
+    price = found.parts[0].price
+    assert price is not None
+    assert (price.amount, price.per, found.problems) == (3, per, [])
+
+
+def test_without_a_total_the_reading_of_a_cost_is_said() -> None:
+    found = preview.suggest("Qty,Component,Cost\n2,bolt,3\n")
+    assert any("correct it if it is not" in note for note in found.notes)
+
+
 def test_every_wrong_cell_of_a_row_is_named_at_once() -> None:
     assert [p.column for p in problems("x,bolt,M3,y,EUR\n")] == ["Qty", "Price each"]
 

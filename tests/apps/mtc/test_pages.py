@@ -145,6 +145,28 @@ def test_an_upload_that_cannot_be_read_is_refused_with_the_reason(
     assert "The file was not taken." in reply.text
 
 
+def test_columns_that_do_not_fit_are_named_and_nothing_is_imported(manager: Client) -> None:
+    place = upload(manager, "bom.csv", b"Qty,Component\n1,bolt\n").header("Location")
+    form = {"currency": "EUR", "valid_from": "2026-01-01", "process_name": "M"}
+    for roles, reason in (
+        (["item"], "2 columns, 1 were named"),
+        (["item", "item"], "Only one column each"),
+        (["ignore", "ignore"], "Some rows have errors"),
+        (["quantity", "castle"], "Roles"),
+    ):
+        refused = manager.act("POST", f"{place}/load", form={**form, "roles": roles})
+        assert refused.status == 422
+        assert reason in refused.text
+    assert "M</a>" not in manager.page("/processes").text
+
+
+def test_an_upload_can_be_thrown_away(manager: Client) -> None:
+    place = upload(manager, "bom.csv", b"Qty,Component\n1,bolt\n").header("Location")
+    assert "bom.csv" in manager.page("/imports").text
+    assert manager.act("POST", f"{place}/discard", form={}).status == 302
+    assert manager.page(place).status == 404
+
+
 def test_nobody_else_sees_an_upload_or_can_tell_that_it_exists(mtc: Laboratory) -> None:
     mine, other = mtc.client("manager"), mtc.client("manager")
     place = upload(mine, "bom.csv", b"Qty,Component\n1,secret-part\n").header("Location")

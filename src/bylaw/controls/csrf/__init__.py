@@ -183,10 +183,10 @@ def _origin(house: House) -> Step:
         exempt = _exemption(house, settings, exchange.path) is not None
         if exempt and not _only_json(exchange):
             return refuse(NOT_JSON)
-        if exempt or exchange.websocket:
-            # No token will be asked for, so that the origin is all there is to go by.
-            if site is None and origin is None and exchange.cookie(session) is not None:
-                return refuse(NO_ORIGIN)
+        # Where no token will be asked for, the origin is all there is to go by.
+        silent = site is None and origin is None and exchange.cookie(session) is not None
+        if silent and (exempt or exchange.websocket):
+            return refuse(NO_ORIGIN)
         return ALLOW
 
     return step
@@ -277,9 +277,11 @@ def _is_origin(origin: str, policy: Policy) -> bool:
 def _statement(policy: Policy) -> list[str]:
     settings = policy.of(Settings)
     sentences = [
-        "Unsafe requests and WebSocket handshakes must come from this site (Sec-Fetch-Site, Origin), "
-        "signed in or not; requests that act by a session bear its token as well (field "
-        f"`{settings.field}`, header `{settings.header}`).",
+        (
+            "Unsafe requests and WebSocket handshakes must come from this site (Sec-Fetch-Site, "
+            "Origin), signed in or not; requests that act by a session bear its token as well "
+            f"(field `{settings.field}`, header `{settings.header}`)."
+        ),
         f"A refused request gets {settings.status} and changes nothing.",
     ]
     if settings.trusted_origins:

@@ -124,7 +124,8 @@ def guessed(password: str, context: Iterable[str] = ()) -> bool:
     but 123456789012345, qwertyuiopasdfg and passwordpassword are among the first tried."""
     from zxcvbn import zxcvbn
 
-    return int(zxcvbn(password[:_LOOKED_AT], user_inputs=list(context))["guesses"]) < GUESSES
+    piece = password[: (password * 2).index(password, 1)]  # what it repeats, or all of it
+    return int(zxcvbn(piece[:_LOOKED_AT], user_inputs=list(context))["guesses"]) < GUESSES
 
 
 def faults(settings: Settings, password: str, *, context: Iterable[str] = ()) -> list[str]:

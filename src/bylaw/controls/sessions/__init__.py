@@ -10,15 +10,18 @@ It does not bind a session to a device: a stolen cookie works until it ends or i
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 
 from bylaw import control
-from bylaw.control import Below, Control, Duration, spoken
+from bylaw.control import Below, Conflict, Control, Duration, spoken
 from bylaw.controls import cookies, roles
+from bylaw.controls.sessions import probes
 from bylaw.exchange import ALLOW, BLOCK, Deciding, Exchange, Refuse, Step, Verdict
 from bylaw.house import House
 from bylaw.identity import Identity, permissions_of
@@ -28,6 +31,8 @@ from bylaw.reasons import Reason
 from bylaw.store import sessions as store
 from bylaw.store.memory import Remembered
 
+log = logging.getLogger("bylaw.sessions")
+
 UNAVAILABLE = Reason(
     "sessions.unavailable",
     503,
@@ -36,11 +41,14 @@ UNAVAILABLE = Reason(
     "than served as somebody who may have been signed out.",
 )
 
-SECRET_BYTES = 32
+SECRET_BYTES: Final = 32
 _SECRET_LENGTH = 43  # of 32 bytes in URL-safe base64 without padding
-WRITE_SEEN_AFTER = 30
+WRITE_SEEN_AFTER: Final = 30
 """Seconds after which a session's last use is written down, off the request path."""
-GRACE = 10
+SLACK: Final = 2 * WRITE_SEEN_AFTER
+"""Seconds beyond the idle limit for which a row is kept: another process may have seen the session
+used and not yet have written it down."""
+GRACE: Final = 10
 """Seconds for which a renewed session's old id still answers: requests already on their way."""
 
 
@@ -83,8 +91,8 @@ def _text(random: bytes) -> str:
     return base64.urlsafe_b64encode(random).decode().rstrip("=")
 
 
-def _live(row: store.SessionRow, settings: Settings, now: float) -> bool:
-    return now < row.expires_at and now - row.seen_at < settings.idle
+def _alive(now: float, *, expires_at: float, seen_at: float, idle: int) -> bool:
+    return now < expires_at and now - seen_at < idle
 
 
 def _remembered(house: House, row: store.SessionRow) -> Remembered:
@@ -111,7 +119,7 @@ def _identify(house: House) -> Step:
         known = memory.get(key)
         if known is not None and feed.current:
             now = clock()
-            if now < known.expires_at and now - known.seen_at < idle:
+            if _alive(now, expires_at=known.expires_at, seen_at=known.seen_at, idle=idle):
                 known.seen_at = now
                 exchange.session = known
                 exchange.identity = known.identity
@@ -123,69 +131,116 @@ def _identify(house: House) -> Step:
 
 def _look_up(house: House, exchange: Exchange, key: str) -> Deciding:
     yield BLOCK
-    settings = house.policy.of(Settings)
-    memory = house.store.memory
     house.store.feed.follow()
-    generation = memory.generation
+    generation = house.store.memory.generation
     try:
         with house.store.reading() as connection:
             row = store.find(connection, key)
-        if row is not None and row.renew and _live(row, settings, house.now()):
-            return _renew(house, exchange, row)
+        if row is None or not _lives(house, row):
+            exchange.set_cookie(cookies.make(house.policy, cookies.SESSION, "", lifetime=0))
+        elif row.renew and not exchange.websocket:  # a handshake has no way to bring a cookie back
+            _renew(house, exchange, row)
+        else:
+            _adopt(house, exchange, row, generation)
     except SQLAlchemyError:
         return Refuse(UNAVAILABLE, headers=(("Retry-After", "5"),))
-    if row is None or not _live(row, settings, house.now()):
-        exchange.set_cookie(cookies.make(house.policy, cookies.SESSION, "", lifetime=0))
-        return ALLOW
-    _adopt(house, exchange, row, generation)
     return ALLOW
+
+
+def _lives(house: House, row: store.SessionRow) -> bool:
+    idle = house.policy.of(Settings).idle
+    return _alive(house.now(), expires_at=row.expires_at, seen_at=_seen(house, row), idle=idle)
+
+
+def _seen(house: House, row: store.SessionRow) -> float:
+    """What memory saw later than the database counts as well: it is written only now and then."""
+    held = house.store.memory.get(row.digest)
+    return max(row.seen_at, held.seen_at if held else 0.0)
 
 
 def _adopt(house: House, exchange: Exchange, row: store.SessionRow, generation: int) -> None:
     session = _remembered(house, row)
-    held = house.store.memory.get(row.digest)
-    # What memory saw later than the database counts as well: it is written only now and then.
-    session.seen_at = max(house.now(), held.seen_at if held else 0.0)
+    session.seen_at = max(house.now(), _seen(house, row))
     house.store.memory.remember(session, generation)
+    # At once: memory may be too small to keep the session until its use is written down.
+    if session.seen_at - session.written_at > _write_after(house):
+        _write(house, [session])
     exchange.session = session
     exchange.identity = session.identity
 
 
-def _renew(house: House, exchange: Exchange, row: store.SessionRow) -> Verdict:
-    """A new id for a session whose user's privileges have changed (ASVS 7.2.4)."""
+def _renew(house: House, exchange: Exchange, row: store.SessionRow) -> None:
+    """A new id for a session whose user's privileges have changed (ASVS 7.2.4).
+
+    Of requests that come together one gives it; the others go on under the old id while it answers.
+    """
     opened = mint(house)
     generation = house.store.memory.generation
+    until = min(row.expires_at, house.now() + GRACE)
     with house.store.transaction() as connection:
-        won = store.renew(connection, row.digest, opened.digest, opened.id, house.now() + GRACE)
+        won = store.renew(connection, row.digest, opened.digest, opened.id, until)
         fresh = store.find(connection, opened.digest if won else row.digest)
     if fresh is not None:
         if won:
             exchange.set_cookie(cookies.make(house.policy, cookies.SESSION, opened.secret))
         _adopt(house, exchange, fresh, generation)
-    return ALLOW
+
+
+def along_with(rows: Iterable[store.SessionRow], ended: str, now: float) -> set[str]:
+    """The digests among a user's sessions that go when the one with the digest `ended` does.
+
+    A session that has just been renewed answers to two ids: whichever of them signs out, the other
+    is not left behind. What ends within the grace by itself goes too, of whatever session it is.
+    """
+    rows = list(rows)
+    leaving = {row.digest: row.created_at for row in rows if row.expires_at <= now + GRACE}
+    born = leaving.get(ended)
+    return {ended, *leaving, *(row.digest for row in rows if row.created_at == born)}
 
 
 def write_seen(house: House) -> None:
     """Write down when sessions were last used; called off the request path."""
-    due = house.store.memory.unwritten(WRITE_SEEN_AFTER)
+    due = house.store.memory.unwritten(_write_after(house))
     if due:
+        _write(house, due)
+
+
+def _write_after(house: House) -> float:
+    return min(WRITE_SEEN_AFTER, house.policy.of(Settings).idle / 4)
+
+
+def _write(house: House, due: list[Remembered]) -> None:
+    seen = [(session.digest, session.seen_at) for session in due]
+    try:
         with house.store.transaction() as connection:
-            store.touch(connection, [(s.digest, s.seen_at) for s in due])
-        for session in due:
-            session.written_at = session.seen_at
+            store.touch(connection, seen)
+    except SQLAlchemyError as error:
+        # No reason to refuse anybody: it is tried again, and at worst the session ends early.
+        log.warning("the last use of sessions was not written: %s", type(error).__name__)
+        return
+    for session, (_, at) in zip(due, seen, strict=True):
+        session.written_at = at
+
+
+def _conflicts(policy: Policy) -> Iterable[Conflict]:
+    settings = policy.of(Settings)
+    if settings.idle > settings.absolute:
+        yield Conflict("sessions.idle", f"is longer than a session lives at all ({settings.absolute} s)",
+                       "shorter than sessions.absolute")
 
 
 def _statement(policy: Policy) -> list[str]:
     settings = policy.of(Settings)
     return [
-        "Sessions live on the server. The cookie is 256 random bits, of which only the SHA-256 is "
-        "stored.",
-        f"A session ends after {spoken(settings.idle)} without use, "
-        f"{spoken(settings.absolute)} after signing in, at sign-out, when the password changes and "
-        "when the account is disabled; a copied cookie ends with it.",
-        "Signing in, changing the password and a change of roles give the session a new id.",
-        f"Every process heeds the end of a session within {spoken(policy.store.revocation_bound)}; "
-        "one that cannot asks the database for each request.",
+        ("Sessions live on the server. The cookie is 256 random bits, of which only the SHA-256 is "
+         "stored."),
+        (f"A session ends after {spoken(settings.idle)} without use, "
+         f"{spoken(settings.absolute)} after signing in, at sign-out, when the password changes and "
+         "when the account is disabled; a copied cookie ends with it."),
+        ("Signing in, changing the password and a change of roles give the session a new id; after a "
+         f"change of roles the old one answers for {spoken(GRACE)} more, to requests on their way."),
+        (f"Every process heeds the end of a session within {spoken(policy.store.revocation_bound)}; "
+         "one that cannot asks the database for each request, and refuses where that is gone too."),
     ]
 
 
@@ -196,6 +251,9 @@ CONTROL = Control(
     statement=_statement,
     reasons=(UNAVAILABLE,),
     steps={"identify": _identify},
-    requirements=("S1-003", "C-32", "C-40"),
-    asvs=("7.2.1", "7.2.2", "7.2.3", "7.2.4", "7.3.1", "7.3.2", "7.4.1", "7.4.2", "7.5.2"),
+    probes=probes.PROBES,
+    sabotages=probes.SABOTAGES,
+    conflicts=_conflicts,
+    requirements=("S1-003", "S2-011", "C-32", "C-40"),
+    asvs=("7.2.1", "7.2.2", "7.2.3", "7.2.4", "7.3.1", "7.3.2", "7.4.1", "7.4.2", "7.4.3", "7.5.2"),
 )

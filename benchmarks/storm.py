@@ -1,0 +1,238 @@
+"""A storm of sign-ins at one worker, and what somebody who is signed in notices of it.
+
+The server is another process, reached over HTTP; so is everybody who signs in. The measurement itself is
+one connection that asks for `/items` again and again, first in quiet, then during the storm.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import quantiles
+from typing import Any, Final
+
+from benchmarks import applications
+from benchmarks.premises import HOST, ORIGIN, PASSWORD, Visit, person, production
+
+CLIENTS: Final = 32
+PAUSE: Final = 0.002
+"""Seconds between two requests of the one who is signed in: the server must have gone to sleep."""
+THREADS: Final = 64
+"""Of the WSGI server: more than may wait for a hash ([passwords] waiting), or nobody else is served."""
+WARM: Final = 200
+SERVERS: Final[dict[str, list[str]]] = {
+    "FastAPI on uvicorn": [
+        "uvicorn", "benchmarks.applications:guarded_fastapi", "--factory", "--port", "{port}",
+        "--no-access-log", "--log-level", "warning",
+    ],
+    "Flask on granian": [
+        "granian", "benchmarks.applications:guarded_flask", "--factory", "--interface", "wsgi",
+        "--port", "{port}", "--workers", "1", "--blocking-threads", str(THREADS),
+        "--backpressure", str(2 * THREADS), "--no-access-log", "--log-level", "warning",
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Of so many requests, in milliseconds."""
+
+    count: int
+    p50: float
+    p99: float
+    worst: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> Latency:
+        marks = quantiles(seconds, n=100, method="inclusive")
+        return cls(len(seconds), marks[49] * 1e3, marks[98] * 1e3, max(seconds) * 1e3)
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """One server's quiet and its storm."""
+
+    server: str
+    quiet: Latency
+    storm: Latency
+    signed_in: float
+    """Sign-ins a second."""
+    refused: float
+    """Sign-ins a second that were told to come back (503)."""
+    heeded: bool
+    """Whether those who were refused waited for as long as Retry-After said."""
+    resident_before: int
+    resident_after: int
+    """MiB, of the server with its children, before the storm and right after it."""
+
+    @property
+    def ratio(self) -> float:
+        return self.storm.p99 / self.quiet.p99
+
+
+def measure(server: str, *, seconds: float, heed: bool) -> Weather:
+    """Quiet for as long as the storm, with one server, one worker and a database of its own."""
+    with production() as variables:
+        app = applications.guarded_fastapi()
+        site = app.state.bylaw.site
+        visit = Visit(site, "reader@people.test")
+        crowd = [person(site, f"crowd-{n}@people.test", password=PASSWORD).email for n in range(CLIENTS)]
+        path = next(r.path for r in site.pages.routes() if r.api and r.endpoint.name == "sign_in")
+        site.close()
+        with _serving(server, variables) as (process, port):
+            reader = _Reader(port, visit.cookie)
+            reader.wait()
+            before = _resident(process.pid)
+            quiet = reader.read(seconds)
+            told, storm = _in_a_storm(reader, _Crowd(port, path, crowd, seconds, heed=heed))
+            after = _resident(process.pid)
+            reader.close()
+    return Weather(
+        server, Latency.of(quiet), Latency.of(storm), told[200] / seconds, told[503] / seconds, heed,
+        before, after,
+    )
+
+
+@contextmanager
+def _serving(server: str, variables: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    command = [part.format(port=port) for part in SERVERS[server]]
+    root = Path(__file__).parent.parent
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command], env={**os.environ, **variables}, cwd=root, stdout=subprocess.DEVNULL
+    )
+    try:
+        yield process, port
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class _Reader:
+    """Somebody who is signed in and reads, one request after the other on one connection."""
+
+    def __init__(self, port: int, cookie: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._headers = {"Host": HOST, "Accept": "application/json", "Cookie": cookie}
+
+    def _get(self) -> int:
+        self._connection.request("GET", "/items", headers=self._headers)
+        reply = self._connection.getresponse()
+        reply.read()
+        return reply.status
+
+    def wait(self) -> None:
+        """Until the server answers, and until it is warm. Raises TimeoutError."""
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                status = self._get()
+                break
+            except OSError:
+                self._connection.close()
+                if time.monotonic() > deadline:
+                    raise TimeoutError("the server did not start") from None
+                time.sleep(0.1)
+        if status != 200:
+            raise RuntimeError(f"GET /items: {status}")
+        for _ in range(WARM):
+            self._get()
+
+    def read(self, seconds: float) -> list[float]:
+        """The time that each request took, for so many seconds. Raises RuntimeError for a refusal."""
+        taken = []
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            begun = time.perf_counter()
+            status = self._get()
+            taken.append(time.perf_counter() - begun)
+            if status != 200:
+                raise RuntimeError(f"GET /items: {status}")
+            time.sleep(PAUSE)
+        return taken
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Crowd:
+    """People who sign in again and again, all at once; run in a process of their own."""
+
+    port: int
+    path: str
+    emails: list[str]
+    seconds: float
+    heed: bool
+
+    def run(self, begun: Any, replies: Any) -> None:
+        """Sign in for `seconds`; how often each status came back goes to `replies`."""
+        told: Counter[int] = Counter()
+        end = time.monotonic() + self.seconds
+        people = [threading.Thread(target=self._one, args=(email, end, told)) for email in self.emails]
+        begun.set()
+        for each in people:
+            each.start()
+        for each in people:
+            each.join()
+        replies.put(told)
+
+    def _one(self, email: str, end: float, told: Counter[int]) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        body = json.dumps({"email": email, "password": PASSWORD})
+        headers = {"Host": HOST, "Origin": ORIGIN, "Sec-Fetch-Site": "same-origin",
+                   "Content-Type": "application/json"}
+        while time.monotonic() < end:
+            connection.request("POST", self.path, body, headers)
+            reply = connection.getresponse()
+            reply.read()
+            if time.monotonic() < end:
+                told[reply.status] += 1
+            if reply.status == 503 and self.heed:
+                time.sleep(min(float(reply.headers["Retry-After"]), max(0.0, end - time.monotonic())))
+        connection.close()
+
+
+def _in_a_storm(reader: _Reader, crowd: _Crowd) -> tuple[Counter[int], list[float]]:
+    """What the crowd was told, and what the reader noticed."""
+    context = multiprocessing.get_context("spawn")
+    begun, replies = context.Event(), context.Queue()
+    process = context.Process(target=crowd.run, args=(begun, replies), daemon=True)
+    process.start()
+    begun.wait(60)
+    taken = reader.read(crowd.seconds)
+    told: Counter[int] = replies.get(timeout=60)
+    process.join(60)
+    strange = set(told) - {200, 503}
+    if strange or not told[200]:
+        raise RuntimeError(f"sign-ins were answered with {dict(told)}")
+    return told, taken
+
+
+def _resident(pid: int) -> int:
+    """MiB that a process and its children hold; 0 where /proc does not tell."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        below = [int(child) for child in children.read_text().split()] if children.exists() else []
+    except OSError:
+        return 0
+    own = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")), 0)
+    return own // 1024 + sum(_resident(child) for child in below)

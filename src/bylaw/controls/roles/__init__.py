@@ -1,0 +1,167 @@
+"""Roles: what a role may do is written in the policy, and every route says what it asks for.
+
+Threat: a route that nobody guards, a role chosen by the client, a manager who makes himself an
+administrator, a check that trusts an old claim (OWASP A01:2025). Mechanism: a route without an
+access rule does not start; roles are read from the store, never from a request; nobody gives or
+takes what he does not hold; a change reaches every process by the revocation feed. Source: ASVS
+5.0.0 8.2.1, 8.2.2, 8.3.1, 8.3.2; RFC 9110 sections 11.6.1 and 15.5.4.
+It does not know who owns an object: the operation says so (`who.demand(permission, owner=...)`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from pydantic import Field
+from sqlalchemy import Connection
+
+from bylaw import control
+from bylaw.control import Conflict, Control
+from bylaw.controls.roles import probes
+from bylaw.exchange import Depart, Exchange, Head
+from bylaw.house import House
+from bylaw.identity import FORBIDDEN, UNAUTHENTICATED, Identity, permissions_of
+from bylaw.policy import Policy
+from bylaw.reasons import Reason, Refused
+from bylaw.store import users
+from bylaw.store.users import User
+
+UNDECLARED = Reason(
+    "roles.undeclared",
+    500,
+    "This cannot be answered.",
+    "A route answered without anybody having asked its access rule: it was added after start-up, or "
+    "by a layer around the framework. Its answer was withheld. Declare it, and start again.",
+)
+LAST_ADMIN = Reason(
+    "roles.last_administrator",
+    409,
+    "The last administrator cannot be taken away.",
+    "The change would leave nobody who may manage users. Make somebody else an administrator first.",
+)
+NO_SUCH_ROLE = Reason(
+    "roles.unknown",
+    422,
+    "There is no such role.",
+    "The role is not in the policy's [roles]. Roles are added there, never by a request.",
+)
+
+NO_SUCH_USER = Reason(
+    "roles.no_such_user",
+    404,
+    "There is no such account.",
+    "The id or address is nobody's.",
+)
+
+CHALLENGE: Final = 'Session realm="app"'
+"""What a 401 must carry (RFC 9110 section 11.6.1): what is asked for is the cookie of a session."""
+MANAGE_USERS: Final = "user:manage"
+"""What administration pages and operations ask for. Not a `:read`, so that `*:read` never grants it."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_PATTERN = re.compile(r"\*|[a-z][a-z0-9_-]*:(\*|[a-z][a-z0-9_-]*)(:own)?|\*:[a-z][a-z0-9_-]*")
+
+
+class Settings(control.Settings, extra="allow"):
+    """Roles by name, each a list of permissions: `noun:verb`, with `*` for either or both."""
+
+    __pydantic_extra__: dict[str, tuple[str, ...]] = Field(init=False)
+
+    @property
+    def grants(self) -> dict[str, tuple[str, ...]]:
+        """Permission patterns by role."""
+        return self.__pydantic_extra__
+
+
+def known(policy: Policy, role: str) -> bool:
+    """Whether the policy has such a role. Case counts: `Admin` in a table is nobody."""
+    return role in policy.of(Settings).grants
+
+
+def demand_no_less(house: House, by: Identity, touched: Iterable[str]) -> None:
+    """Go on only where `by` may do all that the roles `touched` may. Raises Refused.
+
+    Whoever may manage users could otherwise make himself more than he is, or shut out his betters.
+    """
+    grants = house.policy.of(Settings).grants
+    for pattern in {pattern for role in touched for pattern in grants.get(role, ())}:
+        if not (by.may(pattern) or by.may(pattern.removesuffix(":own"))):
+            raise Refused(FORBIDDEN)
+
+
+def managing(policy: Policy) -> list[str]:
+    """The roles that may manage users."""
+    grants = policy.of(Settings).grants
+    return [role for role in grants if permissions_of([role], grants).allow(MANAGE_USERS)]
+
+
+def keep_an_administrator(house: House, connection: Connection, before: User) -> None:
+    """Refuse a change of `before` that leaves nobody to manage users: the transaction is undone.
+
+    To be asked after the change, in a transaction that began with `users.one_at_a_time`: two that
+    demote each other at the same moment would each still see the other.
+    """
+    roles = managing(house.policy)
+    held = before.disabled_at is None and not before.roles.isdisjoint(roles)
+    if held and not any(users.with_role(connection, role) for role in roles):
+        raise Refused(LAST_ADMIN)
+
+
+def _depart(house: House) -> Depart:
+    def depart(exchange: Exchange, head: Head) -> None:
+        """The challenge on every 401, whoever answered it: frameworks leave it out (C-37)."""
+        if head.status == 401 and head.get("www-authenticate") is None:
+            head.set("www-authenticate", CHALLENGE)
+
+    return depart
+
+
+def _conflicts(policy: Policy) -> Iterable[Conflict]:
+    settings = policy.of(Settings)
+    if settings.off:
+        yield Conflict("roles.off", "nobody could be let in or kept out", "leave the key out")
+    for role, patterns in settings.grants.items():
+        if not _NAME.fullmatch(role):
+            yield Conflict(f"roles.{role}", f"{role!r} is not a role's name",
+                           "lower-case letters, digits, _ and -, at most 64, a letter first")
+        for index, pattern in enumerate(patterns):
+            if not _PATTERN.fullmatch(pattern):
+                yield Conflict(f"roles.{role}.{index}", f"{pattern!r} is not a permission",
+                               '"noun:verb", "noun:*", "*:verb", "noun:verb:own" or "*"')
+
+
+def _statement(policy: Policy) -> list[str]:
+    grants = policy.of(Settings).grants
+    rows = [f"- `{role}`: {_spoken(patterns)}" for role, patterns in sorted(grants.items())]
+    return [
+        "Every route declares who may call it; one that does not refuses to start. Whoever is not "
+        f"signed in gets {UNAUTHENTICATED.status}, whoever lacks the permission "
+        f"{FORBIDDEN.status}, and the refusal is recorded.",
+        "Roles come from the database alone; a change holds at the next request.",
+        "Whoever manages users gives and takes no more than his own roles hold, and the last one who "
+        "may manage users cannot be taken away.",
+        "\n".join(rows) if rows else "No roles are declared: only public routes answer.",
+    ]
+
+
+def _spoken(patterns: Iterable[str]) -> str:
+    listed = ", ".join(f"`{pattern}`" for pattern in patterns)
+    return "everything" if listed == "`*`" else listed or "nothing"
+
+
+CONTROL = Control(
+    name="roles",
+    title="Roles and access",
+    settings=Settings,
+    statement=_statement,
+    reasons=(UNAUTHENTICATED, FORBIDDEN, UNDECLARED, LAST_ADMIN, NO_SUCH_ROLE, NO_SUCH_USER),
+    steps={"depart": _depart},
+    probes=probes.PROBES,
+    sabotages=probes.SABOTAGES,
+    conflicts=_conflicts,
+    requirements=("S1-027", "S1-028", "S1-029", "S1-030", "S1-031", "S1-032", "S1-033", "S3-024",
+                  "C-08", "C-22", "C-37"),
+    asvs=("8.2.1", "8.2.2", "8.3.1", "8.3.2"),
+)

@@ -1,0 +1,324 @@
+"""Attacks on the running application by way of roles and routes, and the ways in which the control is
+broken on purpose to see that they notice.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, Final
+
+from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
+from bylaw.controls import roles
+from bylaw.identity import FORBIDDEN, UNAUTHENTICATED, AccessRule
+from bylaw.store import users
+from bylaw.store.memory import SessionMemory
+
+_PLACEHOLDER: Final = re.compile(r"<[^>]*>|\{[^}]*\}")
+_READING: Final = ("GET", "HEAD", "OPTIONS")
+
+
+def _routes(lab: Any, *kinds: str) -> list[tuple[str, str, AccessRule]]:
+    """Routes of these kinds, with something that does not exist in their placeholders."""
+    return [(method, _PLACEHOLDER.sub("999999", path), rule) for method, path, rule in lab.routes()
+            if rule.kind in kinds and method not in ("WEBSOCKET", "TRACE")]
+
+
+def _ask(client: Any, method: str, path: str) -> Any:
+    """Ask a route as a script of this site does."""
+    if method in _READING:
+        return client.send(method, path)
+    return client.act(method, path, json={})
+
+
+@contextmanager
+def granting(lab: Any, **granted: tuple[str, ...]) -> Iterator[None]:
+    """The laboratory's policy with further roles, for as long as the block lasts."""
+    house = lab.site.house
+    policy = house.policy
+    more = roles.Settings.model_validate({**policy.of(roles.Settings).grants, **granted})
+    house.policy = replace(policy, controls={**policy.controls, "roles": more})
+    try:
+        yield
+    finally:
+        house.policy = policy
+
+
+def _held(lab: Any, who: Any) -> frozenset[str]:
+    """The roles of an account, none where it is disabled."""
+    with lab.site.house.store.reading() as connection:
+        user = users.by_id(connection, who.id)
+    return frozenset() if user is None or user.disabled_at is not None else user.roles
+
+
+def _change(lab: Any, by: Any, who: Any, action: str, *granted: str) -> Any:
+    """Change an account over HTTP, as an administrator does."""
+    path = lab.api("user").replace("{id}", who.id)
+    return by.act("POST", path, json={"action": action, "role": list(granted)})
+
+
+@probe("critical", "S1-030", "S1-032", "C-37")
+def nobody_is_let_in(lab: Any) -> str:
+    """Whoever is not signed in gets 401 and a challenge on every route that is not public."""
+    routes = _routes(lab, "signed_in", "permission")
+    for method, path, _ in routes:
+        reply = _ask(lab.visitor(), method, path)
+        if reply.status != 401 or method != "HEAD" and reply.code != UNAUTHENTICATED.code:
+            raise Broken(f"{method} {path}: {reply}")
+        if not reply.header("www-authenticate"):
+            raise Broken(f"{method} {path}: 401 without WWW-Authenticate")
+    page = lab.visitor().page(lab.url("users"))
+    if page.status != 303 or not page.header("location").startswith(lab.url("sign_in")):
+        raise Broken(f"a browser is not sent to the sign-in page: {page}")
+    return f"{len(routes)} routes answer 401, each with {reply.header('www-authenticate')}"
+
+
+@probe("medium", "S1-032", "C-37")
+def every_401_bears_a_challenge(lab: Any) -> str:
+    """A 401 says how to sign in, also where the application itself answers it."""
+    with lab.answering(401, body=b"who?"):
+        reply = lab.visitor().get("/")
+    wrong = lab.sign_in(lab.person(), "not the password, but long")
+    for what, answer in (("the application's own", reply), ("a failed sign-in's", wrong)):
+        if answer.status != 401 or not answer.header("www-authenticate"):
+            raise Broken(f"{what} 401 has no WWW-Authenticate")
+    return f"{reply.header('www-authenticate')} on the application's own 401 and a failed sign-in's"
+
+
+@probe("critical", "S1-031", "S1-033", "S3-067")
+def without_permission_nothing(lab: Any) -> str:
+    """Somebody without the permission gets 403 on every route that asks for one, and a record."""
+    client = lab.client()
+    routes = [(method, path) for method, path, rule in _routes(lab, "permission")]
+    for method, path in routes:
+        reply = _ask(client, method, path)
+        if reply.status != 403 or method != "HEAD" and reply.code != FORBIDDEN.code:
+            raise Broken(f"{method} {path}: {reply}")
+    records = lab.audit(action="authz_fail", user_id=client.id, limit=1000)
+    if len(records) != len(routes):
+        raise Broken(f"{len(routes)} refusals left {len(records)} records")
+    return f"{len(routes)} routes answer 403, {len(records)} records"
+
+
+@probe("critical", "S1-031", "C-08")
+def a_request_brings_no_role(lab: Any) -> str:
+    """What a request says about its own role is not heard."""
+    admin = sorted(roles.managing(lab.policy))
+    client, path = lab.client(), lab.api("users")
+    said = [("X-Role", admin[0]), ("X-User-Role", admin[0]), ("Remote-User", admin[0]),
+            ("X-Remote-User", "root"), ("X-Forwarded-User", "root"), ("Role", admin[0])]
+    jar = "; ".join(f"{k}={v}" for k, v in {**client.cookies, "role": admin[0]}.items())
+    for what, reply in {
+        "headers": client.get(path, headers=said),
+        "a cookie": client.get(path, headers=[("Cookie", jar)]),
+        "the query": client.get(f"{path}?role={admin[0]}&is_admin=true"),
+        "another method's name": client.get(path, headers=[("X-HTTP-Method-Override", "HEAD")]),
+    }.items():
+        if reply.status != 403:
+            raise Broken(f"a role in {what}: {reply}")
+    unknown = _change(lab, lab.administrator(), client, "roles", "no-such-role")
+    if unknown.status != 422 or _held(lab, client):
+        raise Broken(f"a role that the policy does not have was given: {unknown}")
+    return "403 for a role in headers, cookie and query; a role that the policy lacks is not given"
+
+
+@probe("critical", "S1-031", "A092")
+def a_change_holds_at_once(lab: Any) -> str:
+    """Whoever loses a role loses what it allowed with his next request, in a session he had before."""
+    boss, path = lab.administrator(), lab.api("users")
+    admin = lab.administrator()
+    if admin.get(path).status != 200:
+        raise CouldNotLook("an administrator may not list the users")
+    if _change(lab, boss, admin, "roles").status != 200:
+        raise CouldNotLook("roles could not be taken away")
+    after = admin.get(path)
+    if after.status != 403:
+        raise Broken(f"the next request of somebody who lost his roles: {after}")
+    again = _change(lab, boss, admin, "roles", sorted(_held(lab, boss))[0])
+    if again.status != 200 or admin.get(path).status != 200:
+        raise Broken("a role that was given does not hold at the next request")
+    return "403 with the next request, and 200 with the one after the role was given back"
+
+
+@probe("high", "A092")
+def the_last_administrator_stays(lab: Any) -> str:
+    """The last one who may manage users can be neither demoted nor disabled, not even by two at once."""
+    house = lab.site.house
+    two = [lab.administrator(), lab.administrator()]
+    with house.store.transaction() as connection:
+        for role in roles.managing(lab.policy):
+            for user_id in users.with_role(connection, role):
+                if user_id not in {who.id for who in two}:
+                    users.change(connection, user_id, disabled_at=house.now())
+    paths = [lab.api("user").replace("{id}", who.id) for who in two]
+    headers = [[*who.from_here, (who.token_header, who.token())] for who in two]
+    actions = ({"action": "roles", "role": []}, {"action": "disable"})
+    # Each takes the other's rights away at the same moment.
+    replies = lab.burst(lambda n: two[n].send("POST", paths[1 - n], headers=headers[n],
+                                              json=actions[n]), 2)
+    left = [who for who in two if _held(lab, who)]
+    if len(left) != 1:
+        raise Broken(f"two at once left {len(left)} administrators: {[str(r) for r in replies]}")
+    for action in ("roles", "disable"):
+        reply = _change(lab, left[0], left[0], action)
+        if reply.code != roles.LAST_ADMIN.code or not _held(lab, left[0]):
+            raise Broken(f"the last administrator, {action}: {reply}")
+    return f"two at once: {' and '.join(str(r) for r in replies)}; the last one: {reply}"
+
+
+@probe("critical", "A089")
+def nobody_rises_by_himself(lab: Any) -> str:
+    """Whoever may manage users gives no role that allows more than his own."""
+    with granting(lab, laboratory=(roles.MANAGE_USERS,)):
+        clerk, boss, other = lab.client("laboratory"), lab.administrator(), lab.client()
+        if clerk.get(lab.api("users")).status != 200:
+            raise CouldNotLook("the permission alone does not open the users")
+        top = sorted(_held(lab, boss))[0]
+        made = clerk.act("POST", lab.api("users"), json={
+            "email": f"{other.id[:8]}-2@people.test", "name": "", "role": [top],
+            "password": "Vq7! mZ4_kRw8-tYp2 mZ4_kRw8"})
+        for what, reply in {
+            "himself": _change(lab, clerk, clerk, "roles", top),
+            "somebody else": _change(lab, clerk, other, "roles", top),
+            "a new account": made,
+            "taking an administrator's": _change(lab, clerk, boss, "roles"),
+            "disabling an administrator": _change(lab, clerk, boss, "disable"),
+        }.items():
+            if reply.status != 403:
+                raise Broken(f"{what}: {reply}")
+        if top in _held(lab, clerk) | _held(lab, other) or not _held(lab, boss):
+            raise Broken("a role was given or taken by somebody who does not hold it")
+        if _change(lab, clerk, other, "roles", "laboratory").status != 200:
+            raise Broken("a role that he holds himself cannot be given")
+    return "403 for giving, taking and disabling what holds more; his own role he may give"
+
+
+@probe("critical", "S1-030", "A094")
+def an_undeclared_answer_is_withheld(lab: Any) -> str:
+    """What answers without that anybody asked its access rule does not leave."""
+    canary = b"canary of a route that nobody declared"
+    with lab.answering(200, body=canary):
+        inner = lab.gated.application
+
+        def undeclared(request: Any, *rest: Any) -> Any:
+            """The same answer; what it says about its permission goes to a stand-in."""
+            return inner({**request, "bylaw.exchange": SimpleNamespace()}, *rest)
+
+        with lab.instead(undeclared):
+            replies = [client.get("/late") for client in (lab.visitor(), lab.administrator())]
+    for reply in replies:
+        if reply.code != roles.UNDECLARED.code or canary in reply.body:
+            raise Broken(f"{reply}: {reply.text[:80]}")
+    return f"{replies[0]}, for an administrator too"
+
+
+@probe("high", "A097")
+def the_listing_keeps_secrets(lab: Any) -> str:
+    """The list of users shows no secret column, and cannot be searched or sorted by one."""
+    admin, person = lab.administrator(), lab.person()
+    path = lab.api("users")
+    shown = admin.get(f"{path}?search={person.email}").json()
+    known = {"id", "email", "name", "roles", "created_at", "disabled"}
+    if [set(user) for user in shown["users"]] != [known]:
+        raise Broken(f"the list shows {sorted(set().union(*shown['users']) - known)}")
+    for query in ("order_by=password_hash", "sort=-epoch", "password_hash__startswith=$a",
+                  "fields=*", "where=1=1", "search[password_hash]=$", "limit=100000"):
+        reply = admin.get(f"{path}?{query}")
+        if reply.status not in (400, 422):
+            raise Broken(f"?{query}: {reply}")
+    for search in ("$argon2", "pbkdf2:", "%", "_", "\\"):
+        found = admin.get(path + "?search=" + search.replace("%", "%25")).json()["users"]
+        if found:
+            raise Broken(f"a search for {search!r} finds {len(found)} accounts")
+    return "only what is listed is shown; other parameters are refused, wildcards are letters"
+
+
+# Sabotages. What stands above this floor is taken from the modules that are loaded.
+
+
+@sabotage
+def every_rule_holds(patch: Patch) -> None:
+    """Access rules are asked and not heeded."""
+    patch(AccessRule, "decide", lambda self, identity: None)
+
+
+@sabotage
+def forbidden_is_not_recorded(patch: Patch) -> None:
+    """A refusal of somebody known leaves no record."""
+    from bylaw.exchange import Refuse
+
+    gate = sys.modules["bylaw.gate"]
+    patch(gate.Gate, "forbidden", lambda self, exchange, wanted: Refuse(FORBIDDEN))
+
+
+@sabotage
+def no_challenge(patch: Patch) -> None:
+    """401 comes without WWW-Authenticate, as frameworks send it."""
+    patch(roles, "CHALLENGE", "")
+
+
+@sabotage
+def any_role_will_do(patch: Patch) -> None:
+    """Roles that the policy does not have are given all the same."""
+    patch(roles, "known", lambda policy, role: True)
+
+
+@sabotage
+def old_claims_are_trusted(patch: Patch) -> None:
+    """A process goes on with what it remembers of a user."""
+    patch(SessionMemory, "forget", lambda self, user_id, digest=None: None)
+
+
+@sabotage
+def the_last_one_may_go(patch: Patch) -> None:
+    """Nobody looks whether an administrator is left."""
+    patch(roles, "keep_an_administrator", lambda house, connection, before: None)
+
+
+@sabotage
+def managers_may_rise(patch: Patch) -> None:
+    """Whoever manages users may give any role."""
+    patch(roles, "demand_no_less", lambda house, by, touched: None)
+
+
+@sabotage
+def undeclared_answers_leave(patch: Patch) -> None:
+    """Answers that no access rule was asked for are let through."""
+    patch(sys.modules["bylaw.gate"].Gate, "withheld", lambda self, exchange, status: None)
+
+
+@sabotage
+def rows_are_shown_whole(patch: Patch) -> None:
+    """The list of users holds whatever a row holds."""
+    administration = sys.modules["bylaw.pages.administration"]
+    shown = administration._user
+    patch(administration, "_user",
+          lambda user: {**shown(user), "password_hash": user.password_hash})
+
+
+PROBES: Final = (
+    nobody_is_let_in,
+    every_401_bears_a_challenge,
+    without_permission_nothing,
+    a_request_brings_no_role,
+    a_change_holds_at_once,
+    the_last_administrator_stays,
+    nobody_rises_by_himself,
+    an_undeclared_answer_is_withheld,
+    the_listing_keeps_secrets,
+)
+SABOTAGES: Final = (
+    every_rule_holds,
+    forbidden_is_not_recorded,
+    no_challenge,
+    any_role_will_do,
+    old_claims_are_trusted,
+    the_last_one_may_go,
+    managers_may_rise,
+    undeclared_answers_leave,
+    rows_are_shown_whole,
+)

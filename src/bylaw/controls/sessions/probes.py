@@ -1,0 +1,419 @@
+"""Attacks on sessions, and the ways in which the control is broken on purpose to see that they notice."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
+from bylaw.controls import roles, sessions
+from bylaw.exchange import Exchange, PairHeaders
+from bylaw.keys import digest
+from bylaw.store import sessions as store
+from bylaw.store.feed import Feed
+from bylaw.store.memory import SessionMemory
+
+MANY: Final = 16
+"""Requests that are under way at the same moment."""
+
+
+@probe("high", "S1-003", "C-40")
+def only_a_digest_is_kept(lab: Any) -> str:
+    """The cookie is 256 random bits, and nothing in the database could be sent in its place."""
+    person = lab.person()
+    given = []
+    for _ in range(2):
+        if lab.sign_in(person, person.password).status != 200:
+            raise CouldNotLook("nobody can sign in")
+        given.append(person.cookies.pop(lab.cookie))
+    if given[0] == given[1] or min(map(len, given)) < 43 or person.email in given[0]:
+        raise Broken("the cookie is short, the same twice or made of what is known")
+    kept = lab.dump()
+    if any(secret in kept for secret in (*given, person.password)):
+        raise Broken("the database holds the cookie itself, or the password")
+    if digest(given[0]) not in kept:
+        raise Broken("the database does not know the session")
+    return "two sessions, two secrets of 43 characters; the database knows their digests alone"
+
+
+@probe("high", "S1-003", "C-32")
+def an_id_is_given_and_never_taken(lab: Any) -> str:
+    """A value from before signing in is not adopted, and signing in again replaces the session."""
+    invented = secrets.token_urlsafe(32)
+    for value in (invented, "1", "eyJ1c2VyX2lkIjoxLCJyb2xlIjoiYWRtaW4ifQ==",
+                  "gASVDwAAAAAAAACMBWFkbWlulC4=", "\xff" * 43, "' OR 1=1 --" + "x" * 32):
+        if _as_somebody(lab, value):
+            raise Broken(f"an invented value was taken for a session: {value!r}")
+    person = lab.person()
+    person.cookies[lab.cookie] = invented
+    reply = lab.sign_in(person)
+    first = person.cookies.get(lab.cookie)
+    if reply.status != 200 or first in (None, invented) or _as_somebody(lab, invented):
+        raise Broken(f"signing in with an invented value: {reply}, and no new id")
+    person.act("POST", lab.api("sign_in"), json={"email": person.email, "password": person.password})
+    if person.cookies.get(lab.cookie) == first or _as_somebody(lab, first):
+        raise Broken("signing in once more left the first session alive")
+    return "six invented values, none adopted; a second sign-in replaced the first"
+
+
+@probe("critical", "C-32")
+def a_copied_cookie_ends_with_the_session(lab: Any) -> str:
+    """Signing out, changing the password, ending other sessions and being disabled reach every copy."""
+    leaver, changer, cleaner, dismissed = (lab.person() for _ in range(4))
+    copies = {person.id: lab.open_session(person) for person in (leaver, changer, cleaner, dismissed)}
+    if not all(_as_somebody(lab, copy) for copy in copies.values()):
+        raise Broken("a copied cookie was not good before")
+    _done(leaver.act("POST", lab.api("sign_out"), json={}), "signing out")
+    _done(changer.act("POST", lab.api("change_password"), json={
+        "current": changer.password, "password": f"{changer.password} And on."}), "a new password")
+    lab.open_session(cleaner)
+    _done(cleaner.act("POST", lab.api("sessions"), json={"session": "others"}), "ending the others")
+    _administer(lab, dismissed, {"action": "disable"})
+    for what, person in (("signing out", leaver), ("a new password", changer),
+                         ("ending the others", cleaner), ("being disabled", dismissed)):
+        if _as_somebody(lab, copies[person.id]):
+            raise Broken(f"after {what} a copied cookie still works")
+    for what, person, left in (("signing out", leaver, 0), ("a new password", changer, 1),
+                               ("ending the others", cleaner, 1), ("being disabled", dismissed, 0)):
+        if len(_kept(lab, person)) != left:
+            raise Broken(f"after {what} the store holds {len(_kept(lab, person))} sessions, not {left}")
+    if lab.whoami(changer).status != 200 or lab.whoami(cleaner).status != 200:
+        raise Broken("whoever changed the password or ended the others was signed out as well")
+    return "four ways to end a session, each for its copy too, at the next request"
+
+
+@probe("high", "S2-011", "C-32")
+def a_session_ends_by_itself(lab: Any) -> str:
+    """Unused for the idle limit, and at the absolute limit however busy, a session has ended."""
+    settings, memory = lab.policy.of(sessions.Settings), lab.site.house.store.memory
+    idler = lab.client()
+    secret = idler.cookies[lab.cookie]
+    for pause in (settings.idle // 2, settings.idle - 1):
+        lab.clock.advance(pause)
+        if settings.idle * 2 < settings.absolute and not _as_somebody(lab, secret):
+            raise Broken(f"used every {pause} seconds, the session ended before its time")
+    lab.clock.advance(settings.idle)
+    if _as_somebody(lab, secret):
+        raise Broken(f"unused for {settings.idle} seconds, the session still answers")
+
+    busy = lab.client()
+    secret = busy.cookies[lab.cookie]
+    began = lab.clock()
+    for age, alive in ((settings.absolute - 1, True), (settings.absolute + 1, False)):
+        # Busy until a second ago, as seen by this process and by any other.
+        with lab.site.house.store.transaction() as connection:
+            store.touch(connection, [(digest(secret), began + age - 1)])
+        memory.clear()
+        lab.clock.advance(began + age - lab.clock())
+        if _as_somebody(lab, secret) is not alive:
+            raise Broken(f"{age} seconds after signing in the session is "
+                         f"{'over' if alive else 'still there'}")
+    return f"ended after {settings.idle} s without use, and after {settings.absolute} s of use"
+
+
+@probe("high", "C-32")
+def a_change_of_roles_gives_a_new_id(lab: Any) -> str:
+    """New roles hold at the next request, under a new id; the old one ends, with a sign-out at once."""
+    if not lab.roles:
+        raise CouldNotLook("the policy has no roles")
+    for signs_out in (False, True):
+        person = lab.client()
+        old = person.cookies[lab.cookie]
+        if not _as_somebody(lab, old):
+            raise Broken("a new session is not good")
+        _administer(lab, person, {"action": "roles", "role": [lab.roles[0]]})
+        who = lab.whoami(person)
+        if who.status != 200 or who.json()["roles"] != [lab.roles[0]]:
+            raise Broken(f"the next request did not have the new role: {who.text}")
+        if person.cookies[lab.cookie] == old:
+            raise Broken("the session kept its id")
+        if not _as_somebody(lab, old):
+            raise Broken("a request on its way with the old id was refused")
+        if signs_out:
+            _done(person.act("POST", lab.api("sign_out"), json={}), "signing out")
+        else:
+            lab.clock.advance(sessions.GRACE)
+        if _as_somebody(lab, old):
+            raise Broken(f"the old id outlives {'the sign-out' if signs_out else 'its grace'}")
+    return f"a new id at the next request; the old one is gone after {sessions.GRACE} s or a sign-out"
+
+
+@probe("low")
+def a_known_session_costs_no_query(lab: Any) -> str:
+    """Whoever is known is decided from memory: not one query for a request."""
+    person = lab.client()
+    lab.whoami(person)
+    with _queries(lab) as asked:
+        for _ in range(10):
+            lab.site.house.store.feed.read()
+            asked.clear()
+            if lab.whoami(person).status != 200:
+                raise Broken("a known session was not recognised")
+            if asked:
+                raise Broken(f"a known session cost {len(asked)} queries: {asked[0][:80]}")
+    return "ten requests of a known session, no query"
+
+
+@probe("critical", "C-32")
+def another_process_heeds_the_end(lab: Any) -> str:
+    """A session that ends in one process has ended in every other within the bound."""
+    bound = lab.policy.store.revocation_bound
+    person = lab.client()
+    secret = person.cookies[lab.cookie]
+    token = person.token()
+    other = type(lab.site)(lab.policy.file, world=lab.site.house.ports)
+    try:
+        if not _identified(other, lab.cookie, secret) or len(other.house.store.memory) != 1:
+            raise Broken("another process does not know the session")
+        _done(person.send("POST", lab.api("sign_out"), json={},
+                          headers=[*person.from_here, (person.token_header, token)]), "signing out")
+        ended = time.monotonic()
+        while True:
+            asked = time.monotonic() - ended
+            if not _identified(other, lab.cookie, secret):
+                return f"another process, which knew the session, refused it after {asked:.2f} s"
+            if asked > bound:
+                raise Broken(f"{asked:.1f} s after the sign-out another process still lets it in")
+    finally:
+        other.close()
+
+
+@probe("high")
+def one_that_cannot_follow_asks_the_database(lab: Any) -> str:
+    """A process that cannot read the feed trusts its memory no more, and refuses without a database."""
+    person = lab.client()
+    secret = person.cookies[lab.cookie]
+    if not _as_somebody(lab, secret):
+        raise Broken("a new session is not good")
+    kept = lab.site.house.store
+    with _gone(kept.feed, "_engine"):
+        # As long ago as the bound, without waiting for it.
+        kept.feed._read_at -= kept.feed.bound
+        with _queries(lab) as asked:
+            if not _as_somebody(lab, secret) or not asked:
+                raise Broken("the session was taken from a memory that nobody keeps up to date")
+        with _gone(kept, "engine"):
+            reply = _with(lab, secret)
+            if (reply.status, reply.code) != (503, sessions.UNAVAILABLE.code):
+                raise Broken(f"without feed and database: {reply}")
+        with kept.transaction() as connection:  # as another process does it
+            store.end(connection, digest(secret))
+        if _as_somebody(lab, secret):
+            raise Broken("a session that another process has ended still answers")
+    return "asked the database for each request, and refused with 503 without it"
+
+
+@probe("high", "C-32")
+def nothing_writes_a_session_back(lab: Any) -> str:
+    """Requests that are under way while somebody signs out leave nothing of the session behind."""
+    house = lab.site.house
+    for _ in range(3):
+        person = lab.client()
+        secret = person.cookies[lab.cookie]
+        headers = [*person.from_here, (person.token_header, person.token())]
+        lab.clock.advance(sessions.WRITE_SEEN_AFTER + 1)  # their use would have to be written down
+
+        def ask(number: int, person: Any = person, secret: str = secret, headers: Any = headers) -> Any:
+            if number == MANY // 2:
+                return person.send("POST", lab.api("sign_out"), headers=headers, json={}, keep=False)
+            return _with(lab, secret)
+
+        replies = lab.burst(ask, MANY + 1)
+        _done(replies[MANY // 2], "signing out among others")
+        sessions.write_seen(house)
+        if _as_somebody(lab, secret) or _kept(lab, person) or house.store.memory.get(digest(secret)):
+            raise Broken("the session is back")
+        given = {c.partition(";")[0] for r in replies for c in r.all("set-cookie")}
+        if given - {f"{lab.cookie}="}:
+            raise Broken(f"a request that was under way was given a session: {len(given)}")
+    return f"three sign-outs among {MANY} requests each: nothing left"
+
+
+@probe("medium", "C-32")
+def unknown_ids_leave_nothing_behind(lab: Any) -> str:
+    """Requests with invented, empty and no ids take no place in the store."""
+    before, remembered = _count(lab), len(lab.site.house.store.memory)
+    visitor = lab.visitor()
+    for value in (*(secrets.token_urlsafe(32) for _ in range(40)), "", "x" * 9000):
+        if _with(lab, value).status != 401:
+            raise Broken(f"an invented id was answered: {value[:50]!r}")
+    for _ in range(5):
+        visitor.send("POST", lab.api("sign_out"), headers=visitor.from_here, json={})
+    if (_count(lab), len(lab.site.house.store.memory)) != (before, remembered):
+        raise Broken(f"the store grew from {before} to {_count(lab)} sessions")
+    return "42 unknown ids and five sign-outs of nobody: the store is as it was"
+
+
+def _with(lab: Any, secret: str) -> Any:
+    """What somebody elsewhere gets who has this cookie alone."""
+    client = lab.visitor(peer="203.0.113.9")
+    return client.get(lab.api("me"), headers=[("Cookie", f"{lab.cookie}={secret}")], keep=False)
+
+
+def _as_somebody(lab: Any, secret: str) -> bool:
+    reply = _with(lab, secret)
+    if reply.status not in (200, 401):
+        raise Broken(f"asked who this is: {reply}")
+    return bool(reply.status == 200)
+
+
+def _identified(site: Any, cookie: str, secret: str) -> bool:
+    """Whether another process, asked at its gate, knows who this is."""
+    headers = PairHeaders([("Cookie", f"{cookie}={secret}")])
+    exchange = Exchange(method="GET", path="/no/such/path-7f3a", headers=headers)
+    for _ in site.gate.enter(exchange):
+        pass  # it may wait here as long as it needs to
+    return exchange.identity is not None
+
+
+def _done(reply: Any, what: str) -> None:
+    if reply.status not in (200, 204, 303):
+        raise CouldNotLook(f"{what} was answered with {reply}")
+
+
+def _administer(lab: Any, person: Any, change: dict[str, Any]) -> None:
+    """Have an administrator change somebody's standing."""
+    grants = lab.policy.of(roles.Settings).grants
+    if not any(set(held) & {"*", "user:*", roles.MANAGE_USERS} for held in grants.values()):
+        raise CouldNotLook("no role may manage users")
+    role = next(r for r, held in grants.items() if set(held) & {"*", "user:*", roles.MANAGE_USERS})
+    administrator = lab.client(role)
+    path = lab.api("user").replace("{id}", person.id)
+    _done(administrator.act("POST", path, json=change), f"{change['action']} by an administrator")
+
+
+def _kept(lab: Any, person: Any) -> list[Any]:
+    with lab.site.house.store.reading() as connection:
+        return store.of_user(connection, person.id)
+
+
+def _count(lab: Any) -> int:
+    with lab.site.house.store.reading() as connection:
+        return store.count(connection)
+
+
+@contextmanager
+def _queries(lab: Any) -> Iterator[list[str]]:
+    """What is asked of the database meanwhile, except by the thread that follows the feed."""
+    asked: list[str] = []
+    engine = lab.site.house.store.engine
+
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if threading.current_thread().name != "bylaw-feed":
+            asked.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+class _Unreachable:
+    """A database that does not answer."""
+
+    def connect(self) -> Any:
+        raise OperationalError("connect", None, ConnectionError("a probe took it away"))
+
+
+@contextmanager
+def _gone(holder: Any, name: str) -> Iterator[None]:
+    before = getattr(holder, name)
+    setattr(holder, name, _Unreachable())
+    try:
+        yield
+    finally:
+        setattr(holder, name, before)
+
+
+@sabotage
+def the_cookie_itself_is_kept(patch: Patch) -> None:
+    """The database holds what a browser sends."""
+    patch(sessions, "digest", lambda secret: secret)
+
+
+@sabotage
+def idle_sessions_live_on(patch: Patch) -> None:
+    """Only the absolute limit counts."""
+    patch(sessions, "_alive", lambda now, *, expires_at, seen_at, idle: now < expires_at)
+
+
+@sabotage
+def busy_sessions_live_on(patch: Patch) -> None:
+    """Only the idle limit counts."""
+    patch(sessions, "_alive", lambda now, *, expires_at, seen_at, idle: now - seen_at < idle)
+
+
+@sabotage
+def signing_out_drops_the_cookie_alone(patch: Patch) -> None:
+    """The session stays in the store."""
+    patch(store, "end", lambda connection, key: False)
+
+
+@sabotage
+def memory_outlives_the_session(patch: Patch) -> None:
+    """What has ended is not forgotten."""
+    patch(SessionMemory, "forget", lambda self, user_id, key=None: None)
+
+
+@sabotage
+def new_roles_keep_the_id(patch: Patch) -> None:
+    """A session goes on under its id when its user's privileges change."""
+    patch(store, "mark_for_renewal", lambda connection, user_id: None)
+
+
+@sabotage
+def a_renewed_id_is_left_behind(patch: Patch) -> None:
+    """Signing out ends one of the two ids that a renewed session answers to."""
+    patch(sessions, "along_with", lambda rows, ended, now: {ended})
+
+
+@sabotage
+def the_feed_is_not_heeded(patch: Patch) -> None:
+    """A process reads what others have ended, and does nothing about it."""
+    patch(Feed, "_heed", lambda self, rows, now: None)
+
+
+@sabotage
+def memory_is_trusted_blindly(patch: Patch) -> None:
+    """A process that cannot follow the feed goes on as if it did."""
+    patch(Feed, "current", property(lambda self: True))
+
+
+@sabotage
+def nothing_is_remembered(patch: Patch) -> None:
+    """Every request asks the database."""
+    patch(SessionMemory, "remember", lambda self, session, generation: None)
+
+
+PROBES: Final = (
+    only_a_digest_is_kept,
+    an_id_is_given_and_never_taken,
+    a_copied_cookie_ends_with_the_session,
+    a_session_ends_by_itself,
+    a_change_of_roles_gives_a_new_id,
+    a_known_session_costs_no_query,
+    another_process_heeds_the_end,
+    one_that_cannot_follow_asks_the_database,
+    nothing_writes_a_session_back,
+    unknown_ids_leave_nothing_behind,
+)
+SABOTAGES: Final = (
+    the_cookie_itself_is_kept,
+    idle_sessions_live_on,
+    busy_sessions_live_on,
+    signing_out_drops_the_cookie_alone,
+    memory_outlives_the_session,
+    new_roles_keep_the_id,
+    a_renewed_id_is_left_behind,
+    the_feed_is_not_heeded,
+    memory_is_trusted_blindly,
+    nothing_is_remembered,
+)
