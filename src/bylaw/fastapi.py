@@ -112,6 +112,7 @@ class Bylaw:
         app.add_exception_handler(HTTPException, self._http_error)  # type: ignore[arg-type]
         app.add_exception_handler(RequestValidationError, self._invalid)  # type: ignore[arg-type]
         app.add_exception_handler(Refused, self._refused)  # type: ignore[arg-type]
+        app.add_exception_handler(Exception, self._failed)
         self._describe(app)
 
     @property
@@ -243,6 +244,11 @@ class Bylaw:
         exchange: Exchange = request.scope[asgi.EXCHANGE]
         return self._response(exchange, await self._waiting(
             self.site.gate.refused, exchange, refused))
+
+    async def _failed(self, request: Request, error: Exception) -> StarletteResponse:
+        """What a route raised. Starlette raises it again after this answer, and the adapter logs it."""
+        exchange: Exchange = request.scope[asgi.EXCHANGE]
+        return self._response(exchange, errors.verdict(error))
 
     async def _waiting(self, work: Callable[..., Any], *args: Any) -> Any:
         if self.gated is None:

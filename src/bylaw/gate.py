@@ -38,7 +38,7 @@ from bylaw.house import House
 from bylaw.identity import ANONYMOUS, FORBIDDEN, UNAUTHENTICATED, AccessRule
 from bylaw.reasons import Refused
 
-Endpoints = Callable[[Exchange], "Deciding | None"]
+Endpoints = Callable[["Gate", Exchange], "Deciding | None"]
 """bylaw's own pages: what answers an exchange, None where the application does."""
 Render = Callable[[Exchange, Refuse], Response]
 """How a refusal is shown to a person."""
@@ -86,7 +86,7 @@ class Gate:
     def enter(self, exchange: Exchange) -> Generator[Need, Any, Verdict]:
         """Decide whether the application may see the exchange."""
         try:
-            answering = self._endpoints(exchange)
+            answering = self._endpoints(self, exchange)
             for step in self._enter:
                 verdict = step(exchange)
                 if verdict is ALLOW:
@@ -128,7 +128,7 @@ class Gate:
     def unauthenticated(self, exchange: Exchange) -> Verdict:
         """401 with a challenge for a program, the way to the sign-in page for a person."""
         if exchange.method == "GET" and exchange.wants_html():
-            to = f"{self._sign_in}?next={quote(exchange.path)}"
+            to = f"{self._sign_in}?next={quote(exchange.address)}"
             return Answer(Response(303, [("Location", to), ("Cache-Control", "no-store")]))
         return Refuse(UNAUTHENTICATED, headers=(("WWW-Authenticate", roles.CHALLENGE),))
 
@@ -172,8 +172,10 @@ class Gate:
         A 5xx body is the application's inside; an answer that no access rule was asked for is a
         hole (only 404 and 405, which say nothing, may come from nowhere).
         """
+        if exchange.notes is not None and exchange.notes.get("refused") == status:
+            return None  # bylaw's own refusal, rendered inside the framework
         if status >= 500:
-            return Refuse(errors.INTERNAL, status=status)
+            return Refuse(errors.by_status(status), status=status)
         if not exchange.permitted and status not in (400, 404, 405) and not 300 <= status < 400:
             return Refuse(roles.UNDECLARED)
         return None
@@ -185,7 +187,9 @@ class Gate:
                 return response
             case Refuse():
                 self.house.count(verdict.reason.code)
-                return self._refusal(exchange, verdict)
+                response = self._refusal(exchange, verdict)
+                exchange.note("refused", response.status)
+                return response
 
     def response(self, exchange: Exchange, verdict: Refuse | Answer) -> Response:
         """The whole response to a verdict that ends the exchange, its head departed."""

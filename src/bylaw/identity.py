@@ -31,11 +31,12 @@ class Permissions:
     `*` alone is everything. A pattern ending in `:own` holds only for what its identity owns.
     """
 
-    __slots__ = ("_answers", "patterns")
+    __slots__ = ("_answers", "_answers_own", "patterns")
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self.patterns = frozenset(patterns)
         self._answers: dict[str, bool] = {}
+        self._answers_own: dict[str, bool] = {}
 
     def allow(self, permission: str) -> bool:
         """Whether `permission` (noun:verb) is held for anybody's objects."""
@@ -47,7 +48,11 @@ class Permissions:
 
     def allow_own(self, permission: str) -> bool:
         """Whether `permission` is held for the identity's own objects."""
-        return self.allow(permission) or self.allow(permission + ":own")
+        answer = self._answers_own.get(permission)
+        if answer is None:
+            answer = self.allow(permission) or self.allow(permission + ":own")
+            self._answers_own[permission] = answer
+        return answer
 
     def _match(self, permission: str) -> bool:
         if "*" in self.patterns:

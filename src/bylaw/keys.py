@@ -15,19 +15,23 @@ from typing import Final
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from bylaw.errors import MisuseError
+
 MAC_BYTES: Final = 16
 """128 bits: beyond guessing (ASVS 11.5.1), short enough for a form field."""
 
 
 def digest(secret: str) -> str:
     """What is stored of a bearer secret of 128 random bits or more: nothing that can be replayed."""
-    return sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class KeyRing:
     """The application's secret, current first, and what is derived from it."""
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
+        if not secrets or not all(secrets):
+            raise MisuseError("a key ring without a secret would sign for everybody")
         self._secrets = tuple(secrets)
         self._keys: dict[str, tuple[bytes, ...]] = {}
 
@@ -51,15 +55,12 @@ class KeyRing:
 
     def sealed(self, purpose: str, message: str, seal: str) -> bool:
         """Whether `seal` was made for `message` and `purpose`, by any key of the ring."""
-        given = seal.encode("utf-8", "surrogateescape")
+        given = seal.encode("utf-8", "surrogatepass")
         # Every key is tried, so that the time taken says nothing about which one fits.
-        fits = [
-            hmac.compare_digest(_mac(key, message).encode(), given)
-            for key in self.derive(purpose)
-        ]
+        fits = [hmac.compare_digest(_mac(key, message).encode(), given) for key in self.derive(purpose)]
         return any(fits)
 
 
 def _mac(key: bytes, message: str) -> str:
-    mac = blake2b(message.encode("utf-8", "surrogateescape"), key=key, digest_size=MAC_BYTES)
+    mac = blake2b(message.encode("utf-8", "surrogatepass"), key=key, digest_size=MAC_BYTES)
     return base64.urlsafe_b64encode(mac.digest()).decode().rstrip("=")

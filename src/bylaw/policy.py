@@ -281,10 +281,10 @@ class _Reading:
             _merge(tables, overlay)
             self.where.overlay("development")
         app = tables.get("app")
-        profile = app.get("profile") if isinstance(app, dict) else None
+        asked = app.get("profile") if isinstance(app, dict) else None
         # Resolved here already: its values lie below all others.
-        profile = self._resolve(profile, ("app", "profile"))
-        layered = _profile(profile if profile in PROFILES else "standard")
+        asked = self._resolve(asked, ("app", "profile"))
+        layered = profile(asked if asked in PROFILES else "standard")
         _merge(layered, tables)
         return layered
 
@@ -422,9 +422,13 @@ class _Reading:
 
     def _placeholders(self, policy: Policy) -> None:
         """What stands in the documentation is nowhere that people could reach (S1-070, S2-055)."""
+        host = _host(policy.app.base_url)
+        if not host:
+            self._report(("app", "base_url"), "no address", 'e.g. "https://mtc.acme.eu"',
+                         f" = {_toml(policy.app.base_url)}")
         if not policy.production:
             return
-        if _reserved(urlsplit(policy.app.base_url).hostname or ""):
+        if _reserved(host):
             self._report(("app", "base_url"), "a placeholder, not where people reach it",
                          'the real address, e.g. "https://mtc.acme.eu"',
                          f" = {_toml(policy.app.base_url)}")
@@ -485,7 +489,8 @@ _REMEDIES: Final[dict[tuple[str, ...], str]] = {
 }
 
 
-def _profile(name: str) -> dict[str, Any]:
+def profile(name: str) -> dict[str, Any]:
+    """What the profile `name` writes below a policy."""
     text = resources.files("bylaw").joinpath("profiles", f"{name}.toml").read_text("utf-8")
     return tomllib.loads(text)
 
@@ -534,6 +539,15 @@ def _is_open(secret: str) -> bool:
         return "://" not in secret or urlsplit(secret).password is not None
     except ValueError:
         return True
+
+
+def _host(url: str) -> str:
+    """The host that `url` names, empty where it is none or its port cannot be one."""
+    try:
+        parts = urlsplit(url)
+        return (parts.hostname or "") if parts.port != 0 else ""
+    except ValueError:
+        return ""
 
 
 def _reserved(host: str) -> bool:

@@ -76,9 +76,9 @@ class Ports:
     clock: Clock = time.time
     entropy: Entropy = secrets.token_bytes
     mail: Mailer | None = None
-    database: str | None = None
+    database: str | None = field(default=None, repr=False)
     """A laboratory's database, in the place of the one that the policy names."""
-    environ: Mapping[str, str] | None = None
+    environ: Mapping[str, str] | None = field(default=None, repr=False)
     """A laboratory's environment, in the place of the process's."""
 
     def mailer(self, configured: Mailer | None) -> Mailer:

@@ -16,7 +16,7 @@ from bylaw import controls, policy
 from bylaw.controls import audit, passwords
 from bylaw.controls import secrets as secrets_control
 from bylaw.errors import MisuseError, PolicyError, Problem
-from bylaw.exchange import Exchange, current
+from bylaw.exchange import current
 from bylaw.gate import Gate, Mount
 from bylaw.hashing import SCHEMES, HashPool
 from bylaw.house import House
@@ -44,13 +44,10 @@ class Site:
         self.house = build(self.policy, world)
         self.pages = Pages(self.house)
         self.gate = Gate(
-            self.house, controls.CONTROLS, endpoints=self._endpoint, render=self.pages.refusal,
+            self.house, controls.CONTROLS, endpoints=self.pages.endpoint, render=self.pages.refusal,
             sign_in=self.pages.urls["sign_in"],
         )
         self._open = False
-
-    def _endpoint(self, exchange: Exchange) -> Any:
-        return self.pages.endpoint(self.gate, exchange)
 
     def open(self) -> None:
         """Be ready to serve. Raises PolicyError where the database is of another version.

@@ -46,7 +46,8 @@ def lines(text: str) -> dict[Path, int]:
         elif child.type in ("table", "table_array_element"):
             header, *pairs = child.named_children
             path = _key(header)
-            found.setdefault(path, _line(header))
+            for end in range(1, len(path) + 1):
+                found.setdefault(path[:end], _line(header))
             if child.type == "table_array_element":
                 index = counts[path] = counts.get(path, -1) + 1
                 path = (*path, str(index))

@@ -61,3 +61,37 @@ def test_enumeration(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> 
 def test_sessions(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
     """A cookie that was planted, copied, kept, expired or made up is nobody's."""
     play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement(
+    "S1-010", "S1-027", "S1-028", "S1-030", "S1-032", "S1-033", "S1-112", "S3-031", "C-08"
+)
+@vectors("rbac")
+def test_rbac(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Nobody gets a role, a field, an object, a route or a column that is not theirs."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S3-062", "S3-063", "S3-065", "C-36")
+@vectors("headers")
+def test_headers(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Every answer says what a browser and a cache may do with it, and nothing else gets in."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement(
+    "S3-052", "S3-053", "S3-055", "S3-062", "C-11", "C-23"
+)
+@vectors("errors")
+def test_errors(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """No error says anything about the inside, and no error page runs what was sent."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement(
+    "S1-061", "S1-062", "S1-063", "S1-068", "S2-012", "C-07", "C-19"
+)
+@vectors("secrets")
+def test_secrets(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Nothing that stands in somebody's documentation opens anything, and nothing secret is shown."""
+    play(stacks, attempt, stack)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bylaw import ports
 from bylaw.controls import cookies
 from bylaw.controls import secrets as keys
+from bylaw.hashing import SCHEMES
 from bylaw.operations import accounts, signing_in
 from bylaw.site import Site
+from bylaw.store import users
 from bylaw.verify import live
 from bylaw.verify.laboratory import Mailbox, environment
 
@@ -55,13 +58,15 @@ class Served:
     def cookie(self) -> str:
         return cookies.name(self.site.policy, cookies.SESSION)
 
-    def person(self, *roles: str, name: str = "", password: str | None = PASSWORD) -> Person:
-        """Somebody new with these roles; None as password is quick, where nobody signs in."""
+    def person(self, *roles: str, name: str = "") -> Person:
+        """Somebody new with these roles."""
         email = f"{'-'.join(roles) or 'nobody'}-{uuid.uuid4().hex[:8]}@people.example"
-        made = accounts.create(
-            self.site.house, accounts.SYSTEM, email=email, name=name, password=password, granted=roles
-        )
-        return Person(made.id, email, name, password or "")
+        house = self.site.house
+        made = accounts.create(house, accounts.SYSTEM, email=email, name=name, granted=roles)
+        # Everybody has the same password, which is hashed once: it takes a quarter of a second.
+        with house.store.transaction() as connection:
+            users.change(connection, made.id, password_hash=_hash(house.scheme.name))
+        return Person(made.id, email, name)
 
     def session(self, person: Person) -> str:
         """The secret of a new session, as a sign-in would have set it."""
@@ -69,24 +74,27 @@ class Served:
         return signing_in.open_session(self.site.house, user, method="password").secret
 
 
-class _Later:
-    """Takes requests before there is an application: its policy names the port that it answers on."""
+@cache
+def _hash(scheme: str) -> str:
+    return SCHEMES[scheme]().make(PASSWORD)
 
-    def __init__(self) -> None:
-        self.app: Any = None
-        self.there = threading.Event()
 
-    def give(self, app: Any) -> None:
-        self.app = app
-        self.there.set()
+# The port comes first, then the application: its policy names the address that it answers at.
 
-    def wsgi(self, environ: Any, start_response: Any) -> Any:
-        self.there.wait(60)
-        return self.app(environ, start_response)
 
-    async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.to_thread(self.there.wait, 60)
-        await self.app(scope, receive, send)
+def _wsgi(made: Future[Any]) -> Callable[..., Any]:
+    def later(environ: Any, start_response: Any) -> Any:
+        return made.result(60)(environ, start_response)
+
+    return later
+
+
+def _asgi(made: Future[Any]) -> Callable[..., Any]:
+    async def later(scope: Any, receive: Any, send: Any) -> None:
+        app = await asyncio.to_thread(made.result, 60)
+        await app(scope, receive, send)
+
+    return later
 
 
 @contextmanager
@@ -94,8 +102,9 @@ def serve(
     factory: Callable[[], Any], directory: Path, *, asgi: bool = False
 ) -> Iterator[Served]:
     """`factory`'s application on a free port, on a database of its own."""
-    later, mailbox = _Later(), Mailbox()
-    with live.asgi(later.asgi) if asgi else live.wsgi(later.wsgi) as at:
+    made: Future[Any] = Future()
+    mailbox = Mailbox()
+    with live.asgi(_asgi(made)) if asgi else live.wsgi(_wsgi(made)) as at:
         url = f"http://{at.host}:{at.port}"
         variables = {
             "BYLAW_ENV": "development",
@@ -108,6 +117,6 @@ def serve(
             app = factory()
         bylaw = app.state.bylaw if asgi else app.extensions["bylaw"]
         bylaw.ready()
-        later.give(app)
+        made.set_result(app)
         yield Served(url, app, bylaw, mailbox)
     bylaw.site.close()

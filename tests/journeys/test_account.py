@@ -17,7 +17,7 @@ def stranger() -> Person:
     return Person("", f"stranger-{uuid.uuid4().hex[:8]}@people.example", "Sam Stranger")
 
 
-@pytest.mark.requirement("S1-003", "S1-035", "S1-036")
+@pytest.mark.requirement("S1-003", "S1-035", "S1-036", "S1-079", "S1-080", "C-32")
 def test_a_stranger_signs_up_signs_in_and_signs_out_for_good(mtc: Served, visit: Visit) -> None:
     """A new account works at once, and after signing out a copy of its cookie opens nothing."""
     who, visitor, thief = stranger(), visit(mtc), visit(mtc)
@@ -36,7 +36,9 @@ def test_a_stranger_signs_up_signs_in_and_signs_out_for_good(mtc: Served, visit:
     assert (visitor.path, visitor.heading) == ("/", "Overview")
     assert who.name in visitor.page.locator("header").inner_text()
 
-    thief.context.add_cookies([visitor.cookie()])
+    cookie = visitor.cookie()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
+    thief.context.add_cookies([cookie])
     thief.go("/")
     assert thief.heading == "Overview"
     visitor.sign_out()
@@ -84,7 +86,7 @@ def test_a_weak_password_is_refused_with_every_rule_it_breaks(mtc: Served, visit
     visitor.picture("sign-up-weak")
 
 
-@pytest.mark.requirement("S1-090")
+@pytest.mark.requirement("C-10")
 def test_a_form_that_cannot_be_read_comes_back_with_what_was_given(mtc: Served, visit: Visit) -> None:
     """A name that is too long is refused without making anybody type the rest again."""
     who, visitor = stranger(), visit(mtc)
@@ -125,7 +127,7 @@ def test_a_changed_password_ends_the_session_in_the_other_browser(mtc: Served, v
     assert there.heading == "Production lots"
 
 
-@pytest.mark.requirement("S1-081")
+@pytest.mark.requirement("C-05", "C-32")
 def test_a_person_sees_both_browsers_and_ends_the_other(mtc: Served, visit: Visit) -> None:
     """A forgotten session on another device can be seen, told from this one, and ended."""
     who = mtc.person("user")
@@ -157,7 +159,25 @@ def test_a_deep_link_leads_to_sign_in_and_back(mtc: Served, visit: Visit) -> Non
     assert visitor.heading == "Sign in"
     visitor.sign_in(who)
     assert visitor.page.url == f"{mtc.url}/lots?state=cancelled&q=Micro"
-    assert visitor.page.get_by_role("row").count() == 2
+    states = visitor.page.locator("tbody .tag").all_inner_texts()
+    assert set(states) == {"cancelled"}
+
+
+@pytest.mark.requirement("S1-030")
+def test_a_form_sent_after_the_session_ended_leads_back_to_the_form(mtc: Served, visit: Visit) -> None:
+    """Whoever was signed out while filling in a form gets a page, signs in, and is at the form again."""
+    who = mtc.person("manager")
+    here, there = visit(mtc, who), visit(mtc, who)
+    here.go("/lots?state=planned")
+    there.go("/")
+    there.follow("Sessions", within="header")
+    there.press("End all other sessions")
+    here.fill("Quantity", "3")
+    assert here.press("Plan") == 401
+    here.picture("signed-out")
+    here.follow("Sign in", within="main")
+    here.sign_in(who)
+    assert here.page.url == f"{mtc.url}/lots?state=planned"
 
 
 def test_the_way_back_leads_to_no_other_site(mtc: Served, visit: Visit) -> None:

@@ -33,12 +33,15 @@ class Visitor:
     # What a browser notices: errors, and everything that the Content-Security-Policy stopped
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not message.text.startswith(_STATUS):
+        ours = message.location["url"].startswith(self.served.url)
+        grave = message.type in ("error", "warning") and not message.text.startswith(_STATUS)
+        if ours and grave:
             self.complaints.append(f"{message.type} on {message.location['url']}: {message.text}")
 
     def _response(self, response: Response) -> None:
         page = response.request.resource_type == "document"
-        if response.status >= 500 or (response.status >= 400 and not page):
+        ours = response.url.startswith(self.served.url)
+        if ours and (response.status >= 500 or (response.status >= 400 and not page)):
             self.complaints.append(f"{response.status} of {response.url}")
 
     # What a person does

@@ -44,7 +44,7 @@ def test_what_cannot_be_kept_together_is_refused(path: Path, tmp_path: Path) -> 
     _check(path, tmp_path)
 
 
-@pytest.mark.requirement("S1-069", "C-30", "C-33", "S2-036")
+@pytest.mark.requirement("S1-069", "C-30", "C-33")
 @_named("environment")
 def test_production_is_the_default(path: Path, tmp_path: Path) -> None:
     """Development must be asked for in so many words; the real environment wins over `.env`."""

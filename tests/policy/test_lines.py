@@ -72,11 +72,23 @@ keys = st.one_of(
     st.text('ab \\"x.u', max_size=4).map(lambda t: f"'{t}'"),
 )
 dotted = st.lists(keys, min_size=1, max_size=3).map(".".join)
-scalars = st.sampled_from(["1", "true", '"x"', "'''\nx\n'''", "1979-05-27T07:32:00Z", "inf", "[]", "{}", '"""\n#"""'])
+scalars = st.sampled_from(
+    ["1", "true", '"x"', "'''\nx\n'''", "1979-05-27T07:32:00Z", "inf", "[]", "{}", '"""\n#"""']
+)
+
+
+def a_list(items: list[str]) -> str:
+    return "[\n" + ", # c\n".join(items) + "\n]"
+
+
+def a_table(pairs: list[tuple[str, str]]) -> str:
+    return "{" + ", ".join(f"{key} = {value}" for key, value in pairs) + "}"
+
+
 values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3).map(lambda items: "[\n" + ", # c\n".join(items) + "\n]")
-    | st.lists(st.tuples(dotted, inner), max_size=2).map(lambda pairs: "{" + ", ".join(f"{k} = {v}" for k, v in pairs) + "}"),
+    lambda inner: st.lists(inner, max_size=3).map(a_list)
+    | st.lists(st.tuples(dotted, inner), max_size=2).map(a_table),
     max_leaves=5,
 )
 lines = st.one_of(
@@ -102,7 +114,8 @@ def test_what_one_parser_takes_does_not_stop_the_other(text: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "where"), [
-    (("a",), "p.toml:1"), (("a", "b"), "p.toml:1"), (("z",), "p.toml"), (("c", "d"), "p.toml:9"), ((), "p.toml"),
+    (("a",), "p.toml:1"), (("a", "b"), "p.toml:1"), (("z",), "p.toml"), (("c", "d"), "p.toml:9"),
+    ((), "p.toml"),
 ])
 def test_what_is_not_written_is_said_to_stand_in_its_table(path: tuple[str, ...], where: str) -> None:
     """A missing key is looked for where it would be written; an overlay's key where it overrides."""

@@ -35,7 +35,8 @@ def refused(text: str = "", **changed: str) -> PolicyError:
 
 
 @pytest.mark.parametrize(("name", "why"), [
-    ("bylaw.toml", "No such file or directory"), (".", "Is a directory"), ("by\0law.toml", "no file has this name"),
+    ("bylaw.toml", "No such file or directory"), (".", "Is a directory"),
+    ("by\0law.toml", "no file has this name"),
 ])
 def test_a_file_that_cannot_be_read_says_how_to_make_one(name: str, why: str) -> None:
     """No file, a folder, or a name that no file can have: one sentence and the remedy."""
@@ -176,7 +177,7 @@ def test_a_control_of_ones_own_has_a_section() -> None:
     class Own(Settings):
         answer: int = 41
 
-    own = Control(name="own", title="Own", settings=Own, statement=lambda policy: [])
+    own = Control(name="own", title="Own", settings=Own, statement=lambda _: [])
     Path("bylaw.toml").write_text("[own]\nanswer = 42\n")
     assert policy.load("bylaw.toml", (*CONTROLS, own), USUAL).of(Own).answer == 42
 
@@ -193,7 +194,7 @@ def test_the_origin_is_spelled_as_browsers_spell_it(url: str, origin: str) -> No
 
 @pytest.mark.parametrize("host", [
     "yourdomain.com", "www.yourdomain.com", "example.com", "a.example.org", "mtc.example", "mtc.test",
-    "mtc.invalid", "localhost", "a.localhost", "localhost:5000", "127.0.0.1", "[::1]", "0.0.0.0",
+    "mtc.invalid", "localhost", "a.localhost", "localhost:5000", "127.0.0.1", "[::1]", "[::]",
     "your_host_here.acme.eu", "EXAMPLE.COM", "example.com.",
 ])
 @pytest.mark.requirement("S1-070", "S2-055", "C-18")
@@ -203,10 +204,18 @@ def test_an_address_that_is_nobodys_does_not_start(host: str) -> None:
 
 
 @pytest.mark.parametrize("url", [
-    "https://", "ftp://mtc.acme.eu", "https://mtc.acme.eu/", "https://user@mtc.acme.eu", "https://mtc acme.eu",
-    "https://mtc.acme.eu?x", "https://käse.eu", "https://mtc.acme.eu\\r\\nX: y", "https://mtc.acme.eu;", "//mtc.acme.eu",
-    "https://mtc.acme.eu:https", "https://.acme.eu", "https://a,b",
+    "https://", "ftp://mtc.acme.eu", "https://mtc.acme.eu/", "https://user@mtc.acme.eu", "//mtc.acme.eu",
+    "https://mtc acme.eu", "https://mtc.acme.eu?x", "https://käse.eu", "https://mtc.acme.eu\\r\\nX: y",
+    "https://mtc.acme.eu;", "https://mtc.acme.eu:https", "https://.acme.eu", "https://a,b",
 ])
 def test_an_address_is_scheme_host_and_port_alone(url: str) -> None:
     """Links and headers are built from it: what else it could carry would stand there."""
     assert [p.why for p in refused(f'[app]\nbase_url = "{url}"\n').problems] == ["not of this form"]
+
+
+@pytest.mark.parametrize("url", ["https://[:::1]", "https://[1.2.3.4]", "https://a:65536", "https://a:0"])
+@pytest.mark.parametrize("environment", ["production", "development"])
+def test_an_address_that_has_the_form_but_is_none_is_refused(url: str, environment: str) -> None:
+    """Numbers that no host or port can have: everything that is built from it would fail later."""
+    found = refused(f'[app]\nbase_url = "{url}"\n', BYLAW_ENV=environment)
+    assert [p.why for p in found.problems] == ["no address"]

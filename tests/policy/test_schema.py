@@ -17,7 +17,9 @@ from tests.policy import goldens
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = jsonschema_rs.validator_for(policy_schema())
-POLICIES = sorted(path for folder in ("apps", "tests", "benchmarks") for path in (ROOT / folder).rglob("bylaw.toml"))
+POLICIES = sorted(
+    path for folder in ("apps", "tests", "benchmarks") for path in (ROOT / folder).rglob("bylaw.toml")
+)
 
 
 def complaints(text: str) -> list[str]:
@@ -59,7 +61,8 @@ def test_a_mistake_is_underlined_while_it_is_written(text: str, wrong: list[str]
 
 
 @pytest.mark.parametrize("text", [
-    '[app]\nname = "env:NAME"\nbase_url = "env:URL?"\n', '[secrets]\nprevious = ["env:OLD?", "file:/run/old"]\n',
+    '[app]\nname = "env:NAME"\nbase_url = "env:URL?"\n',
+    '[secrets]\nprevious = ["env:OLD?", "file:/run/old"]\n',
     '[cookies]\nsame_site = "env:SAME_SITE"\n', '[sessions]\nidle = "30 minutes"\nabsolute = "7d"\n',
     '[development]\napp.base_url = "env:URL or http://127.0.0.1:5000"\nstore.database = "sqlite:///var/app.db"\n',
 ])

@@ -32,8 +32,12 @@ CANARIES = {
 }
 ENVIRON = {**CANARIES, "BASE_URL": "https://mtc.acme.eu"}
 SECTIONS = policy.sections(CONTROLS)
-SEEN = 12
-"""Characters of a canary that would give it away."""
+GIVEN_AWAY = {
+    "SECRET_KEY": (SECRET[:12], SECRET[-12:]), "OLD_KEY": ("9c2e5b8d1f4a", "5e8f3a2047"),
+    "DATABASE_URL": ("Tr0ub4dor", "three-more"), "SMTP_URL": ("c0rrect", "battery"),
+    "ODD": ("back\\slash", "back\\\\slash", "ünd more", "\\xfcnd more"),
+}
+"""A piece of a value is enough to give it away."""
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +58,8 @@ def outcome(data: bytes, environment: str) -> Policy | PolicyError:
 
 
 def gives_away(text: str) -> list[str]:
-    """Which canaries stand in `text`, in any of the spellings that an error could choose."""
-    return [name for name, value in CANARIES.items()
-            for spelling in (value, repr(value)[1:-1], json.dumps(value)[1:-1])
-            for piece in (spelling[:SEEN], spelling[-SEEN:]) if piece in text]
+    """Which canaries stand in `text`, whole or in part."""
+    return [name for name, pieces in GIVEN_AWAY.items() if any(piece in text for piece in pieces)]
 
 
 environments = st.sampled_from(["production", "development"])
@@ -67,13 +69,15 @@ references = st.sampled_from([
 ])
 words = st.one_of(
     references, references, st.text(max_size=12),
-    st.sampled_from(["*", "note:read", "https://partner.acme.eu", "'self'", "Lax", "None", "30m", "user", "/x"]),
+    st.sampled_from(["*", "note:read", "https://partner.acme.eu", "'self'", "None", "30m", "user", "/x"]),
 )
 scalars = st.one_of(words, st.booleans(), st.integers(), st.floats(), st.dates())
 values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3), max_leaves=6,
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=6,
 )
-keys = st.sampled_from(sorted({key for model in SECTIONS.values() for key in model.model_fields} | {"admin", "new"}))
+known = {key for model in SECTIONS.values() for key in model.model_fields}
+keys = st.sampled_from(sorted({"admin", "new", *known}))
 tables = st.dictionaries(
     st.sampled_from([*SECTIONS, "development", "unknown"]),
     st.dictionaries(keys, values, max_size=4) | values, max_size=4,
@@ -119,16 +123,15 @@ def test_any_bytes_give_a_policy_or_problems(place: Path, data: bytes, environme
 @example(tables={"roles": {"admin": ["env:ODD"]}}, environment="production")
 @example(tables={"passwords": {"composition": [["env:OLD_KEY"]]}}, environment="production")
 @example(tables={"app": {"name": {"a": ["env:SMTP_URL"]}}}, environment="production")
-@example(tables={"csrf": {"exempt": [{"path": "env:OLD_KEY", "reason": "env:ODD"}]}}, environment="production")
+@example(tables={"csrf": {"exempt": [{"path": "env:OLD_KEY", "owner": "env:ODD"}]}}, environment="production")
 @example(tables={"signup": {"role": "file:secret.txt"}}, environment="development")
 def test_no_secret_stands_in_a_problem(place: Path, tables: dict[str, Any], environment: str) -> None:
-    """Secrets in every place where one could be put by mistake: no error and no policy shows one."""
+    """Secrets in every place where one could be put by mistake: no error shows one."""
     text = "".join(f"{toml(name)} = {toml(table)}\n" for name, table in tables.items())
     found = outcome(text.encode(), environment)
-    assert gives_away(str(found)) == []
     if isinstance(found, PolicyError):
-        assert gives_away(repr(found) + repr(found.args) + repr(found.problems)) == []
-        assert all(problem.what or problem.where for problem in found.problems)
+        assert gives_away(f"{found}{found!r}{found.args!r}{found.problems!r}") == []
+        assert all(problem.what for problem in found.problems)
 
 
 @pytest.mark.requirement("S1-061")
@@ -140,7 +143,7 @@ def test_a_policy_shows_no_secret_of_itself(place: Path, caplog: pytest.LogCaptu
     sections = [found.app, found.store, found.mail, found.pages, *found.controls.values()]
     logging.getLogger("bylaw.test").warning("policy %r %s", found, found.controls)
     shown = [
-        repr(found), str(found), f"{found}", "%r" % (found.store,), repr(copy.deepcopy(found)),
+        repr(found), str(found), f"{found}", f"{found.store!r}", repr(copy.deepcopy(found)),
         str(dataclasses.asdict(found)), *map(repr, sections), *(s.model_dump_json() for s in sections),
         *(str(s.model_dump()) for s in sections), *(str(vars(s)) for s in sections),
         json.dumps(found.written, default=str), caplog.text,

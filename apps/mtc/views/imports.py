@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from flask import Blueprint, current_app, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from apps.mtc.bodies import Form, file_body, form_body
 from apps.mtc.database import get_session
@@ -51,6 +52,12 @@ def upload(file: tuple[str, str]) -> ResponseReturnValue:
 @blueprint.errorhandler(UploadError)
 def refuse_upload(error: UploadError) -> ResponseReturnValue:
     return _index(str(error)), 422
+
+
+@blueprint.errorhandler(RequestEntityTooLarge)
+def refuse_size(_: RequestEntityTooLarge) -> ResponseReturnValue:
+    """The rest of such a body is never read: Flask stops a little above what an upload may be."""
+    return _index("The file is larger than 2 MB."), 413
 
 
 @blueprint.get("/imports/<int:draft_id>")

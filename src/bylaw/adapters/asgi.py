@@ -20,9 +20,9 @@ from bylaw.exchange import (
     Answer,
     Block,
     Exchange,
-    PairHeaders,
     Peek,
     RawHead,
+    RawHeaders,
     Read,
     Refuse,
     enter,
@@ -91,7 +91,6 @@ class Gated:
 
     async def drive(self, path: Any, body: _Body) -> Any:
         """Drive a path of the gate: on the loop until something must wait, then in a thread."""
-        step: Callable[[Any], Any] = path.send
         given: Any = None
         blocking = False
         while True:
@@ -101,7 +100,7 @@ class Gated:
                     return need[1]
             else:
                 try:
-                    need = step(given)
+                    need = path.send(given)
                 except StopIteration as done:
                     return done.value
             match need:
@@ -131,7 +130,7 @@ class Gated:
                 if refuse is None:
                     head = RawHead(message["status"], list(message.get("headers", ())))
                     gate.depart(exchange, head)
-                    if head.torn():
+                    if head.torn:
                         refuse = Refuse(errors.INTERNAL)
                     else:
                         message["headers"] = head.pairs
@@ -185,7 +184,7 @@ def _exchange(scope: Scope) -> Exchange:
     return Exchange(
         method="GET" if websocket else scope["method"],
         path=scope["path"],
-        headers=PairHeaders.of_asgi(scope["headers"]),
+        headers=RawHeaders(scope["headers"]),
         scheme=scope.get("scheme", "http"),
         query=scope.get("query_string", b"").decode("latin-1"),
         peer=client[0] if client else "",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -62,16 +63,18 @@ class Gated:
         environ[EXCHANGE] = exchange
         gate = self.site.gate
         withheld: Refuse | None = None
+        begun = False
 
         def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            nonlocal withheld
+            nonlocal withheld, begun
+            begun = True
             code = int(status[:3])
             withheld = gate.withheld(exchange, code)
             if withheld is not None:
                 return _swallow
             head = TextHead(code, headers)
             gate.depart(exchange, head)
-            if head.torn():
+            if head.torn:
                 withheld = Refuse(errors.INTERNAL)
                 return _swallow
             if exc_info is not None:
@@ -80,6 +83,8 @@ class Gated:
 
         try:
             body = self.application(environ, started)
+            if not begun:
+                body = _Begun(body)
         except Refused as refused:
             return self._answer(exchange, gate.refused(exchange, refused), start_response)
         except Exception as error:
@@ -97,6 +102,22 @@ class Gated:
         start_response(f"{response.status} {_PHRASES.get(response.status, 'Status')}",
                        response.headers)
         return [] if exchange.method == "HEAD" else [response.body]
+
+
+class _Begun:
+    """The body of an application that starts when it is first asked for a piece (a generator)."""
+
+    def __init__(self, body: Iterable[bytes]) -> None:
+        self._body = body
+        pieces = iter(body)
+        self._pieces = chain([next(pieces, b"")], pieces)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def close(self) -> None:
+        if hasattr(self._body, "close"):
+            self._body.close()
 
 
 def drive(path: Any, environ: WSGIEnvironment) -> Any:
@@ -140,7 +161,7 @@ def _exchange(environ: WSGIEnvironment) -> Exchange:
 def _length(environ: WSGIEnvironment) -> int | None:
     """The body's length; None where the server gives a body of unknown length (chunked)."""
     text = environ.get("CONTENT_LENGTH") or ""
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return int(text)
     return None if environ.get("HTTP_TRANSFER_ENCODING") else 0
 

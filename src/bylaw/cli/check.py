@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from bylaw import pages
 from bylaw import policy as policies
 from bylaw.cli.common import JSON, fail, out, policy_file, spoken
 from bylaw.controls import CONTROLS, csrf
@@ -29,6 +30,7 @@ def check(policy: str | None, strict: bool, as_json: bool) -> None:
     file = policy_file(policy)
     try:
         read = policies.load(file, CONTROLS)
+        pages.table(read)
     except PolicyError as error:
         if not as_json:
             raise

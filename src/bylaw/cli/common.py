@@ -72,7 +72,7 @@ def policy_file(text: str | None) -> Path:
         spec = importlib.util.find_spec(text.partition(":")[0])
     except (ModuleNotFoundError, ValueError):  # ValueError: no module could be called so
         spec = None
-    if spec is None or spec.origin is None:
+    if spec is None or spec.origin is None or not spec.has_location:
         raise LookupError(f"{text} is neither a policy file nor a module that can be imported")
     return Path(spec.origin).parent / "bylaw.toml"
 
@@ -81,7 +81,7 @@ def _of_flask() -> Path | None:
     """The policy of the application that `flask --app … bylaw …` was called for."""
     context = click.get_current_context(silent=True)
     script = context.find_root().obj if context is not None else None
-    if not hasattr(script, "load_app"):
+    if script is None or not hasattr(script, "load_app"):
         return None
     protected = script.load_app().extensions.get("bylaw")
     return protected.policy.file if protected is not None else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+from hashlib import sha256
 from pathlib import Path
 
 import click
@@ -44,7 +46,7 @@ def document(app: str | None, check: bool, output: Path | None) -> None:
 
 def printed(file: Path) -> str:
     """The document of a policy file. Raises LookupError where the evidence is of another policy."""
-    policy = policies.load(file, CONTROLS, stand_ins())
+    policy = policies.load(file, CONTROLS, stand_ins(file))
     found = evidence.read(file)
     if found is not None and found.policy != evidence.fingerprint(file):
         raise LookupError(
@@ -53,6 +55,16 @@ def printed(file: Path) -> str:
     return documents.security_md(policy, found)
 
 
-def stand_ins() -> dict[str, str]:
-    """Variables that a document needs only to be there: it never prints one."""
-    return defaults("sqlite:///unused.db")
+def stand_ins(file: Path | None = None) -> dict[str, str]:
+    """Variables that a document needs only to be there, those that `file` names too: it prints none."""
+    usual = defaults("sqlite:///unused.db")
+    text = file.read_text("utf-8", "replace") if file is not None and file.is_file() else ""
+    found = {}
+    for key, name in _NAMED.findall(text):
+        alike = {"base_url": "BASE_URL", "database": "DATABASE_URL"}.get(key)
+        # Always the same, so that the document is: and as good as random, as a secret must be.
+        found[name] = usual[alike] if alike else sha256(name.encode()).hexdigest()
+    return {**found, **usual}
+
+
+_NAMED = re.compile(r"""(?:(\w+)\s*=\s*)?["']env:(\w+)["']""")

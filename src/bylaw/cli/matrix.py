@@ -25,7 +25,7 @@ def matrix(app: str, as_json: bool) -> None:
     """
     with bench(app) as made, made.laboratory() as laboratory:
         expected = len(laboratory.routes()) * (len(laboratory.roles) + 1)
-        with Progress(console=err, transient=True) as bar:
+        with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
             task = bar.add_task("access", total=expected)
             cells = matrices.measure(laboratory, lambda cell: bar.advance(task))
     examined = sum(cell.seen != "not_examined" for cell in cells)

@@ -23,7 +23,8 @@ def role() -> None:
 
 
 def _grants(policy: str | None) -> dict[str, tuple[str, ...]]:
-    return policies.load(policy_file(policy), CONTROLS, stand_ins()).of(Settings).grants
+    file = policy_file(policy)
+    return policies.load(file, CONTROLS, stand_ins(file)).of(Settings).grants
 
 
 @role.command("list")

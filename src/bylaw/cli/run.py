@@ -19,7 +19,6 @@ from bylaw.site import Site
 from bylaw.store import users
 from bylaw.verify.laboratory import Target
 
-
 THREADS = 32
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from bylaw.cli.common import fail, out
@@ -23,7 +25,7 @@ def new(name: str | None) -> None:
 @group.command()
 def judge() -> None:
     """Read a secret from standard input and say whether it is one. It is never printed."""
-    weak = control.weakness(click.get_text_stream("stdin").read())
+    weak = control.weakness(sys.stdin.buffer.read().decode("utf-8", "replace"))
     if weak is not None:
         fail(f"no secret: {weak}; make one: bylaw secrets new")
     out.print("strong enough")

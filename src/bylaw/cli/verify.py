@@ -120,7 +120,8 @@ def _bar() -> Progress:
     the file where standard output is one.
     """
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                    console=err, transient=True, redirect_stdout=out.is_terminal)
+                    console=err, transient=True, redirect_stdout=out.is_terminal,
+                    disable=not err.is_terminal)
 
 
 def _tail(report: Report, cells: list[matrix.Cell], took: float) -> None:

@@ -97,7 +97,7 @@ def _depart(house: House) -> Depart:
     own = {name(policy, SESSION), name(policy, VISITOR)}
 
     def depart(exchange: Exchange, head: Head) -> None:
-        if head.get("set-cookie") is not None:
+        if "set-cookie" in head.names:
             theirs = head.every("set-cookie")
             head.remove("set-cookie")
             for cookie in theirs:

@@ -79,13 +79,16 @@ def write(evidence: Evidence, policy_file: Path) -> Path:
 
 
 def read(policy_file: Path) -> Evidence | None:
-    """The evidence beside the policy; None where there is none."""
+    """The evidence beside the policy; None where there is none. Raises LookupError for what is none."""
     file = policy_file.parent / FILE
     if not file.is_file():
         return None
-    data: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    proofs = {
-        name: Proof(**{**proof, "unseen": tuple(proof["unseen"])})
-        for name, proof in data.pop("controls").items()
-    }
-    return Evidence(**data, controls=proofs)
+    try:
+        data: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        proofs = {
+            name: Proof(**{**proof, "unseen": tuple(proof["unseen"])})
+            for name, proof in data.pop("controls").items()
+        }
+        return Evidence(**data, controls=proofs)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise LookupError(f"{file} is no evidence; run: bylaw verify --write") from None

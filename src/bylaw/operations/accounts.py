@@ -62,25 +62,41 @@ def _hash(house: House, email: str, password: str) -> str:
 
 def _tell(house: House, connection: Connection, owner: User) -> None:
     """Tell the owner of an address that somebody tried to sign up with it, but not all day long."""
-    audit.record(house, connection, action="user_signup_taken", outcome="refused", actor="",
-                 entity_type="user", entity_id=owner.id)
-    told = audit_rows.rows(connection, action="user_signup_told", entity_type="user",
-                           entity_id=owner.id, limit=1)
+    audit.record(
+        house,
+        connection,
+        action="user_signup_taken",
+        outcome="refused",
+        actor="",
+        entity_type="user",
+        entity_id=owner.id,
+    )
+    told = audit_rows.rows(
+        connection, action="user_signup_told", entity_type="user", entity_id=owner.id, limit=1
+    )
     if told and house.now() - told[0]["timestamp"].timestamp() < TOLD_EVERY:
         return
     outbox.add(
-        connection, to=owner.email, now=house.now(),
+        connection,
+        to=owner.email,
+        now=house.now(),
         subject=f"You already have an account at {house.policy.app.name}",
         text="Somebody, probably you, tried to make an account at "
         f"{house.policy.app.base_url} with this address. You have one already: sign in with it. "
         "If it was not you, nothing has changed and there is nothing to do.\n",
     )
-    audit.record(house, connection, action="user_signup_told", actor="", entity_type="user",
-                 entity_id=owner.id)
+    audit.record(
+        house, connection, action="user_signup_told", actor="", entity_type="user", entity_id=owner.id
+    )
 
 
 def create(
-    house: House, by: Identity, *, email: str, name: str = "", password: str | None = None,
+    house: House,
+    by: Identity,
+    *,
+    email: str,
+    name: str = "",
+    password: str | None = None,
     granted: Iterable[str] = (),
 ) -> User:
     """Make an account as an administrator. Raises Refused, also for a taken address (409)."""
@@ -106,18 +122,36 @@ def _found(connection: Connection, user_id: str) -> User:
 
 
 def _add(
-    house: House, connection: Connection, email: str, hashed: str | None, name: str,
-    granted: frozenset[str], by: Identity | None,
+    house: House,
+    connection: Connection,
+    email: str,
+    hashed: str | None,
+    name: str,
+    granted: frozenset[str],
+    by: Identity | None,
 ) -> str:
     user_id = str(uuid.UUID(bytes=house.ports.entropy(16), version=4))
-    users.add(connection, {
-        "id": user_id, "email": email, "name": audit.printable(name.strip(), signup.MAX_NAME),
-        "password_hash": hashed, "epoch": 1, "created_at": house.now(),
-    })
+    users.add(
+        connection,
+        {
+            "id": user_id,
+            "email": email,
+            "name": audit.printable(name.strip(), signup.MAX_NAME),
+            "password_hash": hashed,
+            "epoch": 1,
+            "created_at": house.now(),
+        },
+    )
     users.set_roles(connection, user_id, granted, by=by.id if by else None, now=house.now())
-    audit.record(house, connection, action="user_created", actor=by or user_id,
-                 entity_type="user", entity_id=user_id,
-                 changes={"roles": {"old": [], "new": sorted(granted)}})
+    audit.record(
+        house,
+        connection,
+        action="user_created",
+        actor=by or user_id,
+        entity_type="user",
+        entity_id=user_id,
+        changes={"roles": {"old": [], "new": sorted(granted)}},
+    )
     return user_id
 
 
@@ -143,9 +177,15 @@ def set_roles(house: House, by: Identity, user_id: str, granted: Iterable[str]) 
         roles.keep_an_administrator(house, connection, user)
         session_rows.mark_for_renewal(connection, user_id)
         feed.revoke(connection, house.now(), user_id)
-        audit.record(house, connection, action="privilege_permissions_changed", actor=by,
-                     entity_type="user", entity_id=user_id,
-                     changes={"roles": {"old": sorted(user.roles), "new": sorted(granted)}})
+        audit.record(
+            house,
+            connection,
+            action="privilege_permissions_changed",
+            actor=by,
+            entity_type="user",
+            entity_id=user_id,
+            changes={"roles": {"old": sorted(user.roles), "new": sorted(granted)}},
+        )
     house.store.memory.forget(user_id)
 
 
@@ -161,8 +201,9 @@ def disable(house: House, by: Identity, user_id: str) -> None:
         users.change(connection, user_id, disabled_at=house.now())
         roles.keep_an_administrator(house, connection, user)
         _end_everything(house, connection, user_id)
-        audit.record(house, connection, action="user_disabled", actor=by, entity_type="user",
-                     entity_id=user_id)
+        audit.record(
+            house, connection, action="user_disabled", actor=by, entity_type="user", entity_id=user_id
+        )
     house.store.memory.forget(user_id)
 
 
@@ -175,8 +216,9 @@ def enable(house: House, by: Identity, user_id: str) -> None:
             return
         roles.demand_no_less(house, by, user.roles)
         users.change(connection, user_id, disabled_at=None)
-        audit.record(house, connection, action="user_enabled", actor=by, entity_type="user",
-                     entity_id=user_id)
+        audit.record(
+            house, connection, action="user_enabled", actor=by, entity_type="user", entity_id=user_id
+        )
 
 
 def _end_everything(house: House, connection: Connection, user_id: str) -> int:
@@ -187,9 +229,7 @@ def _end_everything(house: House, connection: Connection, user_id: str) -> int:
     return epoch
 
 
-def change_password(
-    house: House, who: Identity, *, digest: str, current: str, new: str
-) -> Opened:
+def change_password(house: House, who: Identity, *, digest: str, current: str, new: str) -> Opened:
     """Change one's own password. Other sessions end; this one goes on under a new id.
 
     Raises Refused: the current password is wrong, the new one weak, no place to hash now.
@@ -201,26 +241,43 @@ def change_password(
     except Refused as refused:
         if refused.reason is passwords.WRONG:
             with house.store.transaction() as connection:
-                audit.record(house, connection, action="authn_password_change_fail", actor=who,
-                             outcome="failure", entity_type="user", entity_id=user.id)
+                audit.record(
+                    house,
+                    connection,
+                    action="authn_password_change_fail",
+                    actor=who,
+                    outcome="failure",
+                    entity_type="user",
+                    entity_id=user.id,
+                )
         raise
     hashed = _hash(house, user.email, new)
     opened = sessions.mint(house)
     with house.store.transaction() as connection:
         row = session_rows.find(connection, digest)
-        if row is None or not users.replace_hash(
-            connection, user.id, user.password_hash or "", hashed
-        ):
+        if row is None or not users.replace_hash(connection, user.id, user.password_hash or "", hashed):
             raise Refused(passwords.WRONG)  # ended or changed meanwhile, by somebody else
         epoch = _end_everything(house, connection, user.id)
-        session_rows.add(connection, new_row(house, opened, user.id, epoch, row.method,
-                                             address=row.address, agent=row.agent))
-        outbox.add(connection, to=user.email, now=house.now(), subject=f"Your password at "
-                   f"{house.policy.app.name} was changed",
-                   text="Your password was changed just now, and all other sessions were ended. If "
-                   "it was not you, tell an administrator at once.\n")
-        audit.record(house, connection, action="authn_password_change", actor=who,
-                     entity_type="user", entity_id=user.id)
+        session_rows.add(
+            connection,
+            new_row(house, opened, user.id, epoch, row.method, address=row.address, agent=row.agent),
+        )
+        outbox.add(
+            connection,
+            to=user.email,
+            now=house.now(),
+            subject=f"Your password at {house.policy.app.name} was changed",
+            text="Your password was changed just now, and all other sessions were ended. If "
+            "it was not you, tell an administrator at once.\n",
+        )
+        audit.record(
+            house,
+            connection,
+            action="authn_password_change",
+            actor=who,
+            entity_type="user",
+            entity_id=user.id,
+        )
     house.store.memory.forget(user.id)
     return opened
 
@@ -235,8 +292,9 @@ def set_password(house: House, by: Identity, user_id: str, password: str) -> Non
     with house.store.transaction() as connection:
         users.change(connection, user_id, password_hash=hashed)
         _end_everything(house, connection, user_id)
-        audit.record(house, connection, action="authn_password_change", actor=by,
-                     entity_type="user", entity_id=user_id)
+        audit.record(
+            house, connection, action="authn_password_change", actor=by, entity_type="user", entity_id=user_id
+        )
     house.store.memory.forget(user_id)
 
 
@@ -247,9 +305,17 @@ def new_row(
     now = house.now()
     absolute = house.policy.of(sessions.Settings).absolute
     return {
-        "digest": opened.digest, "id": opened.id, "user_id": user_id, "epoch": epoch,
-        "method": method, "authenticated_at": now, "created_at": now, "seen_at": now,
-        "expires_at": now + absolute, "address": address, "agent": audit.printable(agent, 256),
+        "digest": opened.digest,
+        "id": opened.id,
+        "user_id": user_id,
+        "epoch": epoch,
+        "method": method,
+        "authenticated_at": now,
+        "created_at": now,
+        "seen_at": now,
+        "expires_at": now + absolute,
+        "address": address,
+        "agent": audit.printable(agent, 256),
         "renew": False,
     }
 

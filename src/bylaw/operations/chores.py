@@ -49,8 +49,7 @@ def send(house: House) -> int:
         try:
             house.mailer(_message(house, recipient, subject, text))
         except OSError as error:
-            log.warning("mail %d was not taken and is tried again: %s", number,
-                        type(error).__name__)
+            log.warning("mail %d was not taken and is tried again: %s", number, type(error).__name__)
             break
         with house.store.transaction() as connection:
             outbox.sent(connection, number)

@@ -16,9 +16,7 @@ from bylaw.store.sessions import SessionRow
 from bylaw.store.users import User
 
 
-def sign_in(
-    house: House, *, email: str, password: str, address: str = "", agent: str = ""
-) -> Opened:
+def sign_in(house: House, *, email: str, password: str, address: str = "", agent: str = "") -> Opened:
     """Open a session for whoever knows the password. Raises Refused, alike for every cause.
 
     No connection is held while hashing: a storm of sign-ins must not exhaust the pool.
@@ -33,8 +31,7 @@ def sign_in(
         raise
     if user is None:
         raise Refused(passwords.WRONG)
-    return open_session(house, user, method="password", address=address, agent=agent,
-                        stronger=stronger)
+    return open_session(house, user, method="password", address=address, agent=agent, stronger=stronger)
 
 
 def _account(house: House, email: str) -> User | None:
@@ -48,13 +45,24 @@ def _account(house: House, email: str) -> User | None:
 
 def _failed(house: House, user: User | None) -> None:
     with house.store.transaction() as connection:
-        audit.record(house, connection, action="authn_login_fail", outcome="failure",
-                     actor=user.id if user else "", entity_type="user",
-                     entity_id=user.id if user else "")
+        audit.record(
+            house,
+            connection,
+            action="authn_login_fail",
+            outcome="failure",
+            actor=user.id if user else "",
+            entity_type="user",
+            entity_id=user.id if user else "",
+        )
 
 
 def open_session(
-    house: House, user: User, *, method: str, address: str = "", agent: str = "",
+    house: House,
+    user: User,
+    *,
+    method: str,
+    address: str = "",
+    agent: str = "",
     stronger: str | None = None,
 ) -> Opened:
     """Open a session for an account that has proven itself by `method`. Raises Refused."""
@@ -65,10 +73,18 @@ def open_session(
             raise Refused(passwords.WRONG)  # shut or changed while the password was checked
         if stronger is not None and user.password_hash is not None:
             users.replace_hash(connection, user.id, user.password_hash, stronger)
-        session_rows.add(connection, new_row(house, opened, user.id, now.epoch, method,
-                                             address=address, agent=agent))
-        audit.record(house, connection, action="authn_login_success", actor=user.id,
-                     entity_type="user", entity_id=user.id, changes={"method": method})
+        session_rows.add(
+            connection, new_row(house, opened, user.id, now.epoch, method, address=address, agent=agent)
+        )
+        audit.record(
+            house,
+            connection,
+            action="authn_login_success",
+            actor=user.id,
+            entity_type="user",
+            entity_id=user.id,
+            changes={"method": method},
+        )
     return opened
 
 
@@ -76,8 +92,14 @@ def sign_out(house: House, who: Identity, digest: str) -> None:
     """End the session that is being used, for every copy of its cookie."""
     with house.store.transaction() as connection:
         ended = _end(house, connection, who.id, digest)
-        audit.record(house, connection, action="session_logout", actor=who,
-                     entity_type="session", entity_id=who.session)
+        audit.record(
+            house,
+            connection,
+            action="session_logout",
+            actor=who,
+            entity_type="session",
+            entity_id=who.session,
+        )
     _forget(house, who.id, ended)
 
 
@@ -103,7 +125,8 @@ def own_sessions(house: House, who: Identity) -> list[SessionRow]:
         rows = session_rows.of_user(connection, who.id)
     held = {row.digest: house.store.memory.get(row.digest) for row in rows}
     return [
-        row for row in rows
+        row
+        for row in rows
         if row.expires_at > house.now()
         and max(row.seen_at, held[row.digest].seen_at if held[row.digest] else 0) > limit  # type: ignore[union-attr]
     ]
@@ -112,13 +135,13 @@ def own_sessions(house: House, who: Identity) -> list[SessionRow]:
 def end_session(house: House, who: Identity, session_id: str) -> bool:
     """End one of one's own sessions by its id; False when there is none."""
     with house.store.transaction() as connection:
-        row = next((r for r in session_rows.of_user(connection, who.id) if r.id == session_id),
-                   None)
+        row = next((r for r in session_rows.of_user(connection, who.id) if r.id == session_id), None)
         if row is None:
             return False
         ended = _end(house, connection, who.id, row.digest)
-        audit.record(house, connection, action="session_ended", actor=who,
-                     entity_type="session", entity_id=session_id)
+        audit.record(
+            house, connection, action="session_ended", actor=who, entity_type="session", entity_id=session_id
+        )
     _forget(house, who.id, ended)
     return True
 
@@ -128,7 +151,14 @@ def end_other_sessions(house: House, who: Identity, digest: str) -> int:
     with house.store.transaction() as connection:
         ended = session_rows.end_of_user(connection, who.id, but=digest)
         feed.revoke(connection, house.now(), who.id)
-        audit.record(house, connection, action="session_ended_others", actor=who,
-                     entity_type="session", entity_id=who.session, changes={"ended": ended})
+        audit.record(
+            house,
+            connection,
+            action="session_ended_others",
+            actor=who,
+            entity_type="session",
+            entity_id=who.session,
+            changes={"ended": ended},
+        )
     house.store.memory.forget(who.id)
     return ended

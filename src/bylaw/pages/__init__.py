@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from bylaw.controls import csrf, errors
+from bylaw.errors import PolicyError, Problem
 from bylaw.exchange import Answer, Deciding, Exchange, Refuse, Response
 from bylaw.gate import Gate
 from bylaw.house import House
@@ -15,6 +16,7 @@ from bylaw.identity import AccessRule
 from bylaw.pages import account, administration
 from bylaw.pages.endpoints import Endpoint, answer
 from bylaw.pages.rendering import Renderer
+from bylaw.policy import Policy
 from bylaw.reasons import Refused
 
 ENDPOINTS: tuple[Endpoint, ...] = (*account.ENDPOINTS, *administration.ENDPOINTS)
@@ -31,6 +33,31 @@ class Route:
     api: bool
 
 
+def table(policy: Policy) -> dict[str, tuple[Endpoint, bool]]:
+    """What answers at each path, and whether for programs. Raises PolicyError for a lost alias."""
+    prefix = policy.pages.prefix
+    found: dict[str, tuple[Endpoint, bool]] = {}
+    for endpoint in ENDPOINTS:
+        if endpoint.page:
+            found[f"{prefix}/{endpoint.page}"] = (endpoint, False)
+        if endpoint.api:
+            found[f"{prefix}/{endpoint.api}"] = (endpoint, True)
+    own = dict(found)
+    problems = []
+    for alias, path in policy.pages.aliases.items():
+        if path in own and alias not in own and alias.startswith("/"):
+            found[alias] = own[path]
+            continue
+        why, accepted = ("bylaw answers nothing there", f"one of {', '.join(sorted(own))}")
+        if path in own:
+            why, accepted = ("no further path of this site", 'e.g. "/login"')
+        problems.append(Problem(policy.where.at(("pages", "aliases", alias)),
+                                f'pages.aliases."{alias}" = "{path}"', why, accepted))
+    if problems:
+        raise PolicyError(f"{policy.file} is not a policy that can be kept", problems)
+    return found
+
+
 class Pages:
     """The table at work for one application."""
 
@@ -44,14 +71,7 @@ class Pages:
         # Another text has another address: no browser shows a new page in yesterday's style.
         version = hashlib.sha256(self._stylesheet).hexdigest()[:8]
         self._renderer = Renderer(house, self.urls, version)
-        self._table: dict[str, tuple[Endpoint, bool]] = {}
-        for endpoint in ENDPOINTS:
-            if endpoint.page:
-                self._table[f"{prefix}/{endpoint.page}"] = (endpoint, False)
-            if endpoint.api:
-                self._table[f"{prefix}/{endpoint.api}"] = (endpoint, True)
-        for alias, path in house.policy.pages.aliases.items():
-            self._table[alias] = self._table[path]
+        self._table = table(house.policy)
 
     def routes(self) -> Iterator[Route]:
         for path, (endpoint, api) in self._table.items():

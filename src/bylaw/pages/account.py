@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from bylaw.controls import cookies, passwords, signup
 from bylaw.identity import PUBLIC, SIGNED_IN
@@ -133,11 +132,6 @@ def _me(call: Call) -> Show:
     return Show(data={"id": who.id, "email": who.email, "name": who.name,
                       "roles": sorted(who.roles), "method": who.method,
                       "authenticated_at": who.authenticated_at, "session": who.session})
-
-
-def sign_in_url(base: str, path: str) -> str:
-    """The sign-in page, with the way back."""
-    return f"{base}?next={quote(path)}"
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

@@ -123,8 +123,8 @@ def answer(
             raise Refused(errors.METHOD)
         result = handler(call)
     except Refused as refused:
-        if api or exchange.method != "POST" or endpoint.show is None:
-            raise
+        if api or exchange.method != "POST" or endpoint.show is None or refused.status >= 500:
+            raise  # 503 says when to come back, which a form would not
         result = _again(endpoint, call, refused)
     return Answer(_rendered(renderer, exchange, result, api=api))
 

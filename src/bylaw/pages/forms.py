@@ -68,8 +68,9 @@ def read(
 
 def _json(body: bytes, essence: str) -> list[tuple[str, Any]]:
     if essence != "application/json":
-        raise Refused(errors.UNSUPPORTED, detail="Send application/json.",
-                      headers=(("Accept", "application/json"),))
+        raise Refused(
+            errors.UNSUPPORTED, detail="Send application/json.", headers=(("Accept", "application/json"),)
+        )
     try:
         # Decoded here: json would guess at UTF-16 and UTF-32, which no other parser on the way does.
         pairs = json.loads(body.decode(), object_pairs_hook=_Pairs, parse_constant=_no_constant)
@@ -91,14 +92,18 @@ def _no_constant(name: str) -> None:
 def _form(body: bytes, essence: str, kind: str) -> list[tuple[str, Any]]:
     if essence == "application/x-www-form-urlencoded":
         try:
-            return list(parse_qsl(body.decode("utf-8"), keep_blank_values=True,
-                                  max_num_fields=200, errors="strict"))
+            return list(
+                parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=200, errors="strict")
+            )
         except ValueError:
             raise Refused(errors.MALFORMED, detail="The form cannot be read.") from None
     if essence == "multipart/form-data":
         return _multipart(body, kind)
-    raise Refused(errors.UNSUPPORTED, detail="Send a form.",
-                  headers=(("Accept", "application/x-www-form-urlencoded, multipart/form-data"),))
+    raise Refused(
+        errors.UNSUPPORTED,
+        detail="Send a form.",
+        headers=(("Accept", "application/x-www-form-urlencoded, multipart/form-data"),),
+    )
 
 
 def _multipart(body: bytes, kind: str) -> list[tuple[str, Any]]:
@@ -148,9 +153,7 @@ def _values(
 def _showable(field: Field, value: object) -> bool:
     """Whether a page may show a refused value again: no secret, and text that a page can hold."""
     texts = value if isinstance(value, list) else [value]
-    return not field.secret and all(
-        isinstance(text, str) and not _CONTROL.search(text) for text in texts
-    )
+    return not field.secret and all(isinstance(text, str) and not _CONTROL.search(text) for text in texts)
 
 
 def _shown(name: str) -> str:

@@ -19,8 +19,13 @@ _LOCAL = re.compile(r"/(?![/\\])[^\x00-\x1f\x7f\\]*")
 
 
 def local_path(text: str, otherwise: str) -> str:
-    """`text` where it is a path of this site, else `otherwise`: no redirect leaves the site."""
-    return text if len(text) <= 2000 and _LOCAL.fullmatch(text) else otherwise
+    """`text` where it is a path of this site, else `otherwise`: no redirect leaves the site.
+
+    Encoded, as it goes into a header: what is encoded already stays as it is.
+    """
+    if len(text) > 2000 or not _LOCAL.fullmatch(text):
+        return otherwise
+    return quote(text, safe="/?#[]@!$&'()*+,;=:%-._~")  # RFC 3986 section 2.2, and "%"
 
 
 class Renderer:
@@ -68,11 +73,19 @@ class Renderer:
         response = self.page(
             exchange, "refusal.html", status=status, title=refuse.reason.title,
             detail=refuse.detail, code=refuse.reason.code, request_id=exchange.request_id,
-            fields=refuse.fields, sign_in=f"{self._urls['sign_in']}?next={quote(exchange.path)}",
-            problem_status=status,
+            fields=refuse.fields, problem_status=status,
+            sign_in=f"{self._urls['sign_in']}?next={quote(self._way_back(exchange))}",
         )
         response.headers.extend(refuse.headers)
         return response
+
+    def _way_back(self, exchange: Exchange) -> str:
+        """The page that was asked for, or the one whose form was sent: that can be loaded again."""
+        if not exchange.unsafe:
+            return exchange.address
+        policy = self._house.policy
+        referer = next(iter(exchange.headers.all("referer")), "")
+        return local_path(referer.removeprefix(policy.app.origin), policy.pages.home)
 
 
 def field(house: House, exchange: Exchange) -> Markup:

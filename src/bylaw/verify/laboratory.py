@@ -482,7 +482,8 @@ def start(
 ) -> tuple[Any, Protected]:
     """Start the application in this process, with the laboratory's world. Raises PolicyError."""
     with _BUILDING, environment(environ), ports.using(
-        clock=clock, mail=mailbox, database=environ["DATABASE_URL"], environ=dict(environ)
+        clock=clock, mail=mailbox, database=environ["DATABASE_URL"],
+        environ={**os.environ, **environ},  # what else the policy names comes from whoever started us
     ):
         app = target.factory()
     found: Any = getattr(app, "extensions", {}).get("bylaw") or getattr(

@@ -153,25 +153,28 @@ def _blocks(policy: Policy, settings: Settings) -> tuple[HeaderBlock, HeaderBloc
 def _depart(house: House) -> Depart:
     settings = house.policy.of(Settings)
     page, data = _blocks(house.policy, settings)
+    private_page, private_data = page.joined(_STORE_NOWHERE), data.joined(_STORE_NOWHERE)
     for_pages = page_policy(settings, None)
 
     def depart(exchange: Exchange, head: Head) -> None:
-        referrer = head.get("referrer-policy")
-        if referrer is not None and referrer.lower() not in _CLOSE:
+        if "referrer-policy" in head.names and not _close(head):
             head.remove("referrer-policy")
         kind = head.get("content-type")
         # Added, never in the place of the application's own: a browser keeps both, so that ours
         # cannot be weakened by it (CSP Level 3 section 8.1).
         if kind is not None and kind.lower().startswith("text/html"):
             said = for_pages if exchange.nonce is None else page_policy(settings, exchange.nonce)
-            head.complete(page)
+            head.complete(private_page if _personal(exchange, head) else page)
             head.add(_POLICY.lower(), said)
         else:
-            head.complete(data)
-        if _personal(exchange, head):
-            head.complete(_STORE_NOWHERE)
+            head.complete(private_data if _personal(exchange, head) else data)
 
     return depart
+
+
+def _close(head: Head) -> bool:
+    """Whether the application's own referrer policy is one that tells no path."""
+    return (head.get("referrer-policy") or "").lower() in _CLOSE
 
 
 def _personal(exchange: Exchange, head: Head) -> bool:
@@ -181,7 +184,7 @@ def _personal(exchange: Exchange, head: Head) -> bool:
         (exchange.identity is not None and not exchange.static)
         or exchange.nonce is not None
         or (exchange.notes is not None and PERSONAL in exchange.notes)
-        or head.get("set-cookie") is not None
+        or "set-cookie" in head.names
     )
 
 

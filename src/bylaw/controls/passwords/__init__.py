@@ -57,10 +57,18 @@ _LOOKED_AT: Final = 24
 """Characters whose guessability is estimated: the estimate grows faster than the text, and the
 weakest 24 characters are weak enough."""
 Kind = Literal["upper", "lower", "digit", "special"]
-SPOKEN: Final = {"upper": "an upper-case letter", "lower": "a lower-case letter",
-                 "digit": "a digit", "special": "a special character"}
-_BELONGS: Final = {"upper": str.isupper, "lower": str.islower, "digit": str.isdecimal,
-                   "special": SPECIAL.__contains__}
+SPOKEN: Final = {
+    "upper": "an upper-case letter",
+    "lower": "a lower-case letter",
+    "digit": "a digit",
+    "special": "a special character",
+}
+_BELONGS: Final = {
+    "upper": str.isupper,
+    "lower": str.islower,
+    "digit": str.isdecimal,
+    "special": SPECIAL.__contains__,
+}
 _NO_TEXT: Final = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -87,11 +95,19 @@ class Settings(control.Settings):
 
     def below_standard(self) -> Iterable[Below]:
         if self.min_length < 15:
-            yield Below("min_length", str(self.min_length), "15 where a password is the only factor",
-                        "NIST SP 800-63B-4 3.1.1.2")
+            yield Below(
+                "min_length",
+                str(self.min_length),
+                "15 where a password is the only factor",
+                "NIST SP 800-63B-4 3.1.1.2",
+            )
         if self.composition:
-            yield Below("composition", ", ".join(self.composition), "no composition rules",
-                        "NIST SP 800-63B-4 3.1.1.2, ASVS 5.0.0 6.2.5")
+            yield Below(
+                "composition",
+                ", ".join(self.composition),
+                "no composition rules",
+                "NIST SP 800-63B-4 3.1.1.2, ASVS 5.0.0 6.2.5",
+            )
 
 
 def normal(password: str) -> str:
@@ -136,12 +152,8 @@ def faults(settings: Settings, password: str, *, context: Iterable[str] = ()) ->
     text = hashable(settings, password)
     if text is None:
         return [f"at most {settings.max_length} characters, none of them NUL"]
-    found = []
-    if len(text) < settings.min_length:
-        found.append(f"at least {settings.min_length} characters")
-    for kind in settings.composition:
-        if not any(_BELONGS[kind](character) for character in text):
-            found.append(SPOKEN[kind])
+    found = [] if len(text) >= settings.min_length else [f"at least {settings.min_length} characters"]
+    found += [SPOKEN[kind] for kind in settings.composition if not any(map(_BELONGS[kind], text))]
     words = [word.casefold() for word in context if word]
     words += [word.partition("@")[0] for word in words if "@" in word]
     folded = text.casefold()
@@ -203,8 +215,7 @@ def _pooled(house: House, work: Callable[..., T], *args: object) -> T:
 
 def _conflicts(policy: Policy) -> Iterable[Conflict]:
     if policy.of(Settings).off:
-        yield Conflict("passwords.off", "accounts would have passwords without a rule",
-                       "leave the key out")
+        yield Conflict("passwords.off", "accounts would have passwords without a rule", "leave the key out")
 
 
 def _statement(policy: Policy) -> list[str]:
@@ -214,14 +225,20 @@ def _statement(policy: Policy) -> list[str]:
         "pbkdf2-sha256": f"PBKDF2-SHA256 ({hashing.PBKDF2_ROUNDS:,} rounds, Werkzeug's format)",
     }[settings.hash]
     sentences = [
-        f"A password has {settings.min_length} to {settings.max_length} characters, is not among the "
-        f"30,000 most common or what {GUESSES:,} guesses find (repetitions, keyboard rows, dates), "
-        "and is not the account's address or the application's name.",
-        f"It is kept as {kept}; older hashes are upgraded at sign-in, and no page or mail ever "
-        "returns a password.",
+        (
+            f"A password has {settings.min_length} to {settings.max_length} characters, is not among the "
+            f"30,000 most common or what {GUESSES:,} guesses find (repetitions, keyboard rows, dates), "
+            "and is not the account's address or the application's name."
+        ),
+        (
+            f"It is kept as {kept}; older hashes are upgraded at sign-in, and no page or mail ever "
+            "returns a password."
+        ),
         "Sign-in answers alike, after equal work, for unknown, disabled and known accounts.",
-        f"Hashing may take {settings.memory} MiB; beyond {settings.waiting} waiting sign-ins people "
-        "are told to come back.",
+        (
+            f"Hashing may take {settings.memory} MiB; beyond {settings.waiting} waiting sign-ins people "
+            "are told to come back."
+        ),
     ]
     if settings.composition:
         kinds = ", ".join(SPOKEN[kind] for kind in settings.composition)
@@ -238,8 +255,25 @@ CONTROL = Control(
     probes=probes.PROBES,
     sabotages=probes.SABOTAGES,
     conflicts=_conflicts,
-    requirements=("S1-004", "S1-005", "S1-006", "S1-007", "S1-008", "S1-009", "S1-010", "S1-011",
-                  "S3-002", "S3-003", "S3-004", "S3-005", "S3-006", "S3-007", "C-02", "C-03", "C-04",
-                  "C-27"),
+    requirements=(
+        "S1-004",
+        "S1-005",
+        "S1-006",
+        "S1-007",
+        "S1-008",
+        "S1-009",
+        "S1-010",
+        "S1-011",
+        "S3-002",
+        "S3-003",
+        "S3-004",
+        "S3-005",
+        "S3-006",
+        "S3-007",
+        "C-02",
+        "C-03",
+        "C-04",
+        "C-27",
+    ),
     asvs=("6.2.1", "6.2.3", "6.2.4", "6.2.5", "6.2.8", "6.2.9", "6.3.8", "11.4.2"),
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -40,8 +40,9 @@ def _computed() -> Iterator[list[str]]:
 def _create(lab: Any, password: str) -> tuple[str, Any]:
     """Make an account with this password, as an administrator: its address, and the reply."""
     email = f"new-{lab.person().id[:8]}@people.test"
-    reply = lab.administrator().act("POST", lab.api("users"), json={
-        "email": email, "name": "New", "password": password, "role": []})
+    reply = lab.administrator().act(
+        "POST", lab.api("users"), json={"email": email, "name": "New", "password": password, "role": []}
+    )
     return email, reply
 
 
@@ -53,8 +54,9 @@ def _stored(lab: Any, email: str) -> str:
 
 def _sign_in(lab: Any, email: str, password: Any) -> Any:
     visitor = lab.visitor()
-    return visitor.send("POST", lab.api("sign_in"), headers=visitor.from_here,
-                        json={"email": email, "password": password})
+    return visitor.send(
+        "POST", lab.api("sign_in"), headers=visitor.from_here, json={"email": email, "password": password}
+    )
 
 
 def _good(settings: passwords.Settings) -> str:
@@ -62,8 +64,10 @@ def _good(settings: passwords.Settings) -> str:
     return ("Vq7! " + "mZ4_kRw8-tYp2" * 6)[: max(settings.min_length, 15)]
 
 
-_KEPT: Final = {"argon2id": "$argon2id$v=19$m=65536,t=3,p=1$",
-                "pbkdf2-sha256": f"pbkdf2:sha256:{hashing.PBKDF2_ROUNDS}$"}
+_KEPT: Final = {
+    "argon2id": "$argon2id$v=19$m=65536,t=3,p=1$",
+    "pbkdf2-sha256": f"pbkdf2:sha256:{hashing.PBKDF2_ROUNDS}$",
+}
 
 
 @probe("critical", "S1-009", "S1-010", "S3-002", "S3-003", "C-04")
@@ -95,8 +99,12 @@ def weak_is_refused(lab: Any) -> str:
         "rows of keys": "Qwertyuiop1!" * 5,
         "the site's name": lab.policy.app.name if len(lab.policy.app.name) > 7 else "Password1!",
     }
-    lacking = {"upper": good.lower(), "lower": good.upper(),
-               "digit": re.sub(r"\d", "x", good), "special": re.sub(r"[^A-Za-z\d]", "x", good)}
+    lacking = {
+        "upper": good.lower(),
+        "lower": good.upper(),
+        "digit": re.sub(r"\d", "x", good),
+        "special": re.sub(r"[^A-Za-z\d]", "x", good),
+    }
     weak |= {f"without {passwords.SPOKEN[kind]}": lacking[kind] for kind in settings.composition}
     for name, password in weak.items():
         email, reply = _create(lab, password)
@@ -113,12 +121,15 @@ def weak_is_refused(lab: Any) -> str:
 def sign_in_tells_nothing(lab: Any) -> str:
     """Sign-in answers alike, after equal work, whoever has or has not an account."""
     settings, house = lab.policy.of(passwords.Settings), lab.site.house
-    people = {name: lab.person().email for name in
-              ("a wrong password", "disabled", "no password", "a broken hash")}
+    people = {
+        name: lab.person().email for name in ("a wrong password", "disabled", "no password", "a broken hash")
+    }
     with house.store.transaction() as connection:
-        for name, values in (("disabled", {"disabled_at": house.now()}),
-                             ("no password", {"password_hash": None}),
-                             ("a broken hash", {"password_hash": "$argon2id$broken"})):
+        for name, values in (
+            ("disabled", {"disabled_at": house.now()}),
+            ("no password", {"password_hash": None}),
+            ("a broken hash", {"password_hash": "$argon2id$broken"}),
+        ):
             user = users.by_email(connection, people[name])
             if user is not None:
                 users.change(connection, user.id, **values)
@@ -132,9 +143,12 @@ def sign_in_tells_nothing(lab: Any) -> str:
         body.pop("instance", None)
         headers = sorted(key.lower() for key, _ in reply.headers)
         seen[name] = (reply.status, repr(body), headers, computed)
-    for name, facts in seen.items():
-        if facts != seen["a wrong password"]:
-            raise Broken(f"{name}: {facts}; a wrong password: {seen['a wrong password']}")
+    known = seen["a wrong password"]
+    for name, (status, body, headers, computed) in seen.items():
+        if computed != known[3]:
+            raise Broken(f"{name}: {computed or 'nothing'} computed, otherwise {known[3]}")
+        if (status, body, headers) != known[:3]:
+            raise Broken(f"{name}: {status} {body}, otherwise {known[0]} {known[1]}")
     return f"{reply.status} and one hash for each of: {', '.join(seen)}"
 
 
@@ -143,9 +157,16 @@ def impossible_costs_nothing(lab: Any) -> str:
     """What cannot be a password is refused before anything is hashed."""
     settings, person = lab.policy.of(passwords.Settings), lab.person()
     impossible: dict[str, Any] = {
-        "one too long": "a" * (settings.max_length + 1), "1 MB": "a" * 1_000_000,
-        "NUL": "pass\0word", "a surrogate": "\ud800" * 16, "empty": "", "null": None, "a number": 1,
-        "true": True, "a list": [person.password], "an object": {"$ne": ""},
+        "one too long": "a" * (settings.max_length + 1),
+        "1 MB": "a" * 1_000_000,
+        "NUL": "pass\0word",
+        "a surrogate": "\ud800" * 16,
+        "empty": "",
+        "null": None,
+        "a number": 1,
+        "true": True,
+        "a list": [person.password],
+        "an object": {"$ne": ""},
     }
     with _computed() as computed:
         for name, password in impossible.items():
@@ -175,7 +196,8 @@ def older_hash_is_upgraded(lab: Any) -> str:
     if lab.sign_in(person).status != 200:
         raise Broken("PBKDF2-SHA256 in Werkzeug's form cannot be read")
     stored = _stored(lab, person.email)
-    if not stored.startswith(_KEPT[settings.hash]) or _sign_in(lab, person.email, person.password).status != 200:
+    again = _sign_in(lab, person.email, person.password)
+    if not stored.startswith(_KEPT[settings.hash]) or again.status != 200:
         raise Broken(f"after signing in it is kept as {stored.rpartition('$')[0]}")
     return f"pbkdf2:sha256:1000 became {_KEPT[settings.hash]}…"
 
@@ -201,8 +223,9 @@ def change_asks_for_the_current(lab: Any) -> str:
     settings, client = lab.policy.of(passwords.Settings), lab.client()
     before = _stored(lab, client.email)
     for current in ("wrong " + client.password, "", None):
-        reply = client.act("POST", lab.api("change_password"),
-                           json={"current": current, "password": _good(settings)})
+        reply = client.act(
+            "POST", lab.api("change_password"), json={"current": current, "password": _good(settings)}
+        )
         if reply.status not in (401, 422) or _stored(lab, client.email) != before:
             raise Broken(f"current password {current!r}: {reply}")
     shown = [client.page(lab.url(name)).text for name in ("change_password", "sessions")]
@@ -210,7 +233,6 @@ def change_asks_for_the_current(lab: Any) -> str:
     if any(secret in text for text in shown for secret in (before, client.password)):
         raise Broken("a page shows the password or its hash")
     return "a wrong, an empty and no current password change nothing; no page shows one"
-
 
 
 @sabotage

@@ -124,24 +124,34 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
         yield Conflict("roles.off", "nobody could be let in or kept out", "leave the key out")
     for role, patterns in settings.grants.items():
         if not _NAME.fullmatch(role):
-            yield Conflict(f"roles.{role}", f"{role!r} is not a role's name",
-                           "lower-case letters, digits, _ and -, at most 64, a letter first")
+            yield Conflict(
+                f"roles.{role}",
+                f"{role!r} is not a role's name",
+                "lower-case letters, digits, _ and -, at most 64, a letter first",
+            )
         for index, pattern in enumerate(patterns):
             if not _PATTERN.fullmatch(pattern):
-                yield Conflict(f"roles.{role}.{index}", f"{pattern!r} is not a permission",
-                               '"noun:verb", "noun:*", "*:verb", "noun:verb:own" or "*"')
+                yield Conflict(
+                    f"roles.{role}.{index}",
+                    f"{pattern!r} is not a permission",
+                    '"noun:verb", "noun:*", "*:verb", "noun:verb:own" or "*"',
+                )
 
 
 def _statement(policy: Policy) -> list[str]:
     grants = policy.of(Settings).grants
     rows = [f"- `{role}`: {_spoken(patterns)}" for role, patterns in sorted(grants.items())]
     return [
-        "Every route declares who may call it; one that does not refuses to start. Whoever is not "
-        f"signed in gets {UNAUTHENTICATED.status}, whoever lacks the permission "
-        f"{FORBIDDEN.status}, and the refusal is recorded.",
+        (
+            "Every route declares who may call it; one that does not refuses to start. Whoever is not "
+            f"signed in gets {UNAUTHENTICATED.status}, whoever lacks the permission "
+            f"{FORBIDDEN.status}, and the refusal is recorded."
+        ),
         "Roles come from the database alone; a change holds at the next request.",
-        "Whoever manages users gives and takes no more than his own roles hold, and the last one who "
-        "may manage users cannot be taken away.",
+        (
+            "Whoever manages users gives and takes no more than his own roles hold, and the last one who "
+            "may manage users cannot be taken away."
+        ),
         "\n".join(rows) if rows else "No roles are declared: only public routes answer.",
     ]
 
@@ -161,7 +171,18 @@ CONTROL = Control(
     probes=probes.PROBES,
     sabotages=probes.SABOTAGES,
     conflicts=_conflicts,
-    requirements=("S1-027", "S1-028", "S1-029", "S1-030", "S1-031", "S1-032", "S1-033", "S3-024",
-                  "C-08", "C-22", "C-37"),
+    requirements=(
+        "S1-027",
+        "S1-028",
+        "S1-029",
+        "S1-030",
+        "S1-031",
+        "S1-032",
+        "S1-033",
+        "S3-024",
+        "C-08",
+        "C-22",
+        "C-37",
+    ),
     asvs=("8.2.1", "8.2.2", "8.3.1", "8.3.2"),
 )

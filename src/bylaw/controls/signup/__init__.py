@@ -65,7 +65,10 @@ def address(text: str, *, field: str = "email") -> str:
         # Letters beyond ASCII before the @ look alike and fold together in ways that two programs
         # see differently (GitHub, 2019: a dotless i); after it, IDNA has one form for each.
         valid = validate_email(
-            text, allow_smtputf8=False, check_deliverability=False, test_environment=True,
+            text,
+            allow_smtputf8=False,
+            check_deliverability=False,
+            test_environment=True,
             strict=True,
         )
     except EmailNotValidError:
@@ -88,11 +91,15 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
         return
     if not roles.known(policy, settings.role):
         declared = ", ".join(sorted(policy.of(roles.Settings).grants))
-        yield Conflict("signup.role", f"{settings.role!r} is not in [roles]",
-                       f"one of {declared or 'the roles you declare'}")
+        yield Conflict(
+            "signup.role",
+            f"{settings.role!r} is not in [roles]",
+            f"one of {declared or 'the roles you declare'}",
+        )
     elif settings.open and settings.role in roles.managing(policy):
-        yield Conflict("signup.role", "whoever signs up would manage users",
-                       f"a role without {roles.MANAGE_USERS}")
+        yield Conflict(
+            "signup.role", "whoever signs up would manage users", f"a role without {roles.MANAGE_USERS}"
+        )
 
 
 def _statement(policy: Policy) -> list[str]:
@@ -101,10 +108,14 @@ def _statement(policy: Policy) -> list[str]:
         return ["Accounts are made by administrators; nobody can sign up."]
     role = f"the role `{settings.role}`" if settings.role else "no role"
     return [
-        f"Anybody may sign up and gets {role}, whatever the request says: only address, name and "
-        "password are read, and any other field is refused.",
-        "An address has one form, whatever its case or script; a taken one gets the same answer as "
-        "a free one, and its owner a mail.",
+        (
+            f"Anybody may sign up and gets {role}, whatever the request says: only address, name and "
+            "password are read, and any other field is refused."
+        ),
+        (
+            "An address has one form, whatever its case or script; a taken one gets the same answer as "
+            "a free one, and its owner a mail."
+        ),
     ]
 
 

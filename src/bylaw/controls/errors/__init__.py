@@ -11,9 +11,16 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bylaw import control
-from bylaw.control import Control
+from bylaw.control import Conflict, Control
+from bylaw.controls.errors import probes
 from bylaw.exchange import Depart, Exchange, Head, Refuse, Response
 from bylaw.house import House
 from bylaw.policy import Policy
@@ -54,6 +61,20 @@ INVALID = Reason(
     "The body could be read, but a field has a value that is not accepted. `errors` names the field "
     "and what is, never the value that was given.",
 )
+REFUSED = Reason(
+    "errors.refused",
+    400,
+    "The request was refused.",
+    "The framework or the application refused the request with a status that has no reason of its own "
+    "here: 406, 409, 410, 418, 429 …",
+)
+UNAVAILABLE = Reason(
+    "errors.unavailable",
+    503,
+    "This is not possible at the moment. Try again shortly.",
+    "The database did not answer, is locked or full, or no connection to it was free. Retry-After says "
+    "when to return; the log has the whole story under the request's id.",
+)
 INTERNAL = Reason(
     "errors.internal",
     500,
@@ -62,8 +83,20 @@ INTERNAL = Reason(
     "story under the request's id.",
 )
 
-_TITLES = {400: MALFORMED, 404: NOT_FOUND, 405: METHOD, 413: TOO_LARGE, 415: UNSUPPORTED,
-           422: INVALID}
+RETRY_AFTER: Final = 5
+REQUEST_ID: Final = "x-request-id"
+_TITLES: Final = {
+    400: MALFORMED,
+    404: NOT_FOUND,
+    405: METHOD,
+    413: TOO_LARGE,
+    415: UNSUPPORTED,
+    422: INVALID,
+    503: UNAVAILABLE,
+}
+_FIELDS: Final = 50
+"""Fields that a refusal names at most: an answer must not be many times its question."""
+_NO_NAME: Final = re.compile(r"[^\w.\[\]@/-]")
 
 
 class Settings(control.Settings):
@@ -74,14 +107,14 @@ def by_status(status: int) -> Reason:
     """The generic reason for a status that a framework decided on."""
     if status in _TITLES:
         return _TITLES[status]
-    if status >= 500:
-        return INTERNAL
-    return Reason(f"errors.status_{status}", status, "The request was refused.",
-                  "The framework refused the request with this status.")
+    return INTERNAL if status >= 500 else REFUSED
 
 
 def problem(exchange: Exchange, refuse: Refuse) -> Response:
-    """The refusal for a program: RFC 9457. No member ever holds a value of the request."""
+    """The refusal for a program: RFC 9457. No member ever holds a value of the request.
+
+    ASCII alone: the name of a field is the caller's, and a lone surrogate in it is no UTF-8.
+    """
     reason, status = refuse.reason, refuse.status or refuse.reason.status
     body: dict[str, object] = {
         "type": f"urn:bylaw:{reason.code}",
@@ -94,38 +127,60 @@ def problem(exchange: Exchange, refuse: Refuse) -> Response:
         body["detail"] = refuse.detail
     if refuse.fields:
         body["errors"] = [
-            {"pointer": f"#/{name}", "detail": text} for name, text in refuse.fields.items()
+            {"pointer": f"#/{_NO_NAME.sub('?', name)[:100]}", "detail": text}
+            for name, text in list(refuse.fields.items())[:_FIELDS]
         ]
-    headers = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store"),
-               *refuse.headers]
-    return Response(status, headers, json.dumps(body, ensure_ascii=False).encode())
+    headers = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store"), *refuse.headers]
+    return Response(status, headers, json.dumps(body).encode())
 
 
 def failed(exchange: Exchange, error: BaseException) -> Refuse:
     """Log what the application raised, under the request's id, and refuse for all the world alike."""
-    log.error("%s %s failed [%s]", exchange.method, _printable(exchange.path),
-              exchange.request_id, exc_info=error)
+    log.error(
+        "%s %s failed [%s]",
+        _printable(exchange.method, 20),
+        _printable(exchange.path, 200),
+        exchange.request_id,
+        exc_info=error,
+    )
+    return verdict(error)
+
+
+def verdict(error: BaseException) -> Refuse:
+    """The refusal of whoever asked for what failed: the kind of failure, and nothing of its text."""
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+        return Refuse(UNAVAILABLE, headers=(("Retry-After", str(RETRY_AFTER)),))
     return Refuse(INTERNAL)
 
 
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text[:200])
+def _printable(text: str, limit: int) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text[:limit])
 
 
 def _depart(house: House) -> Depart:
     def depart(exchange: Exchange, head: Head) -> None:
         """The request's id on every response, so that a person can quote it."""
-        head.set("x-request-id", exchange.request_id)
+        head.set(REQUEST_ID, exchange.request_id)
 
     return depart
 
 
+def _conflicts(policy: Policy) -> Iterable[Conflict]:
+    if policy.of(Settings).off:
+        yield Conflict("errors.off", "failures would show the inside", "leave the key out")
+
+
 def _statement(policy: Policy) -> list[str]:
     return [
-        "Every answer with a 5xx status has the same body; traces, queries, paths and values stay in "
-        "the log, under the request's id (`X-Request-Id`).",
-        "Programs get `application/problem+json` (RFC 9457), people a page; what was wrong with a "
-        "field is said without its value.",
+        (
+            "Every answer with a 5xx status has a body from a fixed set; traces, queries, paths and values "
+            "stay in the log, under the request's id (`X-Request-Id`)."
+        ),
+        "What cannot be read is refused with 400, 413, 415 or 422, never with a 5xx.",
+        (
+            "Programs get `application/problem+json` (RFC 9457), people a page; what was wrong with a "
+            "field is said without its value."
+        ),
     ]
 
 
@@ -134,8 +189,11 @@ CONTROL = Control(
     title="Errors",
     settings=Settings,
     statement=_statement,
-    reasons=(MALFORMED, NOT_FOUND, METHOD, TOO_LARGE, UNSUPPORTED, INVALID, INTERNAL),
+    reasons=(MALFORMED, NOT_FOUND, METHOD, TOO_LARGE, UNSUPPORTED, INVALID, REFUSED, UNAVAILABLE, INTERNAL),
     steps={"depart": _depart},
-    requirements=("S3-052", "S3-053", "S3-055", "C-11", "C-23"),
-    asvs=("16.5.1", "16.5.3"),
+    probes=probes.PROBES,
+    sabotages=probes.SABOTAGES,
+    conflicts=_conflicts,
+    requirements=("S3-052", "S3-053", "S3-054", "S3-055", "S3-056", "C-11", "C-14", "C-23"),
+    asvs=("16.5.1", "16.5.3", "16.5.4"),
 )

@@ -1,0 +1,305 @@
+"""Attacks on the running application by way of its records, and the ways in which the control is
+broken on purpose to see that they notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
+from bylaw.controls import audit
+from bylaw.store import audit as records
+from bylaw.store import engine, users
+
+PASSWORD: Final = "Vq7! mZ4_kRw8-tYp2"  # noqa: S105 - of people who exist only in a laboratory
+
+
+def _create(lab: Any, admin: Any, **how: Any) -> tuple[str, Any]:
+    """Make an account over HTTP, as an administrator: its address, and the reply."""
+    email = f"recorded-{lab.person().id[:8]}@people.test"
+    return email, admin.act(
+        "POST", lab.api("users"), json={"email": email, "name": "", "password": PASSWORD, "role": []}, **how
+    )
+
+
+def _change(lab: Any, by: Any, who: Any, action: str, *granted: str) -> Any:
+    return by.act(
+        "POST", lab.api("user").replace("{id}", who.id), json={"action": action, "role": list(granted)}
+    )
+
+
+def _some_role(lab: Any) -> str:
+    if not lab.roles:
+        raise CouldNotLook("the policy has no roles to give")
+    return str(lab.roles[0])
+
+
+@contextmanager
+def _full() -> Iterator[None]:
+    """No record can be written while the block lasts: the disk is full."""
+    real = records.add
+
+    def failing(connection: Any, row: Any) -> None:
+        raise OperationalError("INSERT", {}, Exception("disk full"))
+
+    setattr(records, "add", failing)  # noqa: B010 - mypy knows that a function is no variable
+    try:
+        yield
+    finally:
+        setattr(records, "add", real)  # noqa: B010 - (the same)
+
+
+@probe("high", "S1-111", "S1-112", "S1-113", "S3-069")
+def a_change_leaves_one_whole_record(lab: Any) -> str:
+    """What an administrator changes leaves one record each: who, what, when, from where, old and new."""
+    admin, person, role = lab.administrator(), lab.client(), _some_role(lab)
+    seen = []
+    for what, change in {
+        "privilege_permissions_changed": ("roles", role),
+        "user_disabled": ("disable",),
+        "user_enabled": ("enable",),
+    }.items():
+        reply = _change(lab, admin, person, *change)
+        rows = lab.audit(action=what, entity_id=person.id)
+        if reply.status != 200 or len(rows) != 1:
+            raise Broken(f"{what}: {reply}, {len(rows)} records")
+        row = rows[0]
+        facts = (
+            row["user_id"],
+            row["entity_type"],
+            row["outcome"],
+            row["ip_address"],
+            row["user_agent"],
+            row["request_id"],
+            isinstance(row["changes"], dict),
+        )
+        if facts != (
+            admin.id,
+            "user",
+            "success",
+            admin.peer,
+            "laboratory",
+            reply.header("x-request-id"),
+            True,
+        ):
+            raise Broken(f"{what}: {facts}")
+        at = row["timestamp"]
+        if at.utcoffset() != timedelta(0) or at != datetime.fromtimestamp(lab.clock(), UTC):
+            raise Broken(f"{what}: at {at!r}")
+        seen.append(row)
+    if seen[0]["changes"] != {"roles": {"old": [], "new": [role]}}:
+        raise Broken(f"old and new roles: {seen[0]['changes']}")
+    _, reply = _create(lab, admin)
+    if len(lab.audit(action="user_created", entity_id=reply.json()["id"])) != 1:
+        raise Broken("a new account left not exactly one record")
+    return "user_created, roles, disabled and enabled: one record each, with all its fields, in UTC"
+
+
+@probe("high", "S3-066", "S3-067")
+def coming_and_going_is_recorded(lab: Any) -> str:
+    """Signing in, failing to, signing out and being refused leave a record each, with its outcome."""
+    person = lab.person()
+    lab.sign_in(person, "not the password, but long")
+    lab.sign_in(person)
+    refused = person.get(lab.api("users"))
+    person.token_page = lab.url("change_password")
+    person.act("POST", lab.api("sign_out"), json={})
+    wanted = {
+        "authn_login_fail": "failure",
+        "authn_login_success": "success",
+        "authz_fail": "refused",
+        "session_logout": "success",
+    }
+    found = {row["action"]: row["outcome"] for row in lab.audit(user_id=person.id)}
+    if refused.status != 403 or {**found, **wanted} != found:
+        raise Broken(f"wanted {wanted}, found {found}")
+    return ", ".join(f"{action} ({outcome})" for action, outcome in wanted.items())
+
+
+@probe("critical", "S1-112")
+def no_change_without_its_record(lab: Any) -> str:
+    """Where a change cannot be recorded, it does not take place."""
+    admin, person, role = lab.administrator(), lab.client(), _some_role(lab)
+    with _full():
+        replies = [_change(lab, admin, person, "roles", role), _change(lab, admin, person, "disable")]
+        email, made = _create(lab, admin)
+        signed_in = lab.sign_in(lab.person())
+    with lab.site.house.store.reading() as connection:
+        user = users.by_id(connection, person.id)
+        other = users.by_email(connection, email)
+    if user is None or user.roles or user.disabled_at is not None or other is not None:
+        raise Broken("a change was made without its record")
+    if lab.whoami(person).status != 200 or signed_in.all("set-cookie"):
+        raise Broken("a session was ended or opened without its record")
+    for reply in (*replies, made, signed_in):
+        if reply.status < 500 or "disk full" in reply.text:
+            raise Broken(f"{reply}: {reply.text[:80]}")
+    return "roles, disabling, a new account and a sign-in: undone where no record could be written"
+
+
+@probe("critical", "S1-111", "S1-113")
+def records_stay_as_they_are(lab: Any) -> str:
+    """The database refuses to change, replace or delete a record."""
+    store = lab.site.house.store
+    with store.transaction() as connection:
+        audit.record(lab.site.house, connection, action="laboratory")
+    before = lab.audit(limit=1)[0]
+    statements = {
+        "UPDATE": "UPDATE audit_log SET outcome = 'success', user_id = NULL",
+        "DELETE": "DELETE FROM audit_log",
+    }
+    if store.engine.dialect.name == "sqlite":
+        statements["REPLACE"] = (
+            "INSERT OR REPLACE INTO audit_log SELECT id, timestamp, NULL, '', 'x', 'x', '', '', '', "
+            "'', '', '{}' FROM audit_log"
+        )
+    else:
+        statements["TRUNCATE"] = "TRUNCATE audit_log"
+    for verb, statement in statements.items():
+        with suppress(SQLAlchemyError), store.transaction() as connection:
+            connection.execute(text(statement))
+            raise Broken(f"{verb} was let through")
+    if lab.audit(limit=1)[0] != before:
+        raise Broken("a record has changed")
+    return f"{', '.join(statements)}: refused by the database"
+
+
+@probe("high", "S1-114", "S1-010")
+def secrets_are_masked(lab: Any) -> str:
+    """Secrets in old and new values are masked, however their field is written, and others are kept."""
+    canary = "canary-4417"
+    names = (
+        "password",
+        "new_password",
+        "passwordHash",
+        "api_key",
+        "apiKey",
+        "X-Api-Key",
+        "token",
+        "access_token",
+        "client_secret",
+        "Authorization",
+        "Set-Cookie",
+        "private-key",
+        "totp",
+        "recovery_codes",
+        "passwd",
+        "db.credentials",
+    )
+    changes: dict[str, Any] = {name: {"old": canary, "new": canary} for name in names}
+    changes |= {
+        "settings": {"old": {"smtp": [{"password": canary}]}, "new": None},
+        "name": {"old": "Ann", "new": "Anne"},
+    }
+    with lab.site.house.store.transaction() as connection:
+        audit.record(
+            lab.site.house,
+            connection,
+            action="update",
+            entity_type="laboratory",
+            entity_id=canary[-4:],
+            changes=changes,
+        )
+    row = lab.audit(entity_type="laboratory", entity_id=canary[-4:])[0]
+    if canary in repr(row):
+        shown = [name for name in names if canary in repr(row["changes"].get(name))]
+        raise Broken(f"a secret is in the record: {', '.join(shown) or 'nested'}")
+    if row["changes"]["name"] != {"old": "Ann", "new": "Anne"}:
+        raise Broken(f"old and new values: {row['changes']['name']}")
+    return f"{len(names)} spellings masked, nested ones too; other values kept, old and new"
+
+
+@probe("medium", "S3-066")
+def a_record_is_one_line(lab: Any) -> str:
+    """What a request brings cannot break a record's line or fill the table."""
+    client = lab.client()
+    agent = "curl\x1b[2J\t\u202e forged \x85" + "A" * 5000
+    raw = "".join(c if ord(c) < 256 else "?" for c in agent)
+    client.get(lab.api("users"), headers=[("User-Agent", raw)])
+    client.get(lab.api("user").replace("{id}", "%0A%1B[31m" + "B" * 3000))
+    for row in lab.audit(user_id=client.id):
+        for name in ("user_agent", "entity_id", "ip_address", "request_id"):
+            if not row[name].isprintable() or len(row[name]) > 256:
+                raise Broken(f"{name}: {row[name][:60]!r}, {len(row[name])} characters")
+    return "control characters and 5,000 letters became one line of 256"
+
+
+# Sabotages
+
+
+@sabotage
+def nothing_is_recorded(patch: Patch) -> None:
+    """Changes leave no record."""
+    patch(audit, "record", lambda house, connection, **facts: None)
+
+
+@sabotage
+def records_are_optional(patch: Patch) -> None:
+    """A change goes through when its record cannot be written."""
+    real = audit.record
+
+    def record(house: Any, connection: Any, **facts: Any) -> None:
+        with suppress(SQLAlchemyError):
+            real(house, connection, **facts)
+
+    patch(audit, "record", record)
+
+
+@sabotage
+def secrets_are_recorded(patch: Patch) -> None:
+    """Old and new values are recorded as they are."""
+    patch(audit, "masked", lambda value, key="": value)
+
+
+@sabotage
+def lines_are_not_cleaned(patch: Patch) -> None:
+    """What a request brings is recorded as it came."""
+    patch(audit, "printable", lambda value, limit: value)
+
+
+@sabotage
+def failures_are_not_told_apart(patch: Patch) -> None:
+    """Every record says success."""
+    real = audit.record
+
+    def record(house: Any, connection: Any, **facts: Any) -> None:
+        real(house, connection, **{**facts, "outcome": "success"})
+
+    patch(audit, "record", record)
+
+
+@sabotage
+def records_can_be_edited(patch: Patch) -> None:
+    """The database has no triggers that keep the log as it is."""
+    real = engine._prepare
+
+    def prepare(connection: Any, record: object) -> None:
+        real(connection, record)
+        for name in ("update", "delete", "replace"):
+            connection.execute(f"DROP TRIGGER IF EXISTS audit_log_no_{name}")
+
+    patch(engine, "_prepare", prepare)
+
+
+PROBES: Final = (
+    a_change_leaves_one_whole_record,
+    coming_and_going_is_recorded,
+    no_change_without_its_record,
+    records_stay_as_they_are,
+    secrets_are_masked,
+    a_record_is_one_line,
+)
+SABOTAGES: Final = (
+    nothing_is_recorded,
+    records_are_optional,
+    secrets_are_recorded,
+    lines_are_not_cleaned,
+    failures_are_not_told_apart,
+    records_can_be_edited,
+)

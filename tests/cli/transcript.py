@@ -1,0 +1,158 @@
+"""What a person types and sees, as text: run, and compared.
+
+    $ bylaw secrets new                    a command; `NAME=value` before it, `echo text |` before that
+    <secret>                               what it prints: <secret>, <id>, <date> and <time> stand for
+    $ bylaw role explain user note:drop    what differs each time, … for what is left out
+    no: user holds note:read
+    [1]                                    its exit code, where it is not 0
+
+`python -m tests.cli.transcript` writes what the commands of `transcripts/` print today.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from bylaw.cli import main
+
+FOLDER = Path(__file__).parent / "transcripts"
+SECRET = "2f4b8c1d9e7a6350c4d8e2f1a7b3096d5e8c1f4a2b7d9036e1c5a8f4d2b70963"
+POLICY = """\
+[app]
+name = "Notes"
+
+[roles]
+admin = ["*"]
+user = ["note:read", "note:update:own"]
+"""
+_MASKS = (
+    (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>"),
+    (r"\b[0-9a-f]{64}\b", "<secret>"),
+    (r"\b20\d\d-\d\d-\d\d(T[0-9:.+]+)?\b", "<date>"),
+    (r" +\d+\.\d s\b", "  <time>"),
+)
+Run = Callable[[str, Mapping[str, str]], tuple[str, int]]
+"""Runs a command line with further variables: what it printed, and its exit code."""
+
+
+@dataclass
+class Exchange:
+    """One command, and what a person saw."""
+
+    command: str
+    output: str = ""
+
+    def __str__(self) -> str:
+        return f"$ {self.command}\n{self.output}"
+
+
+def parse(text: str) -> list[Exchange]:
+    """The commands of a transcript. A line that ends in a backslash goes on in the next."""
+    found: list[Exchange] = []
+    for line in re.sub(r"\\\n\s*", "", text).splitlines(keepends=True):
+        if line.startswith("$ "):
+            found.append(Exchange(line[2:].rstrip("\n")))
+        elif found:
+            found[-1].output += line
+    return found
+
+
+def masked(text: str) -> str:
+    """`text` without what differs each time."""
+    for pattern, name in _MASKS:
+        text = re.sub(pattern, name, text)
+    return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
+
+
+def perform(exchanges: list[Exchange], run: Run) -> list[Exchange]:
+    """The same commands with what they print now."""
+    return [Exchange(each.command, outcome(*run(*_variables(each.command)))) for each in exchanges]
+
+
+def outcome(output: str, code: int) -> str:
+    shown = masked(output)
+    if shown and not shown.endswith("\n"):
+        shown += "\n"
+    return shown + (f"[{code}]\n" if code else "")
+
+
+def matches(expected: str, seen: str) -> bool:
+    """Whether `seen` is what was expected; a line `…` stands for any lines, and … for any text."""
+    pattern = re.escape(expected.strip("\n")).replace(re.escape("…\n"), "(?:.*\n)*?").replace("…", ".*")
+    return re.fullmatch(pattern, seen.strip("\n")) is not None
+
+
+def _variables(command: str) -> tuple[str, dict[str, str]]:
+    """A command line without the variables before it, and those."""
+    variables = {}
+    while match := re.match(r"([A-Z_]+)=(\S*) ", command):
+        variables[match[1]] = match[2]
+        command = command[match.end():]
+    return command, variables
+
+
+def _said(said: str) -> str:
+    r"""What is piped in: `echo one\ntwo` is two lines."""
+    return said.removeprefix("echo ").replace("\\n", "\n") + "\n" if said else ""
+
+
+def here(command: str, variables: Mapping[str, str]) -> tuple[str, int]:
+    """Run in this process."""
+    said, _, command = command.rpartition(" | ")
+    words = shlex.split(command)
+    if words[0] != "bylaw":
+        raise ValueError(f"not a command of bylaw: {command}")
+    result = CliRunner().invoke(main, words[1:], input=_said(said), env=dict(variables), prog_name="bylaw")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.output, result.exit_code
+
+
+def elsewhere(directory: Path, environ: Mapping[str, str]) -> Run:
+    """Runs in processes of their own, as from a shell in `directory`."""
+
+    def run(command: str, variables: Mapping[str, str]) -> tuple[str, int]:
+        said, _, command = command.rpartition(" | ")
+        words = shlex.split(command)
+        words = [str(Path(sys.executable).parent / words[0]), *words[1:]]
+        done = subprocess.run(
+            words, cwd=directory, env={**environ, **variables}, text=True, check=False, timeout=100,
+            input=_said(said), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        return done.stdout, done.returncode
+
+    return run
+
+
+@contextlib.contextmanager
+def project(directory: Path) -> Iterator[None]:
+    """Stand in a folder with a policy and the variables that it needs, and none that are not its own."""
+    (directory / "bylaw.toml").write_text(POLICY, "utf-8")
+    before = dict(os.environ)
+    for name in ("BYLAW_ENV", "SMTP_URL", "FLASK_DEBUG", "TESTING", "BYLAW_TESTING"):
+        os.environ.pop(name, None)
+    os.environ.update(BASE_URL="https://notes.acme.eu", DATABASE_URL="sqlite:///notes.db", SECRET_KEY=SECRET)
+    try:
+        with contextlib.chdir(directory):
+            yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+if __name__ == "__main__":
+    for file in sorted(FOLDER.glob("*.txt")):
+        with tempfile.TemporaryDirectory() as folder, project(Path(folder)):
+            performed = perform(parse(file.read_text("utf-8")), here)
+        file.write_text("\n".join(map(str, performed)), "utf-8")

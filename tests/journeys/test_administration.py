@@ -1,0 +1,143 @@
+"""Who may do what: administrators give roles and take them, and everybody sees only what they may do."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from tests.journeys.conftest import Visit
+from tests.journeys.served import PASSWORD, Person, Served
+from tests.journeys.visitor import Visitor
+
+
+def role(visitor: Visitor, name: str) -> None:
+    """Tick or untick a role."""
+    visitor.page.locator("main form:visible").get_by_label(name, exact=True).click()
+
+
+@pytest.mark.requirement("S1-027", "S1-028", "C-05", "C-08", "S3-072")
+def test_an_administrator_makes_changes_disables_and_enables_a_user(mtc: Served, visit: Visit) -> None:
+    """A user works from the first minute, and whatever is taken away is gone at the next click."""
+    admin = visit(mtc, mtc.person("admin"))
+    who = Person("", f"new-{uuid.uuid4().hex[:8]}@people.example", "Nina New")
+    admin.go("/")
+    admin.follow("Users", within="header")
+    admin.page.get_by_text("Make an account for somebody").click()
+    admin.fill("Mail address", who.email)
+    admin.fill("Name (optional)", who.name)
+    admin.fill("First password", "too short")
+    assert "At least 8 characters, among them an upper-case letter" in admin.text
+    role(admin, "manager")
+    assert admin.press("Make the account") == 422
+    assert admin.page.get_by_label("manager", exact=True).is_checked()
+    admin.picture("users-refused")
+    admin.fill("First password", who.password)
+    assert admin.press("Make the account") == 200
+    assert "The account is made." in admin.text
+
+    person = visit(mtc)
+    person.sign_in(who)
+    person.go("/imports")
+    assert person.heading == "Import a bill of materials"
+
+    admin.fill("Search by mail address or name", "Nina")
+    admin.press("Search")
+    admin.picture("users")
+    admin.follow(who.email)
+    role(admin, "manager")
+    role(admin, "user")
+    admin.press("Save the roles")
+    assert "Saved." in admin.text
+    admin.picture("user")
+    assert person.go("/imports") == 403
+
+    admin.press("Disable")
+    person.go("/")
+    assert person.heading == "Sign in"
+    assert person.sign_in(who) == 401
+    admin.press("Enable")
+    person.go("/")
+    assert person.heading == "Sign in"
+    person.sign_in(who)
+    assert person.heading == "Overview"
+
+
+@pytest.mark.requirement("S1-028", "S1-031", "S1-033")
+def test_a_manager_who_tries_user_administration_gets_a_calm_page(mtc: Served, visit: Visit) -> None:
+    """The refusal says what happened, shows no internals, and leads back; no link tempted anybody here."""
+    visitor = visit(mtc, mtc.person("manager"))
+    visitor.go("/")
+    header = visitor.page.locator("header")
+    assert header.get_by_role("link", name="Import").count() == 1
+    assert header.get_by_role("link", name="Users").count() == 0
+    assert visitor.go(mtc.page("users")) == 403
+    assert visitor.page.locator("h1").count() == 1
+    assert "Traceback" not in visitor.page.content()
+    visitor.picture("refused")
+    visitor.follow("Go to the start page")
+    assert visitor.heading == "Overview"
+
+
+PAGES = (
+    "/", "/items", "/items/1", "/variants/1", "/suppliers", "/suppliers/1", "/rates", "/processes",
+    "/processes/1", "/subprocesses/1", "/usages/1", "/lots", "/lots/1", "/lots/6", "/report",
+)  # fmt: skip
+
+
+@pytest.mark.requirement("S1-029")
+def test_an_ordinary_user_sees_no_button_that_would_be_refused(mtc: Served, visit: Visit) -> None:
+    """View-only plus basic data entry: two kinds of form are there, and nothing else changes anything."""
+    visitor = visit(mtc, mtc.person("user"))
+    offered = set()
+    for path in PAGES:
+        assert visitor.go(path) == 200
+        for form in visitor.page.locator("main form[method=post]").all():
+            offered.add((path, form.get_attribute("action")))
+    assert offered == {
+        ("/variants/1", "/prices"), ("/lots/1", "/lots/1/notes"), ("/lots/6", "/lots/6/notes")
+    }  # fmt: skip
+    visitor.go("/lots/6")
+    visitor.fill("Add a note", "The bearings have come.")
+    visitor.press("Add")
+    assert "The bearings have come." in visitor.text
+    assert visitor.go("/audit") == 403
+
+
+@pytest.mark.requirement("S1-112", "S1-114")
+def test_the_audit_log_names_people_and_what_they_changed(mtc: Served, visit: Visit) -> None:
+    """Who changed what, from what to what, can be read without looking up numbers."""
+    manager = mtc.person("manager")
+    visitor = visit(mtc, manager)
+    visitor.go("/suppliers/1")
+    before = visitor.heading
+    visitor.fill("Note", f"Checked by {manager.email}.")
+    visitor.press("Save")
+    admin = visit(mtc, mtc.person("admin"))
+    admin.go("/audit?entity_type=supplier&entity_id=1&action=update")
+    row = admin.page.get_by_role("row").filter(has_text=manager.email)
+    assert row.count() == 1
+    row.locator("summary").click()
+    assert f"→ Checked by {manager.email}." in row.inner_text()
+    assert visitor.heading == before
+    admin.go("/audit")
+    admin.picture("audit")
+
+
+@pytest.mark.requirement("S2-059")
+def test_markup_in_a_name_is_shown_and_never_run(mtc: Served, visit: Visit) -> None:
+    """An item that is called like a script is an item with an odd name, for everybody who reads it."""
+    name = f"<img src=x onerror=alert(1)><script>alert({uuid.uuid4().int % 1000})</script>"
+    writer = visit(mtc, mtc.person("manager"))
+    writer.go("/items")
+    writer.section("Add an item").get_by_label("Name", exact=True).fill(name)
+    writer.press("Add")
+    assert writer.page.get_by_role("link", name=name, exact=True).count() == 1
+    reader = visit(mtc, mtc.person("user"), script=True)
+    dialogs: list[str] = []
+    reader.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    reader.go("/items?q=onerror")
+    reader.follow(name)
+    assert reader.heading == name
+    assert dialogs == []
+    assert PASSWORD not in reader.page.content()

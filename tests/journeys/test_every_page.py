@@ -1,0 +1,139 @@
+"""Every page, for everybody: on a phone, in the dark, and for those who do not see it at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from apps.mtc.sample_data import BOMS
+from tests.journeys.conftest import Visit
+from tests.journeys.served import Served
+from tests.journeys.test_imports import upload
+from tests.journeys.visitor import DESKTOP, PHONE, Visitor
+
+_AXE = Axe()
+_GRAVE = ("serious", "critical")
+# What another colour scheme or another width can change; all other rules judge the same document.
+_LOOKS = {"runOnly": ["color-contrast", "scrollable-region-focusable", "target-size"]}
+
+SIGNED_OUT = ("sign_in", "sign_up")
+SIGNED_IN = ("sessions", "change_password", "users")
+MTC = (
+    "/", "/items", "/items/1", "/variants/1", "/suppliers", "/suppliers/1", "/rates", "/processes",
+    "/processes/1", "/subprocesses/1", "/usages/1", "/lots", "/lots/1", "/lots/5", "/lots/6", "/report",
+    "/imports", "/audit", "/audit?entity_id=nothing", "/nothing-here",
+)  # fmt: skip
+
+
+class Look:
+    """Looks at pages and keeps what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.wrong: list[str] = []
+
+    def at(self, visitor: Visitor, name: str) -> None:
+        """The page that is open: by day at a desk, and by night on a phone."""
+        page = visitor.page
+        with self.noting(name, visitor, DESKTOP, "light", {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa",
+                                                                       "wcag22aa", "best-practice"]}):
+            self._document(visitor, name)
+        with self.noting(f"{name} (phone, dark)", visitor, PHONE, "dark", _LOOKS):
+            pass
+        page.set_viewport_size(DESKTOP)
+
+    @contextmanager
+    def noting(
+        self, name: str, visitor: Visitor, size: Any, scheme: Any, rules: dict[str, Any]
+    ) -> Iterator[None]:
+        visitor.page.set_viewport_size(size)
+        # Without motion: a colour that is still on its way to the next has no contrast to speak of.
+        visitor.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        yield
+        if visitor.is_wider_than_the_screen:
+            self.wrong.append(f"{name}: wider than the screen")
+        for found in _AXE.run(visitor.page, options=rules).response["violations"]:
+            if found["impact"] in _GRAVE:
+                places = ", ".join(str(node["target"]) for node in found["nodes"][:3])
+                self.wrong.append(f"{name}: {found['id']}: {found['help']}: {places}")
+        visitor.picture(name.strip("/").replace("/", "-").replace("?", "-") or "overview")
+
+    def _document(self, visitor: Visitor, name: str) -> None:
+        """What holds whatever it looks like: one heading, a title, a token in every form, no inline script."""
+        page = visitor.page
+        if page.locator("h1").count() != 1 or not page.title():
+            self.wrong.append(f"{name}: not one heading and a title")
+        for form in page.locator("form[method=post]").all():
+            if form.locator("input[type=hidden][name=csrf_token]").count() != 1:
+                self.wrong.append(f"{name}: a form without its token: {form.get_attribute('action')}")
+        if page.locator("[style], script, [onclick], [onload], [onerror]").count():
+            self.wrong.append(f"{name}: inline script or style")
+
+
+@pytest.fixture
+def look() -> Iterator[Look]:
+    looked = Look()
+    yield looked
+    assert looked.wrong == []
+
+
+def test_every_page_of_mtc_is_for_everybody(mtc: Served, visit: Visit, look: Look) -> None:
+    """No grave fault by axe-core, nothing wider than a phone, every form with its token; light and dark."""
+    admin = visit(mtc, mtc.person("admin", name="Ada Admin"), script=True)
+    for path in MTC:
+        admin.go(path)
+        look.at(admin, path)
+    admin.go("/imports")
+    upload(admin, "mixtape.csv", (BOMS / "mixtape.csv").read_bytes())
+    look.at(admin, "preview")
+    admin.go("/imports")
+    upload(admin, "bolts.csv", b"Qty,Component\nmany,=nut\n")
+    look.at(admin, "preview with errors")
+    admin.go("/variants/1")
+    admin.page.get_by_label("valid from").fill("2026-01-01")
+    admin.fill("Price", "cheap")
+    admin.press("Record")
+    look.at(admin, "refused price")
+
+
+def refused(visitor: Visitor, page: str, button: str, **values: str) -> None:
+    """Fill in and send one of bylaw's forms, which comes back."""
+    visitor.go(visitor.served.page(page))
+    if page == "users":
+        visitor.page.get_by_text("Make an account for somebody").click()
+    for label, value in values.items():
+        visitor.fill(label.replace("_", " "), value)
+    assert visitor.press(button) in (401, 422)
+
+
+@pytest.mark.parametrize("name", ["mtc", "notes"])
+@pytest.mark.requirement("S1-036", "S2-060")
+def test_every_page_of_bylaw_is_for_everybody(
+    name: str, request: pytest.FixtureRequest, visit: Visit, look: Look
+) -> None:
+    """The same of the account pages, in MTC's colours and in their own, with errors shown and without."""
+    served: Served = request.getfixturevalue(name)
+    show: Callable[[Visitor, str], None] = lambda visitor, what: look.at(visitor, f"{name} {what}")
+    visitor, admin = visit(served, script=True), visit(served, served.person("admin"), script=True)
+    for page in SIGNED_OUT:
+        visitor.go(served.page(page))
+        show(visitor, page)
+    refused(visitor, "sign_in", "Sign in", Mail_address="a@b.example", Password="x")
+    show(visitor, "sign_in refused")
+    refused(visitor, "sign_up", "Make the account", Mail_address="a@b.example", Password="a" * 15)
+    show(visitor, "sign_up refused")
+    for page in SIGNED_IN:
+        admin.go(served.page(page))
+        show(admin, page)
+    refused(admin, "change_password", "Change the password", Current_password="x", New_password="y" * 15)
+    show(admin, "change_password refused")
+    refused(admin, "users", "Make the account", Mail_address="a@b.example", First_password="b" * 15)
+    show(admin, "users refused")
+    someone = served.person("user", name="A name that is as long as names can be " * 3)
+    admin.go(f"{served.page('users')}/{someone.id}")
+    show(admin, "user")
+    admin.go(f"{served.page('users')}/nobody")
+    show(admin, "refusal")
