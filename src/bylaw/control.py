@@ -121,11 +121,10 @@ class Probe:
 
 
 def probe(severity: Severity, *requirements: str) -> Callable[[Callable[[Any], str]], Probe]:
-    """Make a probe of a function: its name, and its docstring's first line as the promise."""
+    """Make a probe of a function: its name, and its docstring's first paragraph as the promise."""
 
     def decorate(run: Callable[[Any], str]) -> Probe:
-        title = (run.__doc__ or "").strip().partition("\n")[0]
-        return Probe(run.__name__, title, run, severity, requirements)
+        return Probe(run.__name__, _first_paragraph(run), run, severity, requirements)
 
     return decorate
 
@@ -144,10 +143,12 @@ class Sabotage:
 
 
 def sabotage(apply: Callable[[Patch], None]) -> Sabotage:
-    """Make a sabotage of a function: its name, and its docstring's first line as the defect."""
-    return Sabotage(
-        apply.__name__, (apply.__doc__ or "").strip().partition("\n")[0], apply
-    )
+    """Make a sabotage of a function: its name, and its docstring's first paragraph as the defect."""
+    return Sabotage(apply.__name__, _first_paragraph(apply), apply)
+
+
+def _first_paragraph(function: Callable[..., Any]) -> str:
+    return " ".join((function.__doc__ or "").strip().partition("\n\n")[0].split())
 
 
 def _nothing(policy: Policy) -> Iterable[Conflict]:

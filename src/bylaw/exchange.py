@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Set
+from collections.abc import Callable, Collection, Generator, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import chain
@@ -333,7 +333,7 @@ class Head(Protocol):
     """A response's status and header fields, while they can still be changed."""
 
     status: int
-    names: Set[str]
+    names: Collection[str]
     """The fields' names, in lower case: most of what a control looks for is not there."""
     torn: bool
     """Whether a name or value holds a line break or NUL: it would begin another field or answer."""
@@ -357,35 +357,40 @@ class Head(Protocol):
         """Drop and add what a prepared block says."""
 
 
+_Prepared = tuple[tuple[tuple[AnyStr, AnyStr], ...], dict[str, AnyStr]]
+"""Fields in one spelling, and their values by name in lower case."""
+
+
 class HeaderBlock:
     """Fields that are the same on every response, prepared once in both spellings.
 
     First the fields named in `drop` (lower case) go, then those of `said` are added to whatever stands
-    there, then those of `defaults` that the response does not have.
+    there, then those of `defaults` that the response does not have. No field comes twice.
     """
 
-    __slots__ = ("defaults", "drop", "names", "raw", "text")
+    __slots__ = ("defaults", "drop", "raw", "text")
 
     def __init__(
         self, said: Iterable[tuple[str, str]], defaults: Iterable[tuple[str, str]] = (),
         drop: Iterable[str] = (),
     ) -> None:
         defaults = tuple(defaults)
+        pairs = (*said, *defaults)
+        if any(_tears(name + value) for name, value in pairs):
+            raise MisuseError("a prepared header holds a line break")
+        raw = tuple((n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in pairs)
         self.drop = frozenset(drop)
         self.defaults = frozenset(name.lower() for name, _ in defaults)
-        self.text = (*said, *defaults)
-        self.names = tuple(name.lower() for name, _ in self.text)
-        self.raw = tuple((n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in self.text)
-        if any(_tears(name + value) for name, value in self.text):
-            raise MisuseError("a prepared header holds a line break")
+        self.text: _Prepared[str] = pairs, {name.lower(): value for name, value in pairs}
+        self.raw: _Prepared[bytes] = raw, {name.decode("latin-1"): value for name, value in raw}
 
     def joined(self, other: HeaderBlock) -> HeaderBlock:
         """Both at once: completing with one block costs half as much as with two."""
-        both = (*zip(self.names, self.text, strict=True), *zip(other.names, other.text, strict=True))
         defaults = self.defaults | other.defaults
+        pairs = (*self.text[0], *other.text[0])
         return HeaderBlock(
-            [pair for name, pair in both if name not in defaults],
-            [pair for name, pair in both if name in defaults], self.drop | other.drop,
+            [pair for pair in pairs if pair[0].lower() not in defaults],
+            [pair for pair in pairs if pair[0].lower() in defaults], self.drop | other.drop,
         )
 
 
@@ -401,7 +406,8 @@ class _Fields(Generic[AnyStr]):
     status: int
     pairs: list[tuple[AnyStr, AnyStr]]
     torn: bool
-    names: set[str]
+    names: dict[str, AnyStr]
+    """With the first value of each."""
 
     @staticmethod
     def _text(spelt: AnyStr) -> str:
@@ -412,14 +418,15 @@ class _Fields(Generic[AnyStr]):
         raise NotImplementedError
 
     @staticmethod
-    def _prepared(block: HeaderBlock) -> tuple[tuple[AnyStr, AnyStr], ...]:
+    def _prepared(block: HeaderBlock) -> _Prepared[AnyStr]:
         raise NotImplementedError
 
     def add(self, name: str, value: str) -> None:
         raise NotImplementedError
 
     def get(self, name: str) -> str | None:
-        return self.every(name)[0] if name in self.names else None
+        value = self.names.get(name)
+        return None if value is None else self._text(value)
 
     def every(self, name: str) -> list[str]:
         spelt = self._spelt(name)
@@ -432,21 +439,22 @@ class _Fields(Generic[AnyStr]):
 
     def remove(self, name: str) -> None:
         if name in self.names:
-            self._drop({name})
+            self._drop((name,))
 
     def complete(self, block: HeaderBlock) -> None:
-        names, prepared = self.names, self._prepared(block)
+        names, (prepared, by_name) = self.names, self._prepared(block)
         if not block.drop.isdisjoint(names):
             self._drop(block.drop)
         if not block.defaults.isdisjoint(names):
-            there = block.defaults & names
-            named = zip(block.names, prepared, strict=True)
+            there = block.defaults.intersection(names)
+            named = zip(by_name, prepared, strict=True)
             prepared = tuple(pair for name, pair in named if name not in there)
         self.pairs.extend(prepared)
-        names.update(block.names)
+        self.names = {**by_name, **names}
 
-    def _drop(self, names: Set[str]) -> None:
-        self.names -= names
+    def _drop(self, names: Collection[str]) -> None:
+        for name in names:
+            self.names.pop(name, None)
         self.pairs[:] = [p for p in self.pairs if self._text(p[0]).lower() not in names]
 
 
@@ -458,11 +466,11 @@ class TextHead(_Fields[str]):
     def __init__(self, status: int, pairs: list[tuple[str, str]]) -> None:
         self.status = status
         self.pairs = pairs
-        self.names = {name.lower() for name, _ in pairs}
+        self.names = {name.lower(): value for name, value in reversed(pairs)}
         self.torn = _tears("".join(chain.from_iterable(pairs)))
 
     def add(self, name: str, value: str) -> None:
-        self.names.add(name)
+        self.names.setdefault(name, value)
         self.pairs.append((name.title(), value))
         self.torn = self.torn or _tears(value)
 
@@ -475,7 +483,7 @@ class TextHead(_Fields[str]):
         return text
 
     @staticmethod
-    def _prepared(block: HeaderBlock) -> tuple[tuple[str, str], ...]:
+    def _prepared(block: HeaderBlock) -> _Prepared[str]:
         return block.text
 
 
@@ -487,12 +495,13 @@ class RawHead(_Fields[bytes]):
     def __init__(self, status: int, pairs: list[tuple[bytes, bytes]]) -> None:
         self.status = status
         self.pairs = pairs
-        self.names = {name.decode("latin-1").lower() for name, _ in pairs}
+        self.names = {name.decode("latin-1").lower(): value for name, value in reversed(pairs)}
         self.torn = _tears(b"".join(chain.from_iterable(pairs)).decode("latin-1"))
 
     def add(self, name: str, value: str) -> None:
-        self.names.add(name)
-        self.pairs.append((name.encode("latin-1"), value.encode("latin-1")))
+        raw = value.encode("latin-1")
+        self.names.setdefault(name, raw)
+        self.pairs.append((name.encode("latin-1"), raw))
         self.torn = self.torn or _tears(value)
 
     @staticmethod
@@ -504,7 +513,7 @@ class RawHead(_Fields[bytes]):
         return text.encode("latin-1")
 
     @staticmethod
-    def _prepared(block: HeaderBlock) -> tuple[tuple[bytes, bytes], ...]:
+    def _prepared(block: HeaderBlock) -> _Prepared[bytes]:
         return block.raw
 
 

@@ -24,6 +24,7 @@ from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.params import Depends
 from fastapi.routing import iter_route_contexts
 from fastapi.security.base import SecurityBase
+from markupsafe import Markup
 from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -32,23 +33,25 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from bylaw.adapters import asgi
-from bylaw.controls import cookies, errors
-from bylaw.errors import PolicyError, Problem
+from bylaw.controls import cookies, csrf, errors, headers
+from bylaw.errors import MisuseError, PolicyError, Problem
 from bylaw.exchange import Answer, Exchange, Refuse, Response
-from bylaw.identity import ANONYMOUS, PUBLIC, SIGNED_IN, AccessRule, Identity
-from bylaw.pages import openapi
+from bylaw.identity import ANONYMOUS, PUBLIC, SIGNED_IN, AccessRule, Identity, all_of
+from bylaw.pages import openapi, rendering
 from bylaw.policy import Policy
 from bylaw.reasons import Refused
 from bylaw.site import Site
 
 __all__ = ["Bylaw", "Identity", "Permit", "Public", "SignedIn"]
 
+STATIC = AccessRule("public", because="static files")
 DOCUMENTATION = AccessRule("permission", "docs:view")
 """Who sees /docs and /openapi.json in production; in development everybody does."""
 
 
 class _Demand(SecurityBase):
-    """The dependency behind a rule: by the time it runs, the rule has been decided."""
+    """The dependency behind a rule. The guard before the body has asked it already; asked again
+    here, it holds on a route that the guard could not be put before."""
 
     def __init__(self, rule: AccessRule) -> None:
         self.rule = rule
@@ -59,8 +62,7 @@ class _Demand(SecurityBase):
         )
 
     async def __call__(self, connection: HTTPConnection) -> Identity:
-        exchange: Exchange = connection.scope[asgi.EXCHANGE]
-        return exchange.identity or ANONYMOUS
+        return _who(connection, self.rule)
 
 
 def Permit(permission: str) -> Any:  # noqa: N802 - reads as a type in Annotated[Identity, Permit(…)]
@@ -85,8 +87,17 @@ class _PublicDemand:
         self.rule = rule
 
     async def __call__(self, connection: HTTPConnection) -> Identity:
-        exchange: Exchange = connection.scope[asgi.EXCHANGE]
-        return exchange.identity or ANONYMOUS
+        return _who(connection, self.rule)
+
+
+def _who(connection: HTTPConnection, rule: AccessRule) -> Identity:
+    """Whoever calls, if the rule lets in. Raises Refused."""
+    exchange: Exchange = connection.scope[asgi.EXCHANGE]
+    exchange.permitted = True
+    reason = rule.decide(exchange.identity)
+    if reason is not None:
+        raise Refused(reason)
+    return exchange.identity or ANONYMOUS
 
 
 class Bylaw:
@@ -98,22 +109,25 @@ class Bylaw:
         self._routes: list[tuple[str, str, AccessRule]] = []
         self.gated: asgi.Gated | None = None
         self._mounts: dict[str, AccessRule] = {}
-        self._ready = False
         self._starting = threading.Lock()
         build = app.build_middleware_stack
 
         def stack() -> Any:
             # Around everything, Starlette's own error handling too: headers belong on a 500 (C-36).
-            self.gated = asgi.Gated(cast(asgi.Application, build()), self.site, self.ready)
+            self.gated = asgi.Gated(build(), self.site, self._prepare)
             return self.gated
 
         app.build_middleware_stack = stack  # type: ignore[method-assign]
         app.state.bylaw = self
+        self._speak_for(app)
+        self._describe(app)
+
+    def _speak_for(self, app: FastAPI) -> None:
+        """Have an application (this one, or one that is mounted) refuse in the policy's words."""
         app.add_exception_handler(HTTPException, self._http_error)  # type: ignore[arg-type]
         app.add_exception_handler(RequestValidationError, self._invalid)  # type: ignore[arg-type]
         app.add_exception_handler(Refused, self._refused)  # type: ignore[arg-type]
         app.add_exception_handler(Exception, self._failed)
-        self._describe(app)
 
     @property
     def policy(self) -> Policy:
@@ -129,12 +143,26 @@ class Bylaw:
         self.site.record(connection, action=action, **facts)
 
     def mount(self, prefix: str, rule: AccessRule = PUBLIC) -> None:
-        """Declare who may call an ASGI application that is mounted below `prefix`."""
-        self.site.mount(prefix, rule)
+        """Declare who may call what is mounted at the path `prefix` and declares nothing itself."""
+        self._mounts[prefix.rstrip("/")] = rule
 
     def url(self, name: str) -> str:
         """The path of one of bylaw's own pages: sign_in, sign_up, sign_out, sessions, users …"""
         return self.site.pages.urls[name]
+
+    # For pages: `templates.env.globals["bylaw"] = bylaw`, then `{{ bylaw.csrf_field(request) }}`
+
+    def csrf_field(self, request: HTTPConnection) -> Markup:
+        """The hidden field with the token against request forgery, for a form."""
+        return rendering.field(self.site.house, request.scope[asgi.EXCHANGE])
+
+    def csrf_token(self, request: HTTPConnection) -> str:
+        """The same token, for a script to send in the header."""
+        return csrf.token(self.site.house, request.scope[asgi.EXCHANGE])
+
+    def csp_nonce(self, request: HTTPConnection) -> str:
+        """The nonce that a page's own scripts and styles bear."""
+        return headers.nonce(request.scope[asgi.EXCHANGE])
 
     def routes(self) -> Iterator[tuple[str, str, AccessRule]]:
         """Every (method, path, access rule) of the application itself."""
@@ -144,30 +172,31 @@ class Bylaw:
 
     def ready(self) -> None:
         """Refuse to start where the policy cannot be kept. Raises PolicyError with every problem."""
+        self._prepare(False)
+
+    def _prepare(self, last: bool) -> None:
+        """Put its rule before every route that has none yet; the `last` time, no more may come."""
         with self._starting:  # the first requests may come together
-            if not self._ready:
-                self._start()
-                self._ready = True
+            self._routes = []
+            problems = list(self._guard_all(self.app, "", last))
+            if self.policy.production and self.app.debug:
+                problems.append(Problem("app.debug", "on in production",
+                                        "it shows internals to visitors",
+                                        "off, or BYLAW_ENV=development"))
+            if problems:
+                raise PolicyError(
+                    f"{self.policy.app.name} has routes that nobody may be let into", problems)
+            self.site.open()
 
-    def _start(self) -> None:
-        problems = list(self._guard_all(self.app, ""))
-        if self.policy.production and self.app.debug:
-            problems.append(Problem("app.debug", "on in production", "it shows internals to visitors",
-                                    "off, or BYLAW_ENV=development"))
-        if problems:
-            raise PolicyError(f"{self.policy.app.name} has routes that nobody may be let into", problems)
-        self.site.open()
-
-    def _guard_all(self, app: Any, prefix: str) -> Iterator[Problem]:
-        """Put its rule before every route, included routers and mounted applications too.
+    def _guard_all(self, app: Any, prefix: str, last: bool) -> Iterator[Problem]:
+        """Every route, those of included routers and of mounted applications too.
 
         Since FastAPI 0.137 an included router is one node: `app.routes` does not show its routes.
         """
         for context in iter_route_contexts(app.routes):
             path = prefix + (context.path or "")
-            route = context.original_route
-            if isinstance(route, Mount):
-                yield from self._guard_mount(context, path)
+            if isinstance(context.original_route, Mount):
+                yield from self._guard_mount(context, path, last)
                 continue
             rule = self._rule(app, context)
             if rule is None:
@@ -179,26 +208,29 @@ class Bylaw:
             self._put_before(context, rule)
             for method in sorted((context.methods or {"WEBSOCKET"}) - {"HEAD"}):
                 self._routes.append((method, path, rule))
+        if last:
+            _seal(getattr(app, "router", app))
 
-    def _guard_mount(self, context: Any, path: str) -> Iterator[Problem]:
+    def _guard_mount(self, context: Any, path: str, last: bool) -> Iterator[Problem]:
+        """Another application below a path: by its own routes, or as a whole."""
         mounted = context.app
-        if any(path.startswith(m.prefix) or path + "/" == m.prefix for m in self.site.gate.mounts):
-            return
-        if isinstance(mounted, StaticFiles):
-            self.site.mount(path, AccessRule("public", because="static files"))
+        declared = self._mounts.get(path.rstrip("/"))
+        if declared is not None:
+            self._put_before(context, declared)
+        elif isinstance(mounted, StaticFiles) or getattr(mounted, "static", False):
+            self._put_before(context, STATIC)
         elif hasattr(mounted, "routes"):
-            yield from self._guard_all(mounted, path)
-        else:
+            if isinstance(mounted, FastAPI) and mounted.middleware_stack is None:
+                self._speak_for(mounted)
+            yield from self._guard_all(mounted, path, last)
+        elif not hasattr(mounted, "guards"):
             yield Problem(f"mount {path}", f"({type(mounted).__name__})",
                           "nobody has said who may call it", f'bylaw.mount("{path}", rule)')
 
     def _rule(self, app: Any, context: Any) -> AccessRule | None:
         dependant = getattr(context, "dependant", None)
         if dependant is not None:
-            found = list(_rules(dependant))
-            # Several rules, a router's and a route's: all must hold, so the strictest decides here
-            # and FastAPI asks nothing further.
-            return _strictest(found)
+            return all_of(_rules(dependant))  # a router's and a route's: all of them must hold
         documents = {getattr(app, name, None) for name in
                      ("docs_url", "redoc_url", "openapi_url", "swagger_ui_oauth2_redirect_url")}
         if context.path in documents - {None}:
@@ -211,22 +243,25 @@ class Bylaw:
         target: Any = context.original_route
         if inner is not None:
             target = inner.starlette_route or inner
-        target.app = self._guarded(target.app, rule)
+        if not hasattr(target.app, "guards"):
+            target.app = self._guarded(target.app, rule)
 
     def _guarded(self, application: asgi.Application, rule: AccessRule) -> asgi.Application:
         async def guarded(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
             exchange: Exchange = scope[asgi.EXCHANGE]
+            exchange.static = rule is STATIC
             if self.site.gate.allows(exchange, rule):
                 await application(scope, receive, send)
                 return
             if self.gated is None:
                 raise RuntimeError("a route was called without the gate")
-            verdict = await self.gated.drive(self.site.gate.permit(exchange, rule), None)
+            verdict = await self.gated.drive(self.site.gate.permit(exchange, rule))
             if exchange.websocket:
                 await send({"type": "websocket.close", "code": 1008})
                 return
-            await self._response(exchange, verdict)(scope, receive, send)  # type: ignore[arg-type]
+            await self._response(exchange, verdict)(scope, receive, send)
 
+        guarded.guards = rule  # type: ignore[attr-defined]
         return guarded
 
     # A request
@@ -310,9 +345,25 @@ def _rules(dependant: Dependant) -> Iterator[AccessRule]:
         yield from _rules(child)
 
 
-def _strictest(rules: list[AccessRule]) -> AccessRule | None:
-    order = {"public": 0, "signed_in": 1, "permission": 2}
-    return max(rules, key=lambda rule: order[rule.kind], default=None)
+class _Sealed(list[Any]):
+    """The routes of a router that serves: one more would be answered before anybody had asked who
+    may call it, and would have FastAPI build its neighbours anew, without their guards."""
+
+    def append(self, route: object) -> None:
+        raise MisuseError("routes are declared before the application starts, not while it serves")
+
+    insert = extend = append  # type: ignore[assignment]
+
+
+def _seal(router: Any) -> None:
+    """Let a router, and every router that it includes, take no more routes."""
+    if isinstance(router.routes, _Sealed):
+        return
+    router.routes = _Sealed(router.routes)
+    for route in router.routes:
+        included = getattr(route, "original_router", None)
+        if included is not None:
+            _seal(included)
 
 
 def _pointer(loc: tuple[Any, ...]) -> str:

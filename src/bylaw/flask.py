@@ -30,7 +30,7 @@ from bylaw.adapters import wsgi
 from bylaw.controls import cookies, csrf, errors, headers, roles
 from bylaw.errors import PolicyError, Problem
 from bylaw.exchange import Answer, Exchange, Refuse, Response
-from bylaw.identity import PUBLIC, SIGNED_IN, AccessRule, Identity
+from bylaw.identity import PUBLIC, SIGNED_IN, AccessRule, Identity, all_of
 from bylaw.pages import rendering
 from bylaw.policy import Policy
 from bylaw.reasons import Refused
@@ -68,7 +68,8 @@ def public(view: Any) -> Any:
 
 def _declare(rule: AccessRule) -> Callable[[View], View]:
     def declare(view: View) -> View:
-        setattr(view, _RULE, rule)
+        # Two declarations ask for both: the one that stands above must not replace the other.
+        setattr(view, _RULE, all_of([rule, *_own(view)]))
         return view
 
     return declare
@@ -103,6 +104,11 @@ def _bounded(loads: Callable[..., Any]) -> Callable[..., Any]:
     return bounded
 
 
+def _own(view: Any) -> list[AccessRule]:
+    """What a view, or a class of views, declares itself: a subclass inherits no access rule."""
+    return [vars(view)[_RULE]] if _RULE in getattr(view, "__dict__", {}) else []
+
+
 class Bylaw:
     """The policy `file` (relative to the application's root) at work in a Flask application."""
 
@@ -111,6 +117,8 @@ class Bylaw:
         self.app = app
         self._rules: dict[str, AccessRule] = {}
         self._static: set[str] = set()
+        self._mounts: dict[str, AccessRule] = {}
+        self._guarded_mounts: set[str] = set()
         self._wrapped = app.wsgi_app
         self.gated = wsgi.Gated(app.wsgi_app, self.site, self.ready)
         app.wsgi_app = self.gated  # type: ignore[method-assign]
@@ -139,8 +147,8 @@ class Bylaw:
         self.site.record(connection, action=action, **facts)
 
     def mount(self, prefix: str, rule: AccessRule = PUBLIC) -> None:
-        """Declare who may call a WSGI application that answers below `prefix`."""
-        self.site.mount(prefix, rule)
+        """Declare who may call a WSGI application that DispatcherMiddleware has at `prefix`."""
+        self._mounts[prefix] = rule
 
     def url(self, name: str) -> str:
         """The path of one of bylaw's own pages: sign_in, sign_up, sign_out, sessions, users …"""
@@ -203,31 +211,55 @@ class Bylaw:
 
     def _declared(self, rule: Rule) -> AccessRule | None:
         view = self.app.view_functions.get(rule.endpoint)
-        blueprint, _, name = rule.endpoint.rpartition(".")
-        owner = self.app.blueprints.get(blueprint) if blueprint else self.app
-        # Not the name alone: without a static folder a view may be called so (A094).
-        if name == "static" and owner is not None and owner.has_static_folder:
+        view_class = getattr(view, "view_class", None)
+        declared = all_of([*_own(view), *_own(view_class)])
+        if declared is None and self._is_static(rule.endpoint):
             self._static.add(rule.endpoint)
             return AccessRule("public", because="static files")
-        return getattr(view, _RULE, None) or getattr(
-            getattr(view, "view_class", None), _RULE, None
-        )
+        return declared
+
+    def _is_static(self, endpoint: str) -> bool:
+        """Whether the endpoint is Flask's own for the static files of the application or a blueprint."""
+        owner, _, name = endpoint.rpartition(".")
+        holder = self.app.blueprints.get(owner) if owner else self.app
+        return name == "static" and holder is not None and holder.has_static_folder
+
+    def _on_methods(self) -> Iterator[Problem]:
+        """Rules on single methods of a class of views, where nobody would look for them."""
+        for endpoint, view in self.app.view_functions.items():
+            view_class = getattr(view, "view_class", None)
+            if view_class is None:
+                continue
+            for name, method in vars(view_class).items():
+                if _own(method):
+                    yield Problem(f"{view_class.__name__}.{name}", f"({endpoint})",
+                                  "a rule on a method is not asked: Flask calls the class",
+                                  "declare it on the class, or use one view per rule")
 
     def _strangers(self) -> Iterator[Problem]:
-        """Applications beside this one that requests reach without an access rule."""
+        """Applications beside this one, which requests reach without an access rule."""
         if self.app.wsgi_app is not self.gated:
             yield Problem("app.wsgi_app", "wrapped after Bylaw", "what answers there passes no gate",
                           "wrap it before Bylaw(app, …)")
         inner: Any = self._wrapped
         while inner is not None and not hasattr(inner, "__func__"):
             if isinstance(inner, DispatcherMiddleware):
-                declared = {mount.prefix for mount in self.site.gate.mounts}
-                for prefix in inner.mounts:
-                    if prefix.rstrip("/") + "/" not in declared:
-                        yield Problem(f"mount {prefix}", "(DispatcherMiddleware)",
-                                      "nobody has said who may call it",
-                                      f'bylaw.mount("{prefix}", rule)')
+                yield from self._guard_mounts(inner)
             inner = getattr(inner, "app", None) or getattr(inner, "wsgi_app", None)
+
+    def _guard_mounts(self, dispatcher: DispatcherMiddleware) -> Iterator[Problem]:
+        """Put its rule before every mounted application, where the dispatcher itself calls it."""
+        for prefix, mounted in dispatcher.mounts.items():
+            if prefix in self._guarded_mounts:
+                continue
+            if prefix not in self._mounts:
+                yield Problem(f"mount {prefix}", "(DispatcherMiddleware)",
+                              "nobody has said who may call it", f'bylaw.mount("{prefix}", rule)')
+                continue
+            self._guarded_mounts.add(prefix)
+            dispatcher.mounts = {
+                **dispatcher.mounts, prefix: wsgi.guarded(mounted, self.site, self._mounts[prefix])
+            }
 
     def routes(self) -> Iterator[tuple[str, str, AccessRule]]:
         """Every (method, path, access rule) of the application itself."""

@@ -7,7 +7,6 @@ piece of the body) and returns the verdict; an adapter drives it and has no opin
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from types import GeneratorType
 from typing import Any, Final
 from urllib.parse import quote
@@ -44,14 +43,6 @@ Render = Callable[[Exchange, Refuse], Response]
 """How a refusal is shown to a person."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """A part of the path space that another application answers, with its access rule."""
-
-    prefix: str
-    rule: AccessRule
-
-
 class Gate:
     """The compiled path. One per application; it keeps nothing about a request."""
 
@@ -68,7 +59,6 @@ class Gate:
         self._endpoints = endpoints
         self._render = render
         self._sign_in = sign_in
-        self.mounts: list[Mount] = []
         by_name = {c.name: c for c in controls if not house.policy.controls[c.name].off}
         self._enter: tuple[Step, ...] = tuple(
             by_name[name].steps[phase](house)
@@ -98,9 +88,6 @@ class Gate:
             if answering is not None:
                 exchange.permitted = True
                 return (yield from answering)
-            for mount in self.mounts:
-                if exchange.path.startswith(mount.prefix):
-                    return (yield from self.permit(exchange, mount.rule))
         except Malformed as malformed:
             return Refuse(errors.MALFORMED, detail=str(malformed))
         except Refused as refused:
@@ -210,4 +197,4 @@ class Gate:
         return errors.problem(exchange, refuse)
 
 
-__all__ = ["Allow", "Gate", "Mount"]
+__all__ = ["Allow", "Gate"]

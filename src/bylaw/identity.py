@@ -124,6 +124,8 @@ class AccessRule:
     kind: Literal["public", "signed_in", "permission"]
     permission: str = ""
     because: str = ""
+    also: frozenset[str] = frozenset()
+    """Further permissions that are asked for: a router's and its route's must both be held."""
 
     def decide(self, identity: Identity | None) -> Reason | None:
         """None to allow, otherwise the reason to refuse."""
@@ -131,13 +133,30 @@ class AccessRule:
             return None
         if identity is None:
             return UNAUTHENTICATED
-        if self.kind == "signed_in" or identity.permissions.allow_own(self.permission):
+        if self.kind == "signed_in":
+            return None
+        held = identity.permissions.allow_own
+        if held(self.permission) and (not self.also or all(held(p) for p in self.also)):
             return None
         return FORBIDDEN
 
     def __str__(self) -> str:
-        return self.permission or self.kind.replace("_", " ")
+        return " and ".join(sorted({self.permission, *self.also})) or self.kind.replace("_", " ")
 
 
 PUBLIC: Final = AccessRule("public")
 SIGNED_IN: Final = AccessRule("signed_in")
+
+
+def all_of(rules: Iterable[AccessRule]) -> AccessRule | None:
+    """The rule that holds where several were declared: all of them. None where none was.
+
+    Choosing one would let in whom another refuses; a public rule beside another opens nothing.
+    """
+    rules = list(rules)
+    wanted = sorted({p for rule in rules for p in (rule.permission, *rule.also) if p})
+    if wanted:
+        return AccessRule("permission", wanted[0], also=frozenset(wanted[1:]))
+    if any(rule.kind == "signed_in" for rule in rules):
+        return SIGNED_IN
+    return rules[0] if rules else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import smtplib
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -56,10 +57,18 @@ class SmtpMailer:
         parts = urlsplit(self.url)
         host = parts.hostname or "localhost"
         secure = parts.scheme == "smtps"
-        connect = smtplib.SMTP_SSL if secure else smtplib.SMTP
-        with connect(host, parts.port or (465 if secure else 587), timeout=20) as server:
-            if not secure and server.has_extn("starttls"):
-                server.starttls()
+        port = parts.port or (465 if secure else 587)
+        context = ssl.create_default_context()
+        with (
+            smtplib.SMTP_SSL(host, port, timeout=20, context=context) if secure
+            else smtplib.SMTP(host, port, timeout=20)
+        ) as server:
+            if not secure:
+                server.ehlo()
+                # A password never goes in the clear, whatever somebody on the line left out.
+                if parts.username or server.has_extn("starttls"):
+                    server.starttls(context=context)
+                    server.ehlo()
             if parts.username:
                 server.login(unquote(parts.username), unquote(parts.password or ""))
             server.send_message(message)

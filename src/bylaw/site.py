@@ -15,12 +15,12 @@ from typing import Any
 from bylaw import controls, policy
 from bylaw.controls import audit, passwords
 from bylaw.controls import secrets as secrets_control
-from bylaw.errors import MisuseError, PolicyError, Problem
+from bylaw.errors import PolicyError, Problem
 from bylaw.exchange import current
-from bylaw.gate import Gate, Mount
+from bylaw.gate import Gate
 from bylaw.hashing import SCHEMES, HashPool
 from bylaw.house import House
-from bylaw.identity import ANONYMOUS, AccessRule, Identity
+from bylaw.identity import ANONYMOUS, Identity
 from bylaw.keys import KeyRing
 from bylaw.operations import chores
 from bylaw.pages import Pages
@@ -75,12 +75,6 @@ class Site:
         self.house.store.feed.stop()
         self.house.store.close()
         self._open = False
-
-    def mount(self, prefix: str, rule: AccessRule) -> None:
-        """Declare who may call another application that answers below `prefix`."""
-        if not prefix.startswith("/"):
-            raise MisuseError(f"a mount's prefix begins with a slash: {prefix!r}")
-        self.gate.mounts.append(Mount(prefix.rstrip("/") + "/", rule))
 
     def record(self, connection: Any, *, action: str, **facts: Any) -> None:
         """Record a change of the application in its own transaction (a Session or Connection).

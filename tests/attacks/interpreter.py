@@ -103,14 +103,14 @@ def read(area: str) -> list[Attack]:
     """The attacks of a file. Raises ValueError for a key that means nothing."""
     with (FOLDER / f"{area}.toml").open("rb") as file:
         tables = tomllib.load(file)["attack"]
-    return [_attack(table) for table in tables]
+    return [attack_of(table) for table in tables]
 
 
 def areas() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def _attack(table: dict[str, Any]) -> Attack:
+def attack_of(table: dict[str, Any]) -> Attack:
     _known(table, ATTACK, str(table.get("id")))
     attempts = tuple(_attempt(table, row) for row in table["try"])
     names = [attempt.name for attempt in attempts]

@@ -72,9 +72,7 @@ def visit(browser: Browser) -> Iterator[Visit]:
         )
         context.set_default_timeout(15_000)
         if person is not None:
-            context.add_cookies(
-                [{"name": served.cookie, "value": served.session(person), "url": served.url}]
-            )
+            context.add_cookies([{"name": served.cookie, "value": served.session(person), "url": served.url}])
         visitors.append(Visitor(context, served))
         return visitors[-1]
 

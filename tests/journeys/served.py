@@ -98,9 +98,7 @@ def _asgi(made: Future[Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def serve(
-    factory: Callable[[], Any], directory: Path, *, asgi: bool = False
-) -> Iterator[Served]:
+def serve(factory: Callable[[], Any], directory: Path, *, asgi: bool = False) -> Iterator[Served]:
     """`factory`'s application on a free port, on a database of its own."""
     made: Future[Any] = Future()
     mailbox = Mailbox()

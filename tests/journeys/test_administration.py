@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from playwright.sync_api import Dialog
 
 from tests.journeys.conftest import Visit
 from tests.journeys.served import PASSWORD, Person, Served
@@ -135,7 +136,12 @@ def test_markup_in_a_name_is_shown_and_never_run(mtc: Served, visit: Visit) -> N
     assert writer.page.get_by_role("link", name=name, exact=True).count() == 1
     reader = visit(mtc, mtc.person("user"), script=True)
     dialogs: list[str] = []
-    reader.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+    def opened(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    reader.page.on("dialog", opened)
     reader.go("/items?q=onerror")
     reader.follow(name)
     assert reader.heading == name

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,13 +38,17 @@ class Look:
 
     def at(self, visitor: Visitor, name: str) -> None:
         """The page that is open: by day at a desk, and by night on a phone."""
-        page = visitor.page
-        with self.noting(name, visitor, DESKTOP, "light", {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa",
-                                                                       "wcag22aa", "best-practice"]}):
+        with self.noting(
+            name,
+            visitor,
+            DESKTOP,
+            "light",
+            {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]},
+        ):
             self._document(visitor, name)
         with self.noting(f"{name} (phone, dark)", visitor, PHONE, "dark", _LOOKS):
             pass
-        page.set_viewport_size(DESKTOP)
+        visitor.page.set_viewport_size(DESKTOP)
 
     @contextmanager
     def noting(
@@ -59,10 +64,10 @@ class Look:
             if found["impact"] in _GRAVE:
                 places = ", ".join(str(node["target"]) for node in found["nodes"][:3])
                 self.wrong.append(f"{name}: {found['id']}: {found['help']}: {places}")
-        visitor.picture(name.strip("/").replace("/", "-").replace("?", "-") or "overview")
+        visitor.picture(re.sub(r"\W+", "-", name).strip("-"))
 
     def _document(self, visitor: Visitor, name: str) -> None:
-        """What holds whatever it looks like: one heading, a title, a token in every form, no inline script."""
+        """What no look can change: one heading, a title, a token in every form, no inline script."""
         page = visitor.page
         if page.locator("h1").count() != 1 or not page.title():
             self.wrong.append(f"{name}: not one heading and a title")
@@ -85,7 +90,7 @@ def test_every_page_of_mtc_is_for_everybody(mtc: Served, visit: Visit, look: Loo
     admin = visit(mtc, mtc.person("admin", name="Ada Admin"), script=True)
     for path in MTC:
         admin.go(path)
-        look.at(admin, path)
+        look.at(admin, f"page {path}")
     admin.go("/imports")
     upload(admin, "mixtape.csv", (BOMS / "mixtape.csv").read_bytes())
     look.at(admin, "preview")
@@ -116,7 +121,10 @@ def test_every_page_of_bylaw_is_for_everybody(
 ) -> None:
     """The same of the account pages, in MTC's colours and in their own, with errors shown and without."""
     served: Served = request.getfixturevalue(name)
-    show: Callable[[Visitor, str], None] = lambda visitor, what: look.at(visitor, f"{name} {what}")
+
+    def show(visitor: Visitor, what: str) -> None:
+        look.at(visitor, f"{name} {what}")
+
     visitor, admin = visit(served, script=True), visit(served, served.person("admin"), script=True)
     for page in SIGNED_OUT:
         visitor.go(served.page(page))

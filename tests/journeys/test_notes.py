@@ -48,7 +48,7 @@ def test_an_account_is_made_used_and_left_in_fastapi_as_well(notes: Served, visi
 @pytest.mark.requirement("S1-030")
 def test_a_page_of_the_application_sends_its_form_with_the_token(notes: Served, visit: Visit) -> None:
     """A deep link leads through sign-in to a page whose form and whose own script both work."""
-    who, visitor = notes.person("user"), visit(notes, script=True)
+    who, visitor = notes.person("editor"), visit(notes, script=True)
     visitor.go("/page?q=a%20title%20%26%20more")
     visitor.sign_in(who)
     assert visitor.page.title() == "a title & more"

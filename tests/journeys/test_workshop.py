@@ -70,8 +70,15 @@ def test_a_lamp_from_its_first_part_to_the_report(manager: Visitor, tmp_path: Pa
     use.get_by_label("Variants", exact=True).select_option(label=[dear, cheap])
     manager.press("Add", within="section#use")
     assert "the light" in manager.text
-    add(manager, "Add a cost", For_what="Screwing together", Kind="Labour", Amount="5", Currency="EUR",
-        for_each="unit made")
+    add(
+        manager,
+        "Add a cost",
+        For_what="Screwing together",
+        Kind="Labour",
+        Amount="5",
+        Currency="EUR",
+        for_each="unit made",
+    )
     manager.picture("subprocess")
     manager.follow(lamp)
     figures = manager.page.locator(".figure")
@@ -116,7 +123,7 @@ def test_a_lamp_from_its_first_part_to_the_report(manager: Visitor, tmp_path: Pa
 
 @pytest.mark.requirement("S1-028")
 def test_a_lot_is_cancelled_with_a_reason(manager: Visitor) -> None:
-    """A lot is cancelled only with a reason, and the reason stays readable; nothing can be done to it after."""
+    """A lot is cancelled with a reason that stays readable, and nothing can be done to it any more."""
     manager.go("/lots")
     add(manager, "Plan a lot", "Plan", Process="Micromanipulator stepper", Quantity="7")
     manager.page.get_by_role("row").nth(1).get_by_role("link").click()
@@ -125,7 +132,10 @@ def test_a_lot_is_cancelled_with_a_reason(manager: Visitor) -> None:
     manager.press("Cancel the lot")
     assert "cancelled" in manager.heading
     assert "The customer has gone elsewhere." in manager.text
-    assert manager.page.locator("main summary, main form[action$=cancel], main form[action$=execute]").count() == 0
+    assert (
+        manager.page.locator("main summary, main form[action$=cancel], main form[action$=execute]").count()
+        == 0
+    )
     manager.picture("lot-cancelled")
 
 
@@ -135,6 +145,7 @@ def test_a_form_with_a_mistake_says_which_and_keeps_what_was_typed(manager: Visi
     manager.fill("Price", "cheap")
     manager.page.get_by_label("valid from").fill("2026-01-01")
     assert manager.press("Record") == 422
+    assert manager.page.locator(":focus").get_attribute("role") == "alert"
     alert = manager.page.get_by_role("alert").inner_text()
     assert "Not saved." in alert
     assert "Amount" in alert

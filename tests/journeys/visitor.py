@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Response
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Response, ViewportSize
 
 from tests.journeys.served import Person, Served
 
-DESKTOP = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 _PICTURES = os.environ.get("SCREENSHOTS", "")
 # What Chromium says of every answer above 399. A refused form is one, and meant to be; whether it was is
 # judged by `_response`.
@@ -57,7 +57,7 @@ class Visitor:
         button = self.page.locator(within).get_by_role("button", name=name, exact=True)
         with self.page.expect_navigation() as arrived:
             button.click()
-        return arrived.value.status if arrived.value else 0
+        return arrived.value.status
 
     def follow(self, name: str, *, within: str = "body") -> None:
         """Follow a link."""
@@ -100,8 +100,9 @@ class Visitor:
 
     @property
     def is_wider_than_the_screen(self) -> bool:
-        return bool(self.page.evaluate(
-            "document.scrollingElement.scrollWidth > document.documentElement.clientWidth"))
+        return bool(
+            self.page.evaluate("document.scrollingElement.scrollWidth > document.documentElement.clientWidth")
+        )
 
     def cookie(self) -> Any:
         """The session's cookie, as a thief would copy it; None without one."""

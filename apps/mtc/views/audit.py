@@ -51,6 +51,8 @@ def index() -> ResponseReturnValue:
 
 def _people(rows: Sequence[RowMapping]) -> dict[str, str]:
     """The addresses of those who acted or were acted upon; whoever is erased keeps only the id."""
-    ids = {row["user_id"] for row in rows} | {row["entity_id"] for row in rows if row["entity_type"] == "user"}
+    ids = {row["user_id"] for row in rows} | {
+        row["entity_id"] for row in rows if row["entity_type"] == "user"
+    }
     found = get_session().execute(select(_PEOPLE).where(_PEOPLE.c.id.in_(ids - {None, ""})))
     return {row.id: row.email for row in found}

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
-from bylaw.controls import errors
+from bylaw.controls import errors, sessions
 from bylaw.errors import PolicyError
 from bylaw.exchange import (
     ALLOW,
@@ -40,17 +40,20 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 EXCHANGE = "bylaw.exchange"
 """The scope's key under which an application finds its exchange."""
 _DONE = object()
+_BODY = "http.response.body"
+_CLOSE = {"type": "websocket.close", "code": 1008}
+"""Policy violation (RFC 6455 section 7.4.1); before the handshake is accepted it becomes 403."""
 
 
 class Gated:
     """`application`, behind the gate of `site`."""
 
     def __init__(
-        self, application: Application, site: Site, prepare: Callable[[], None] | None = None
+        self, application: Application, site: Site, prepare: Callable[[bool], None] | None = None
     ) -> None:
         self.application = application
         self.site = site
-        self._prepare = prepare or site.open
+        self._prepare = prepare or self._open
         self._prepared = False
         # More than the hash pool has places: a sign-in that waits must not keep out a look-up.
         self._workers = ThreadPoolExecutor(
@@ -62,7 +65,7 @@ class Gated:
             await self._lifespan(scope, receive, send)
             return
         if not self._prepared:
-            await self.off_loop(self._prepare)
+            await self.off_loop(self._prepare, True)
             self._prepared = True
         exchange = _exchange(scope)
         token = enter(exchange)
@@ -79,18 +82,35 @@ class Gated:
             leave(token)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse to start where the policy cannot be kept, before the application starts."""
+        """Refuse to start where the policy cannot be kept: before the application starts, and once
+        more after, since starting may have added routes."""
         try:
-            await self.off_loop(self._prepare)
-            self._prepared = True
+            await self.off_loop(self._prepare, False)
         except PolicyError as error:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
-        await self.application(scope, receive, send)
 
-    async def drive(self, path: Any, body: _Body) -> Any:
-        """Drive a path of the gate: on the loop until something must wait, then in a thread."""
+        async def started(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                try:
+                    await self.off_loop(self._prepare, True)
+                    self._prepared = True
+                except PolicyError as error:
+                    message = {"type": "lifespan.startup.failed", "message": str(error)}
+            await send(message)
+
+        await self.application(scope, receive, started)
+
+    def _open(self, last: bool) -> None:
+        self.site.open()
+
+    async def drive(self, path: Any, body: _Body | None = None) -> Any:
+        """Drive a path of the gate: on the loop until something must wait, then in a thread.
+
+        Without a `body`, for a path that reads none.
+        """
+        body = body or _Body(_nothing)
         given: Any = None
         blocking = False
         while True:
@@ -120,11 +140,14 @@ class Gated:
     async def _serve(self, exchange: Exchange, scope: Scope, body: _Body, send: Send) -> None:
         """Let the application answer; its head departs when it starts to."""
         scope[EXCHANGE] = exchange
+        if exchange.websocket:
+            await self._converse(exchange, scope, body.receive, send)
+            return
         gate = self.site.gate
-        started = withheld = False
+        started = withheld = finished = False
 
         async def sent(message: Message) -> None:
-            nonlocal started, withheld
+            nonlocal started, withheld, finished
             if message["type"] == "http.response.start":
                 refuse = gate.withheld(exchange, message["status"])
                 if refuse is None:
@@ -140,6 +163,7 @@ class Gated:
                     await self._answer(exchange, refuse, send)
                     return
             if not withheld:
+                finished = started and not message.get("more_body", message["type"] != _BODY)
                 await send(message)
 
         try:
@@ -151,14 +175,48 @@ class Gated:
             await self._answer(exchange, verdict, send)
         except Exception as error:
             refuse = errors.failed(exchange, error)
-            if started and not withheld:
-                raise  # too late for another answer: the server cuts the connection
-            if not withheld:
+            if not started:
                 await self._answer(exchange, refuse, send)
+            elif not (withheld or finished):
+                raise  # too late for another answer: the server cuts the connection
+
+    async def _converse(
+        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """A WebSocket: opened only by a declared route, and closed when its session has ended.
+
+        What is said is checked against memory, which the revocation feed keeps true; only a session
+        that memory no longer holds is asked of the database.
+        """
+        closed = False
+
+        async def stands() -> bool:
+            nonlocal closed
+            if not closed and not sessions.remembered(self.site.house, exchange):
+                closed = not await self.off_loop(sessions.stands, self.site.house, exchange)
+                if closed:
+                    await send(dict(_CLOSE))
+            return not closed
+
+        async def received() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.receive" and not await stands():
+                return {"type": "websocket.disconnect", "code": 1008}
+            return message
+
+        async def sent(message: Message) -> None:
+            nonlocal closed
+            if not closed and not exchange.permitted and message["type"] != "websocket.close":
+                closed = True
+                await send(dict(_CLOSE))
+            if not closed and (message["type"] == "websocket.close" or await stands()):
+                await send(message)
+
+        await self.application(scope, received, sent)
 
     async def _answer(self, exchange: Exchange, verdict: Refuse | Answer, send: Send) -> None:
         if exchange.websocket:
-            await send({"type": "websocket.close", "code": 1008})
+            await send(dict(_CLOSE))
             return
         response = self.site.gate.response(exchange, verdict)
         await send({
@@ -168,6 +226,10 @@ class Gated:
         })
         body = b"" if exchange.method == "HEAD" else response.body
         await send({"type": "http.response.body", "body": body})
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
 
 
 def _advance(path: Any, given: Any) -> Any:
@@ -183,13 +245,22 @@ def _exchange(scope: Scope) -> Exchange:
     websocket = scope["type"] == "websocket"
     return Exchange(
         method="GET" if websocket else scope["method"],
-        path=scope["path"],
+        path=_path(scope),
         headers=RawHeaders(scope["headers"]),
         scheme=scope.get("scheme", "http"),
         query=scope.get("query_string", b"").decode("latin-1"),
         peer=client[0] if client else "",
         websocket=websocket,
     )
+
+
+def _path(scope: Scope) -> str:
+    """The path below the application's own mount point, as its framework routes it."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root) and path[len(root) :][:1] in ("", "/"):
+        return path[len(root) :] or "/"
+    return path
 
 
 class _Body:

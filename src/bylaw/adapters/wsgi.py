@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from http import HTTPStatus
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -22,6 +22,7 @@ from bylaw.exchange import (
     enter,
     leave,
 )
+from bylaw.identity import AccessRule
 from bylaw.reasons import Refused
 from bylaw.site import Site
 
@@ -59,65 +60,122 @@ class Gated:
     def _serve(
         self, exchange: Exchange, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Let the application answer; its head departs when it starts to."""
+        """Let the application answer. Its head departs with its first piece, and not before: until
+        then the application may still change its mind, or fail (PEP 3333)."""
         environ[EXCHANGE] = exchange
         gate = self.site.gate
-        withheld: Refuse | None = None
-        begun = False
-
-        def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            nonlocal withheld, begun
-            begun = True
-            code = int(status[:3])
-            withheld = gate.withheld(exchange, code)
-            if withheld is not None:
-                return _swallow
-            head = TextHead(code, headers)
-            gate.depart(exchange, head)
-            if head.torn:
-                withheld = Refuse(errors.INTERNAL)
-                return _swallow
-            if exc_info is not None:
-                return start_response(status, head.pairs, exc_info)
-            return start_response(status, head.pairs)
-
+        start = _Start()
+        body: Iterable[bytes] = ()
         try:
-            body = self.application(environ, started)
-            if not begun:
-                body = _Begun(body)
+            body = self.application(environ, start)
+            pieces = iter(body)
+            first = start.first(pieces)
+            head = TextHead(start.code, start.headers)
+            withheld = gate.withheld(exchange, start.code)
+            if withheld is None:
+                gate.depart(exchange, head)
+                withheld = Refuse(errors.INTERNAL) if head.torn else None
         except Refused as refused:
+            _close(body)
             return self._answer(exchange, gate.refused(exchange, refused), start_response)
         except Exception as error:
+            _close(body)
             return self._answer(exchange, errors.failed(exchange, error), start_response)
         if withheld is not None:
-            if hasattr(body, "close"):
-                body.close()
+            _close(body)
             return self._answer(exchange, withheld, start_response)
-        return body
+        start_response(start.status, head.pairs)
+        return _Rest(exchange, first, pieces, body)
 
     def _answer(
         self, exchange: Exchange, verdict: Refuse | Answer, start_response: StartResponse
     ) -> Iterable[bytes]:
         response = self.site.gate.response(exchange, verdict)
-        start_response(f"{response.status} {_PHRASES.get(response.status, 'Status')}",
-                       response.headers)
+        start_response(_status(response.status), response.headers)
         return [] if exchange.method == "HEAD" else [response.body]
 
 
-class _Begun:
-    """The body of an application that starts when it is first asked for a piece (a generator)."""
+class _Start:
+    """The application's `start_response`: it keeps what it was told until the first piece is there."""
 
-    def __init__(self, body: Iterable[bytes]) -> None:
+    __slots__ = ("code", "headers", "status", "written")
+
+    def __init__(self) -> None:
+        self.status = ""
+        self.code = 0
+        self.headers: list[tuple[str, str]] = []
+        self.written: list[bytes] = []
+
+    def __call__(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], object]:
+        if self.status and exc_info is None:
+            raise AssertionError("start_response was called twice without exc_info (PEP 3333)")
+        self.status, self.code, self.headers = status, int(status[:3]), headers
+        return self.written.append
+
+    def first(self, pieces: Iterator[bytes]) -> list[bytes]:
+        """What is there by the time the head is known: a generator starts when it is asked."""
+        first = next(pieces, None)
+        while first is not None and not first and not self.status:
+            first = next(pieces, None)
+        if not self.status:
+            raise AssertionError("the application answered without start_response (PEP 3333)")
+        return [*self.written, *(() if first is None else (first,))]
+
+
+class _Rest:
+    """The application's answer, piece by piece, each made in its own exchange: what streams may ask
+    who it is for, and is recorded under the request's id."""
+
+    __slots__ = ("_body", "_exchange", "_first", "_pieces")
+
+    def __init__(
+        self, exchange: Exchange, first: list[bytes], pieces: Iterator[bytes], body: Iterable[bytes]
+    ) -> None:
+        self._exchange = exchange
+        self._first = first
+        self._pieces = pieces
         self._body = body
-        pieces = iter(body)
-        self._pieces = chain([next(pieces, b"")], pieces)
 
-    def __iter__(self) -> Iterator[bytes]:
-        return self._pieces
+    def __iter__(self) -> _Rest:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._first:
+            return self._first.pop(0)
+        token = enter(self._exchange)
+        try:
+            return next(self._pieces)
+        finally:
+            leave(token)
 
     def close(self) -> None:
-        if hasattr(self._body, "close"):
-            self._body.close()
+        token = enter(self._exchange)
+        try:
+            _close(self._body)
+        finally:
+            leave(token)
+
+
+def _close(body: Iterable[bytes]) -> None:
+    if hasattr(body, "close"):
+        body.close()
+
+
+def guarded(application: WSGIApplication, site: Site, rule: AccessRule) -> WSGIApplication:
+    """An application that is mounted beside another, behind its access rule."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        exchange: Exchange = environ[EXCHANGE]
+        if site.gate.allows(exchange, rule):
+            return application(environ, start_response)
+        verdict = drive(site.gate.permit(exchange, rule), environ)
+        response = site.gate.rendered(exchange, verdict)
+        start_response(_status(response.status), response.headers)
+        return [response.body]
+
+    return answer
 
 
 def drive(path: Any, environ: WSGIEnvironment) -> Any:
@@ -136,15 +194,17 @@ def drive(path: Any, environ: WSGIEnvironment) -> Any:
         return done.value
 
 
-_PHRASES = {200: "OK", 201: "Created", 202: "Accepted", 303: "See Other", 400: "Bad Request",
-            401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-            409: "Conflict", 413: "Content Too Large", 415: "Unsupported Media Type",
-            422: "Unprocessable Content", 500: "Internal Server Error",
-            503: "Service Unavailable"}
+def _status(code: int) -> str:
+    try:
+        return f"{code} {HTTPStatus(code).phrase}"
+    except ValueError:
+        return f"{code} Status"
 
 
 def _exchange(environ: WSGIEnvironment) -> Exchange:
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    # Below the application's own mount point, as its framework routes it: a prefix that a client or a
+    # proxy puts in front must not make another path of it for the controls than for the application.
+    path = environ.get("PATH_INFO", "")
     if not path.isascii():
         # PEP 3333 hands over bytes as latin-1; what is not UTF-8 stays as it is and matches nothing.
         path = path.encode("latin-1").decode("utf-8", "replace")
@@ -218,7 +278,3 @@ class _Rejoined(io.RawIOBase):
             if byte == b"\n":
                 break
         return bytes(line)
-
-
-def _swallow(data: bytes) -> None:
-    """What the application writes of an answer that is withheld."""

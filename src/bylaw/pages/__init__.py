@@ -104,6 +104,6 @@ class Pages:
 
 
 def _stylesheet(text: bytes) -> Deciding:
+    yield from ()  # decided without asking for anything
     return Answer(Response(200, [("Content-Type", "text/css; charset=utf-8"),
                                  ("Cache-Control", "public, max-age=3600")], text))
-    yield

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +25,34 @@ def connect(url: str, root: Path | None = None) -> Engine:
     except ArgumentError:
         raise StoreError("the database URL is not one (its value is not shown)") from None
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
+        return _forked(create_engine(parsed, pool_pre_ping=True, hide_parameters=True))
     if not parsed.database or parsed.database == ":memory:":
         raise StoreError("SQLite needs a file: a database in memory is another one per connection")
     file = Path(parsed.database)
     if root is not None and not file.is_absolute():
         file = root / file
     file.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed.set(database=str(file)), connect_args={"timeout": 30})
+    # What a statement carries (a hash, an address) is not for the log of an error.
+    engine = create_engine(
+        parsed.set(database=str(file)), connect_args={"timeout": 30}, hide_parameters=True
+    )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
+    return _forked(engine)
+
+
+def _forked(engine: Engine) -> Engine:
+    """Have a forked child open connections of its own: two processes on one socket read each
+    other's answers (gunicorn --preload)."""
+    if hasattr(os, "register_at_fork"):
+        alive = weakref.ref(engine)
+        os.register_at_fork(after_in_child=lambda: _leave(alive()))
     return engine
+
+
+def _leave(engine: Engine | None) -> None:
+    if engine is not None:
+        engine.dispose(close=False)
 
 
 def _prepare(connection: Any, record: object) -> None:

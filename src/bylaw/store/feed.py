@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bylaw.store.memory import SessionMemory
@@ -25,8 +25,8 @@ log = logging.getLogger("bylaw.store.feed")
 READS_PER_BOUND: Final = 5
 KEPT: Final = 3600
 """Seconds for which entries are kept: far longer than any process can lag and still be trusted."""
-LATE: Final = 10
-"""Seconds within which a transaction may commit after another that took a higher number."""
+GAPS: Final = 500
+"""Numbers at most that are waited for: given out, but not seen yet."""
 
 
 def revoke(
@@ -47,10 +47,10 @@ class Feed:
         self._clock = clock
         self.bound = bound
         self.chores: list[Callable[[], None]] = []
-        """Called after each reading: what else a process does off the request path."""
+        """Called every second: what else a process does off the request path."""
         self._read_at = 0.0
-        self._seen: dict[int, float] = {}
-        self._low = 0
+        self._high = 0
+        self._gaps: dict[int, float] = {}
         self._pid = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -69,9 +69,10 @@ class Feed:
             if self._pid != os.getpid():
                 self._memory.clear()
                 self._stop = threading.Event()
-                self._low = 0
+                self._high, self._gaps, self._read_at = 0, {}, 0.0
                 self.read()
-                threading.Thread(target=self._run, name="bylaw-feed", daemon=True).start()
+                for work in (self._run, self._do_chores):
+                    threading.Thread(target=work, name=f"bylaw{work.__name__}", daemon=True).start()
                 self._pid = os.getpid()
 
     def stop(self) -> None:
@@ -85,7 +86,7 @@ class Feed:
             with self._engine.connect() as connection:
                 rows = connection.execute(
                     select(revocations.c.id, revocations.c.user_id, revocations.c.digest)
-                    .where(revocations.c.id > self._low)
+                    .where(or_(revocations.c.id > self._high, revocations.c.id.in_(self._gaps)))
                     .order_by(revocations.c.id)
                 ).all()
         except SQLAlchemyError:
@@ -97,19 +98,29 @@ class Feed:
 
     def _heed(self, rows: list[tuple[int, str, str | None]], now: float) -> None:
         for number, user_id, digest in rows:
-            if number not in self._seen:
-                self._seen[number] = now
-                self._memory.forget(user_id, digest)
-        # Numbers are given out before the commit, so that a lower one may still appear. What was
-        # first seen longer ago than LATE can have no such neighbour, and the next reading skips it.
-        for number in [n for n, at in self._seen.items() if now - at > LATE]:
-            self._low = max(self._low, number)
-            del self._seen[number]
+            self._memory.forget(user_id, digest)
+            if number > self._high:
+                # Numbers are given out before the commit: one that was passed over may belong to a
+                # transaction that is still under way, so it is asked for until nobody can need it.
+                if self._read_at:
+                    before = range(max(self._high + 1, number - GAPS), number)
+                    self._gaps.update(dict.fromkeys(before, now))
+                self._high = number
+            else:
+                self._gaps.pop(number, None)
+        late = [number for number, since in self._gaps.items() if now - since > KEPT]
+        for number in late + list(self._gaps)[: max(0, len(self._gaps) - GAPS)]:
+            self._gaps.pop(number, None)
 
     def _run(self) -> None:
         stop = self._stop
         while not stop.wait(self.bound / READS_PER_BOUND):
             self.read()
+
+    def _do_chores(self) -> None:
+        """In a thread of their own: a mail server that is slow must not keep the feed from being read."""
+        stop = self._stop
+        while not stop.wait(1):
             for chore in self.chores:
                 try:
                     chore()

@@ -235,7 +235,9 @@ def _problem(row: int, column: str, value: str, accepted: str) -> Problem:
 
 
 def _error(row: SheetRow, problems: Sequence[Problem]) -> ReadRow:
-    return ReadRow(row.number, RowKind.ERROR, "to be mended: listed above", row.cells, problems=tuple(problems))
+    return ReadRow(
+        row.number, RowKind.ERROR, "to be mended: listed above", row.cells, problems=tuple(problems)
+    )
 
 
 def _read(row: SheetRow, kind: RowKind, why: str) -> ReadRow:

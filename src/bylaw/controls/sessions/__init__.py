@@ -147,6 +147,30 @@ def _look_up(house: House, exchange: Exchange, key: str) -> Deciding:
     return ALLOW
 
 
+def remembered(house: House, exchange: Exchange) -> bool:
+    """Whether the session of a long exchange stands as it did, as far as memory may tell."""
+    session = exchange.session
+    if session is None:
+        return True
+    store_ = house.store
+    return store_.feed.current and store_.memory.get(session.digest) is session
+
+
+def stands(house: House, exchange: Exchange) -> bool:
+    """The same from the database: it lives, and its user may do what he might when it began."""
+    house.store.feed.follow()
+    try:
+        with house.store.reading() as connection:
+            row = store.find(connection, exchange.session.digest)
+    except SQLAlchemyError:
+        return False
+    identity = exchange.identity
+    return (
+        row is not None and identity is not None and _lives(house, row)
+        and row.roles == identity.roles
+    )
+
+
 def _lives(house: House, row: store.SessionRow) -> bool:
     idle = house.policy.of(Settings).idle
     return _alive(house.now(), expires_at=row.expires_at, seen_at=_seen(house, row), idle=idle)
