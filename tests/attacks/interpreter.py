@@ -31,7 +31,7 @@ from bylaw.keys import digest
 from bylaw.store.tables import metadata
 from bylaw.verify.client import Client, Reply
 from bylaw.verify.laboratory import PASSWORD, Laboratory
-from tests.applications.stacks import Quick
+from tests.applications.stacks import hurry
 from tests.applications.stacks import state as application_state
 
 FOLDER = Path(__file__).parent
@@ -323,8 +323,8 @@ def _is_missing(value: Any) -> bool:
 
 def run(laboratory: Laboratory, attempt: Attempt) -> None:
     """Run a try, and look at everything that it expects. Raises AssertionError."""
+    hurry(laboratory)
     house = laboratory.site.house
-    house.scheme, house.decoy = Quick(), Quick().make("nobody's password")
     counted = house.hashes = Counted(house.hashes)  # type: ignore[assignment]
     cast = Cast(laboratory, {})
     for variant in attempt.variants():

@@ -8,6 +8,7 @@ import pytest
 
 from bylaw.store import users
 from bylaw.verify.laboratory import PASSWORD, Laboratory
+from tests.applications.stacks import hurry
 
 MEGABYTE = "a" * 1_048_576
 
@@ -57,6 +58,7 @@ def test_a007_a_body_of_unknown_length_is_not_gathered(laboratory: Laboratory) -
 def test_a014_what_is_no_hash_opens_nothing(flask_laboratory: Laboratory, stored: str) -> None:
     """An imported row holds a marker, a cut-off hash or plain text: no password fits it, not itself."""
     laboratory = flask_laboratory
+    hurry(laboratory)
     gina = laboratory.person("user", password=None)
     with laboratory.site.house.store.transaction() as connection:
         users.change(connection, gina.id, password_hash=stored)

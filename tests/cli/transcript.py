@@ -41,6 +41,8 @@ _MASKS = (
     (r"\b[0-9a-f]{64}\b", "<secret>"),
     (r"\b20\d\d-\d\d-\d\d(T[0-9:.+]+)?\b", "<date>"),
     (r" +\d+\.\d s\b", "  <time>"),
+    (r"(?<=password  )\S+(?= +\(shown)", "<password>"),
+    (r"\b\d+\.\d\ds\b", "<time>"),
 )
 Run = Callable[[str, Mapping[str, str]], tuple[str, int]]
 """Runs a command line with further variables: what it printed, and its exit code."""
@@ -89,8 +91,11 @@ def outcome(output: str, code: int) -> str:
 
 def matches(expected: str, seen: str) -> bool:
     """Whether `seen` is what was expected; a line `…` stands for any lines, and … for any text."""
-    pattern = re.escape(expected.strip("\n")).replace(re.escape("…\n"), "(?:.*\n)*?").replace("…", ".*")
-    return re.fullmatch(pattern, seen.strip("\n")) is not None
+    pattern = "".join(
+        r"(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*") + r"\n"
+        for line in expected.strip("\n").split("\n")
+    )
+    return re.fullmatch(pattern, seen.strip("\n") + "\n") is not None
 
 
 def _variables(command: str) -> tuple[str, dict[str, str]]:

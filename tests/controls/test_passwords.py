@@ -118,7 +118,7 @@ def test_the_special_characters_are_exactly_those() -> None:
     settings = Settings(min_length=8, composition=("special",))
     for number in range(0x20, 0x3000):
         found = faults(settings, f"kT5mQz9wXb{chr(number)}")
-        assert ("a special character" in found) == (chr(number) not in SPECIAL), chr(number)
+        assert ("a special character" in found) == (passwords.normal(chr(number)) not in SPECIAL)
 
 
 @pytest.mark.requirement("S3-005", "S3-006", "S3-007", "C-02", "C-03", "C-27")
@@ -197,7 +197,7 @@ def test_what_is_hashed_is_bounded_text(password: str) -> None:
 @pytest.mark.requirement("S3-006", "C-03")
 @pytest.mark.parametrize(
     "password",
-    ["\u1d15e" * 0 + "\U0001d15e" * 600, "a\u0301" * 500_000, "\u0344\u0301" * 400_000],
+    ["\U0001d15e" * 600, "a\u0301" * 500_000, "\u0344\u0301" * 400_000],
     ids=["grows by NFC", "half a million accents", "accents out of order"],
 )
 def test_a_limit_holds_before_and_after_normalising(password: str) -> None:

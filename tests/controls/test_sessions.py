@@ -123,6 +123,7 @@ def test_idle_and_absolute_limits(laboratory: Laboratory) -> None:
     assert replayed(laboratory, busy.cookies[laboratory.cookie]) == 200
     laboratory.clock.advance(1)
     assert replayed(laboratory, idler.cookies[laboratory.cookie]) == 401
+    assert replayed(laboratory, busy.cookies[laboratory.cookie]) == 200
     while laboratory.clock() < began + ABSOLUTE - IDLE:
         laboratory.clock.advance(IDLE - 1)
         assert replayed(laboratory, busy.cookies[laboratory.cookie]) == 200
@@ -160,7 +161,7 @@ def test_what_was_seen_elsewhere_counts(flask_laboratory: Laboratory) -> None:
 
 
 @pytest.mark.parametrize(
-    "cookie", ["", "x", "x" * 42, "x" * 44, "x" * 9000, "\xff" * 20, "eyJ1c2VyX2lkIjoxfQ==", "=" * 43 + ";"]
+    "cookie", ["", "x", "x" * 42, "x" * 44, "x" * 9000, "\xff" * 20, "eyJ1c2VyX2lkIjoxfQ==", "a=b; c"]
 )
 def test_what_was_never_given_out_costs_nothing(flask_laboratory: Laboratory, cookie: str) -> None:
     """A value of the wrong form is nobody's without a look at the database."""
@@ -595,8 +596,11 @@ def test_a_process_that_lost_the_feed_stops_trusting_its_memory(flask_laboratory
     engine, feed._engine = feed._engine, Gone()  # type: ignore[assignment]
     try:
         began = time.monotonic()
-        while feed.current:
-            assert time.monotonic() - began <= feed.bound
+        while True:
+            asked_at = time.monotonic()
+            if not feed.current:
+                break
+            assert asked_at - began <= feed.bound
         asked = queries(laboratory)
         for _ in range(3):
             asked.clear()
@@ -607,6 +611,78 @@ def test_a_process_that_lost_the_feed_stops_trusting_its_memory(flask_laboratory
         assert replayed(laboratory, secret) == 401
     finally:
         feed._engine = engine
+
+
+# Long exchanges: a WebSocket goes on as long as its session
+
+
+@pytest.mark.requirement("C-32")
+def test_a_long_exchange_ends_with_its_session(flask_laboratory: Laboratory) -> None:
+    """Signed out, demoted, idle or past its limit, nobody goes on in a connection that is open."""
+    laboratory = flask_laboratory
+    house = laboratory.site.house
+
+    def stands(asked: Exchange) -> bool:
+        return sessions.remembered(house, asked) or sessions.stands(house, asked)
+
+    def conversation(role: str = "user") -> tuple[Client, Exchange]:
+        person = laboratory.client(role)
+        return person, identified(laboratory.site, laboratory, person.cookies[laboratory.cookie])
+
+    leaver, left = conversation()
+    demoted, demotion = conversation("manager")
+    _, idle = conversation()
+    _, talking = conversation()
+    assert all(stands(asked) for asked in (left, demotion, idle, talking))
+    assert leaver.act("POST", laboratory.api("sign_out"), json={}).status == 200
+    administer(laboratory, demoted, action="roles", role=["user"])
+    assert [stands(asked) for asked in (left, demotion, idle, talking)] == [False, False, True, True]
+    laboratory.clock.advance(IDLE - 1)
+    sessions.used(house, talking)
+    laboratory.clock.advance(1)
+    assert [stands(asked) for asked in (idle, talking)] == [False, True]
+    for _ in range(ABSOLUTE // IDLE):
+        sessions.used(house, talking)
+        laboratory.clock.advance(IDLE - 1)
+    assert not stands(talking)
+
+
+def test_a_long_exchange_asks_the_database_once(flask_laboratory: Laboratory) -> None:
+    """After something else of the user's has ended, one look settles that this session stands."""
+    laboratory = flask_laboratory
+    house = laboratory.site.house
+    person = laboratory.client("user")
+    asked = identified(laboratory.site, laboratory, person.cookies[laboratory.cookie])
+    house.store.memory.forget(person.id)
+    assert not sessions.remembered(house, asked)
+    assert sessions.stands(house, asked)
+    assert sessions.remembered(house, asked)
+
+
+def test_a_long_exchange_of_nobody(flask_laboratory: Laboratory) -> None:
+    """Without a session there is nothing that could end."""
+    asked = asking(flask_laboratory, "")
+    sessions.used(flask_laboratory.site.house, asked)
+    assert sessions.remembered(flask_laboratory.site.house, asked)
+
+
+def test_a_long_exchange_without_a_database(flask_laboratory: Laboratory) -> None:
+    """Where neither memory nor database can tell, the connection is closed."""
+    laboratory = flask_laboratory
+    house = laboratory.site.house
+    secret = laboratory.client("user").cookies[laboratory.cookie]
+    asked = identified(laboratory.site, laboratory, secret)
+
+    class Down:
+        def connect(self) -> None:
+            raise OperationalError("connect", None, ConnectionError())
+
+    house.store.memory.clear()
+    engine, house.store.engine = house.store.engine, Down()  # type: ignore[assignment]
+    try:
+        assert not sessions.stands(house, asked)
+    finally:
+        house.store.engine = engine
 
 
 # Many at once

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import ViewportSize
 
 from apps.mtc.sample_data import BOMS
 from tests.journeys.conftest import Visit
@@ -16,10 +16,22 @@ from tests.journeys.served import Served
 from tests.journeys.test_imports import upload
 from tests.journeys.visitor import DESKTOP, PHONE, Visitor
 
-_AXE = Axe()
 _GRAVE = ("serious", "critical")
+_EVERYTHING = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # What another colour scheme or another width can change; all other rules judge the same document.
-_LOOKS = {"runOnly": ["color-contrast", "scrollable-region-focusable", "target-size"]}
+_LOOKS = ["color-contrast", "scrollable-region-focusable", "target-size"]
+# What no look can change.
+_DOCUMENT = """() => {
+    const wrong = [];
+    if (document.querySelectorAll("h1").length != 1 || !document.title)
+        wrong.push("not one heading and a title");
+    for (const form of document.querySelectorAll("form[method=post]"))
+        if (form.querySelectorAll("input[type=hidden][name=csrf_token]").length != 1)
+            wrong.push("a form without its token: " + form.action);
+    if (document.querySelector("[style], script, [onclick], [onload], [onerror]"))
+        wrong.push("inline script or style");
+    return wrong;
+}"""
 
 SIGNED_OUT = ("sign_in", "sign_up")
 SIGNED_IN = ("sessions", "change_password", "users")
@@ -38,44 +50,34 @@ class Look:
 
     def at(self, visitor: Visitor, name: str) -> None:
         """The page that is open: by day at a desk, and by night on a phone."""
-        with self.noting(
-            name,
-            visitor,
-            DESKTOP,
-            "light",
-            {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]},
-        ):
-            self._document(visitor, name)
-        with self.noting(f"{name} (phone, dark)", visitor, PHONE, "dark", _LOOKS):
-            pass
+        visitor.page.evaluate(AXE_SCRIPT)
+        self._once(visitor, name, DESKTOP, "light", _EVERYTHING)
+        self._note(name, visitor.page.evaluate(_DOCUMENT))
+        self._once(visitor, f"{name} (phone, dark)", PHONE, "dark", _LOOKS)
         visitor.page.set_viewport_size(DESKTOP)
 
-    @contextmanager
-    def noting(
-        self, name: str, visitor: Visitor, size: Any, scheme: Any, rules: dict[str, Any]
-    ) -> Iterator[None]:
+    def _once(
+        self,
+        visitor: Visitor,
+        name: str,
+        size: ViewportSize,
+        scheme: Literal["light", "dark"],
+        rules: list[str],
+    ) -> None:
         visitor.page.set_viewport_size(size)
         # Without motion: a colour that is still on its way to the next has no contrast to speak of.
         visitor.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        yield
         if visitor.is_wider_than_the_screen:
-            self.wrong.append(f"{name}: wider than the screen")
-        for found in _AXE.run(visitor.page, options=rules).response["violations"]:
+            self._note(name, ["wider than the screen"])
+        options = {"runOnly": rules, "resultTypes": ["violations"]}
+        for found in visitor.page.evaluate("o => axe.run(document, o)", options)["violations"]:
             if found["impact"] in _GRAVE:
                 places = ", ".join(str(node["target"]) for node in found["nodes"][:3])
-                self.wrong.append(f"{name}: {found['id']}: {found['help']}: {places}")
+                self._note(name, [f"{found['id']}: {found['help']}: {places}"])
         visitor.picture(re.sub(r"\W+", "-", name).strip("-"))
 
-    def _document(self, visitor: Visitor, name: str) -> None:
-        """What no look can change: one heading, a title, a token in every form, no inline script."""
-        page = visitor.page
-        if page.locator("h1").count() != 1 or not page.title():
-            self.wrong.append(f"{name}: not one heading and a title")
-        for form in page.locator("form[method=post]").all():
-            if form.locator("input[type=hidden][name=csrf_token]").count() != 1:
-                self.wrong.append(f"{name}: a form without its token: {form.get_attribute('action')}")
-        if page.locator("[style], script, [onclick], [onload], [onerror]").count():
-            self.wrong.append(f"{name}: inline script or style")
+    def _note(self, name: str, wrong: list[str]) -> None:
+        self.wrong.extend(f"{name}: {what}" for what in wrong)
 
 
 @pytest.fixture

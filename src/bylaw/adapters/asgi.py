@@ -200,8 +200,10 @@ class Gated:
 
         async def received() -> Message:
             message = await receive()
-            if message["type"] == "websocket.receive" and not await stands():
-                return {"type": "websocket.disconnect", "code": 1008}
+            if message["type"] == "websocket.receive":
+                if not await stands():
+                    return {"type": "websocket.disconnect", "code": 1008}
+                sessions.used(self.site.house, exchange)
             return message
 
         async def sent(message: Message) -> None:

@@ -106,7 +106,7 @@ def house_of(text: str | None) -> Iterator[House]:
 @contextmanager
 def bench(app: str) -> Iterator[Bench]:
     """Laboratories of an application."""
-    made = Bench(Target.named(app))
+    made = Bench(Target.afresh(app))
     try:
         yield made
     finally:

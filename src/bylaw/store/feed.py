@@ -25,7 +25,7 @@ log = logging.getLogger("bylaw.store.feed")
 READS_PER_BOUND: Final = 5
 KEPT: Final = 3600
 """Seconds for which entries are kept: far longer than any process can lag and still be trusted."""
-GAPS: Final = 500
+GAPS: Final = 200
 """Numbers at most that are waited for: given out, but not seen yet."""
 
 
@@ -69,7 +69,7 @@ class Feed:
             if self._pid != os.getpid():
                 self._memory.clear()
                 self._stop = threading.Event()
-                self._high, self._gaps, self._read_at = 0, {}, 0.0
+                self._high, self._gaps = 0, {}
                 self.read()
                 for work in (self._run, self._do_chores):
                     threading.Thread(target=work, name=f"bylaw{work.__name__}", daemon=True).start()
@@ -102,9 +102,8 @@ class Feed:
             if number > self._high:
                 # Numbers are given out before the commit: one that was passed over may belong to a
                 # transaction that is still under way, so it is asked for until nobody can need it.
-                if self._read_at:
-                    before = range(max(self._high + 1, number - GAPS), number)
-                    self._gaps.update(dict.fromkeys(before, now))
+                before = range(max(self._high + 1, number - GAPS), number)
+                self._gaps.update(dict.fromkeys(before, now))
                 self._high = number
             else:
                 self._gaps.pop(number, None)

@@ -36,7 +36,7 @@ __all__ = ["BASE_URL", "PASSWORD", "Bench", "Broken", "Client", "CouldNotLook", 
 @lru_cache(maxsize=8)
 def bench(app: str) -> Bench:
     """Laboratories of an application by its name (`package.module:factory`), prepared once."""
-    return Bench(Target.named(app))
+    return Bench(Target.afresh(app))
 
 
 def probes(app: str) -> Callable[..., None]:

@@ -110,22 +110,16 @@ class Target:
     @classmethod
     def attribute(cls, text: str) -> tuple[str, bool]:
         """The attribute that `text` means, and whether it is a factory. Raises LookupError."""
-        module, attribute = cls._module(text)
+        return cls._attribute(_imported(text), text)
+
+    @staticmethod
+    def _attribute(module: Any, text: str) -> tuple[str, bool]:
+        attribute = text.partition(":")[2]
         names = [attribute] if attribute else ["create_app", "make_app", "app"]
         for name in names:
             if hasattr(module, name):
                 return name, _is_factory(getattr(module, name))
         raise LookupError(f"{module.__name__} has none of {', '.join(names)}")
-
-    @staticmethod
-    def _module(text: str) -> tuple[Any, str]:
-        if os.getcwd() not in sys.path:
-            sys.path.insert(0, os.getcwd())
-        name, _, attribute = text.partition(":")
-        try:
-            return importlib.import_module(name), attribute
-        except ModuleNotFoundError as error:
-            raise LookupError(f"no module {error.name}; name it as you import it") from None
 
     @classmethod
     def named(cls, text: str) -> Target:
@@ -135,12 +129,63 @@ class Target:
         application can start, with a little to attack; and `sample(bylaw)`, which loads what a
         developer sees at first.
         """
-        module, _ = cls._module(text)
-        name, is_factory = cls.attribute(text)
+        module = _imported(text)
+        name, is_factory = cls._attribute(module, text)
         found = getattr(module, name)
         return cls(text, found if is_factory else lambda: found,
                    getattr(module, "prepare_laboratory", None),
                    sample=getattr(module, "sample", None))
+
+    @classmethod
+    def afresh(cls, text: str) -> Target:
+        """The same for laboratories, one after another. Raises LookupError, PolicyError.
+
+        An application that is made when its module is imported is imported anew for each of them, in
+        the laboratory's environment: it would otherwise be the first one's, or this machine's.
+        """
+        with tempfile.TemporaryDirectory(prefix="bylaw-import-") as folder:
+            environ = defaults(f"sqlite:///{folder}/unused.db")
+            with _BUILDING, environment(environ), ports.using(
+                database=environ["DATABASE_URL"], environ={**os.environ, **environ}
+            ):
+                module = _imported(text, anew=True)
+        name, is_factory = cls._attribute(module, text)
+        return cls(
+            text, getattr(module, name) if is_factory else lambda: getattr(_imported(text, anew=True), name),
+            getattr(module, "prepare_laboratory", None), sample=getattr(module, "sample", None))
+
+
+_CAME_ALONG: dict[str, set[str]] = {}
+"""The application's own modules, by the module that brought them."""
+
+
+def _imported(text: str, *, anew: bool = False) -> Any:
+    """The module that `text` names; `anew` together with whatever of the application came with it."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    name = text.partition(":")[0]
+    if anew:
+        for each in _CAME_ALONG.get(name, {name}):
+            sys.modules.pop(each, None)
+    before = set(sys.modules)
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = str(error.name)
+        if name == missing or name.startswith(f"{missing}."):
+            raise LookupError(f"no module {missing}; name it as you import it") from None
+        raise LookupError(f"{name} needs the module {missing}, which is not there") from None
+    if anew:
+        _CAME_ALONG[name] = {name, *(n for n in set(sys.modules) - before if _beside(n, module))}
+    return module
+
+
+def _beside(name: str, module: Any) -> bool:
+    """Whether the module `name` is of the same application: a file in or below the same folder."""
+    files = [getattr(each, "__file__", None) for each in (sys.modules[name], module)]
+    if None in files or "site-packages" in str(files[0]):
+        return False
+    return Path(str(files[0])).is_relative_to(Path(str(files[1])).parent)
 
 
 def _is_factory(found: Any) -> bool:

@@ -152,28 +152,39 @@ def remembered(house: House, exchange: Exchange) -> bool:
     session = exchange.session
     if session is None:
         return True
-    store_ = house.store
-    return store_.feed.current and store_.memory.get(session.digest) is session
+    idle, memory = house.policy.of(Settings).idle, house.store.memory
+    return (
+        house.store.feed.current
+        and memory.get(session.digest) is session
+        and _alive(house.now(), expires_at=session.expires_at, seen_at=session.seen_at, idle=idle)
+    )
 
 
 def stands(house: House, exchange: Exchange) -> bool:
     """The same from the database: it lives, and its user may do what he might when it began."""
+    session = exchange.session
     house.store.feed.follow()
+    generation = house.store.memory.generation
     try:
         with house.store.reading() as connection:
-            row = store.find(connection, exchange.session.digest)
+            row = store.find(connection, session.digest)
     except SQLAlchemyError:
         return False
-    identity = exchange.identity
-    return (
-        row is not None and identity is not None and _lives(house, row)
-        and row.roles == identity.roles
-    )
+    if row is None or row.roles != session.identity.roles or not _lives(house, row, session.seen_at):
+        return False
+    house.store.memory.remember(session, generation)  # not for each message anew
+    return True
 
 
-def _lives(house: House, row: store.SessionRow) -> bool:
-    idle = house.policy.of(Settings).idle
-    return _alive(house.now(), expires_at=row.expires_at, seen_at=_seen(house, row), idle=idle)
+def used(house: House, exchange: Exchange) -> None:
+    """Count what somebody says in a long exchange as a use of the session."""
+    if exchange.session is not None:
+        exchange.session.seen_at = house.now()
+
+
+def _lives(house: House, row: store.SessionRow, seen: float = 0.0) -> bool:
+    idle, seen = house.policy.of(Settings).idle, max(seen, _seen(house, row))
+    return _alive(house.now(), expires_at=row.expires_at, seen_at=seen, idle=idle)
 
 
 def _seen(house: House, row: store.SessionRow) -> float:
