@@ -336,7 +336,8 @@ class Head(Protocol):
     names: Collection[str]
     """The fields' names, in lower case: most of what a control looks for is not there."""
     torn: bool
-    """Whether a name or value holds a line break or NUL: it would begin another field or answer."""
+    """Whether a name or value holds a line break or NUL, which would begin another field or answer,
+    or what cannot be sent at all."""
 
     def get(self, name: str) -> str | None:
         """The first value of the field `name` (lower case)."""
@@ -395,7 +396,10 @@ class HeaderBlock:
 
 
 def _tears(text: str) -> bool:
-    return "\n" in text or "\r" in text or "\0" in text
+    if "\n" in text or "\r" in text or "\0" in text:
+        return True
+    # What no byte stands for (PEP 3333) a server finds out when half the head has left.
+    return not text.isascii() and max(text) > "\xff"
 
 
 class _Fields(Generic[AnyStr]):

@@ -49,7 +49,8 @@ def test_a184_whatever_is_raised_is_answered_alike(
         for accept in ("application/json", "text/html", "*/*"):
             with laboratory.raising(error):
                 reply = client.send("GET", "/x", headers=[("Accept", accept)])
-            assert reply.status == 500
+            # A database that is gone is not the application's fault: 503, come back later.
+            assert reply.status == (503 if isinstance(error, OperationalError) else 500)
             assert CANARY not in reply.text + str(reply.headers)
             assert type(error).__name__ not in reply.text
             assert reply.header("x-request-id") in laboratory.logs.text
@@ -160,6 +161,7 @@ def test_a184_mail_that_is_not_taken_is_kept_and_not_told(laboratory: Laboratory
     assert CANARY not in reply.text
     assert laboratory.mail() == []
     laboratory.site.house.mailer = before
+    laboratory.clock.advance(86400)  # it is tried again, and not at once
     assert [m["To"] for m in laboratory.mail()][:1] == [alice.email]
 
 
@@ -185,6 +187,6 @@ def test_a184_a_cancelled_request_leaves_the_process_alive(benches: dict[str, An
         async def cancelled(scope: Any, receive: Any, send: Any) -> None:
             raise asyncio.CancelledError
 
-        with laboratory.instead(cancelled), pytest.raises(BaseException, match=""):
+        with laboratory.instead(cancelled), pytest.raises(asyncio.CancelledError):
             laboratory.visitor().get("/x")
         assert laboratory.visitor().get("/").status == 200

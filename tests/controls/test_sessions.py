@@ -290,9 +290,8 @@ def test_a_handshake_renews_nothing(flask_laboratory: Laboratory) -> None:
     assert asked.identity is not None
     assert asked.identity.roles == {"editor"}
     assert asked.cookie_changes is None
-    laboratory.whoami(person)
-    assert person.cookies[laboratory.cookie] == old, "known by now, and renewed when it is looked up"
-    laboratory.site.house.store.memory.clear()
+    assert sessions.stands(laboratory.site.house, asked)
+    assert laboratory.site.house.store.memory.get(digest(old)) is None
     laboratory.whoami(person)
     assert person.cookies[laboratory.cookie] != old
 
@@ -657,6 +656,25 @@ def test_a_long_exchange_asks_the_database_once(flask_laboratory: Laboratory) ->
     assert not sessions.remembered(house, asked)
     assert sessions.stands(house, asked)
     assert sessions.remembered(house, asked)
+
+
+def test_a_long_exchange_does_not_prolong_an_old_id(flask_laboratory: Laboratory) -> None:
+    """A connection that was opened under an id that has been renewed ends with that id's grace."""
+    laboratory = flask_laboratory
+    house = laboratory.site.house
+    person = laboratory.client("user")
+    old = person.cookies[laboratory.cookie]
+    asked = identified(laboratory.site, laboratory, old)
+    with house.store.transaction() as connection:
+        rows.mark_for_renewal(connection, person.id)
+    house.store.memory.forget(person.id)
+    assert laboratory.whoami(person).status == 200
+    assert person.cookies[laboratory.cookie] != old
+    assert sessions.stands(house, asked)
+    laboratory.clock.advance(GRACE)
+    assert not sessions.remembered(house, asked)
+    assert not sessions.stands(house, asked)
+    assert replayed(laboratory, old) == 401
 
 
 def test_a_long_exchange_of_nobody(flask_laboratory: Laboratory) -> None:

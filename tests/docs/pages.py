@@ -24,7 +24,9 @@ from tests.cli import transcript
 
 ROOT = Path(__file__).resolve().parents[2]
 _FENCE = re.compile(r"^( *)```(\S*) *(.*)\n((?:.*\n)*?)\1```$", re.MULTILINE)
-_ROW = re.compile(r"^\| `(GET|POST|PUT|DELETE|PATCH) ([^`]+)` \| ([^|]+) \| (\d{3})(?: `([^`]*)`)? \|$", re.MULTILINE)
+_ROW = re.compile(
+    r"^\| `(GET|POST|PUT|DELETE|PATCH) ([^`]+)` \| ([^|]+) \| (\d{3})(?: `([^`]*)`)? \|$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,13 @@ def blocks(page: Path) -> list[Block]:
 
 
 def rows(page: Path) -> list[Row]:
-    return [Row(m[1], m[2], m[3].strip(), int(m[4]), m[5] or "") for m in _ROW.finditer(page.read_text("utf-8"))]
+    found = _ROW.findall(page.read_text("utf-8"))
+    return [Row(verb, path, who.strip(), int(status), text) for verb, path, who, status, text in found]
+
+
+def prose(page: Path) -> str:
+    """A page without its code."""
+    return _FENCE.sub("", page.read_text("utf-8"))
 
 
 def environ() -> dict[str, str]:

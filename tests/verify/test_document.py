@@ -100,7 +100,7 @@ def test_a_value_below_the_standard_is_printed_with_its_reason(tmp_path: Path) -
         "[headers]\nhsts = 31536000\n",
         '[headers]\nframe_ancestors = ["https://partner.eu"]\n',
         '[headers]\nscript_src = ["https://cdn.eu"]\n',
-        '[headers]\nxss_protection = "1; mode=block"\n',
+        '[headers]\nxss_protection = "1; mode=block"\nbecause = "an old scanner"\n',
         "[store]\nrevocation_bound = 5\n",
     ],
 )

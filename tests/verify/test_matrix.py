@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bylaw.exchange import Exchange
+from bylaw.gate import Gate
 from bylaw.identity import PUBLIC, AccessRule
 from bylaw.verify import matrix, reports
 from bylaw.verify.laboratory import Laboratory
@@ -26,17 +28,32 @@ def test_a_sample_fits_the_route_and_names_nothing(path: str, expected: str) -> 
     assert expected == matrix.sample(path)
 
 
-def test_a_hole_shows(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hole_shows(flask_laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A route that lets in whom its rule refuses is marked, in the table and in the sum."""
-    declared = [("GET", "/", AccessRule("permission", "vault:open"))]
+
+    def anybody(self: Gate, exchange: Exchange, rule: AccessRule) -> bool:
+        exchange.permitted = True
+        return True
+
+    monkeypatch.setattr(Gate, "allows", anybody)
+    declared = [row for row in flask_laboratory.routes() if row[1] == "/report"]
     monkeypatch.setattr(Laboratory, "routes", lambda self: declared)
-    cells = matrix.measure(laboratory)
+    cells = matrix.measure(flask_laboratory)
     wrong = [cell.role for cell in cells if not cell.as_declared]
-    assert [matrix.NOBODY, "editor", "manager", "user"] == wrong
+    assert [matrix.NOBODY, "editor", "user"] == wrong
     titles, rows = reports.matrix_rows(cells)
     assert ["method", "path", "rule", matrix.NOBODY] == titles[:4]
     assert "yes !" in rows[0]
-    assert "1 routes × 5 identities = 1 of 5 requests as declared" == reports.matrix_summary(cells)
+    assert "1 routes × 5 identities = 2 of 5 requests as declared" == reports.matrix_summary(cells)
+
+
+def test_a_rule_that_no_request_asked_for_is_not_examined(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another route answered: whatever it said proves nothing about this one."""
+    declared = [("GET", "/", AccessRule("permission", "vault:open"))]
+    monkeypatch.setattr(Laboratory, "routes", lambda self: declared)
+    assert {"not_examined"} == {cell.seen for cell in matrix.measure(laboratory)}
 
 
 def test_a_websocket_is_not_counted_as_examined(

@@ -74,7 +74,12 @@ def policy_file(text: str | None) -> Path:
         spec = None
     if spec is None or spec.origin is None or not spec.has_location:
         raise LookupError(f"{text} is neither a policy file nor a module that can be imported")
-    return Path(spec.origin).parent / "bylaw.toml"
+    return near(Path(spec.origin).parent / "bylaw.toml")
+
+
+def near(path: Path) -> Path:
+    """A path as it is seen from here, where it is below here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _of_flask() -> Path | None:

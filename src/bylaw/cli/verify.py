@@ -11,7 +11,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from bylaw.cli.common import JSON, bench, err, out, spoken
+from bylaw.cli.common import JSON, bench, err, near, out, spoken
 from bylaw.controls import CONTROLS
 from bylaw.document import evidence
 from bylaw.verify import matrix, reports, runner
@@ -50,7 +50,7 @@ def verify(
             with made.laboratory() as laboratory:
                 file = laboratory.policy.file
             gathered = evidence.gather(file, datetime.now(UTC).date(), report, cells)
-            err.print(f"evidence: {evidence.write(gathered, file)}", markup=False)
+            err.print(f"evidence: {near(evidence.write(gathered, file))}")
     if junit is not None:
         junit.write_text(reports.as_junit(report), "utf-8")
     if as_json:

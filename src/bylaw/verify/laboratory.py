@@ -28,7 +28,7 @@ from bylaw import ports
 from bylaw.control import CouldNotLook
 from bylaw.controls import audit, cookies, csrf, secrets, signup
 from bylaw.controls.roles import Settings as Roles
-from bylaw.errors import PolicyError
+from bylaw.errors import MisuseError, PolicyError
 from bylaw.identity import AccessRule
 from bylaw.operations import chores, signing_in
 from bylaw.site import Site
@@ -536,6 +536,9 @@ def start(
     )
     if found is None:
         raise LookupError(f"{target.name} is an application without Bylaw(app, …)")
+    if found.site.house.ports.clock is not clock:
+        # Made elsewhere: it would be attacked on its real database, with its real mail.
+        raise MisuseError(f"{target.name} was made before the laboratory; name a factory")
     found.ready()
     return app, found
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 from bylaw.controls.roles import Settings as Roles
+from bylaw.exchange import Exchange
 from bylaw.identity import AccessRule, Identity, permissions_of
 from bylaw.verify.laboratory import Laboratory
 
@@ -47,15 +49,37 @@ def measure(
 ) -> list[Cell]:
     """Ask every route as every role; each request by a session of its own."""
     cells = []
-    for method, path, rule in sorted(laboratory.routes(), key=lambda row: (row[1], row[0])):
-        for role in (NOBODY, *laboratory.roles):
-            cell = _ask(laboratory, method, path, rule, role)
-            cells.append(cell)
-            progress(cell)
+    with _asked(laboratory) as asked:
+        for method, path, rule in sorted(laboratory.routes(), key=lambda row: (row[1], row[0])):
+            for role in (NOBODY, *laboratory.roles):
+                asked.clear()
+                cell = _ask(laboratory, method, path, rule, role, asked)
+                cells.append(cell)
+                progress(cell)
     return cells
 
 
-def _ask(laboratory: Laboratory, method: str, path: str, rule: AccessRule, role: str) -> Cell:
+@contextmanager
+def _asked(laboratory: Laboratory) -> Iterator[list[AccessRule]]:
+    """The access rules that the gate is asked for: a request that asked for none met no route."""
+    gate, asked = laboratory.site.gate, list[AccessRule]()
+    real = gate.allows
+
+    def allows(exchange: Exchange, rule: AccessRule) -> bool:
+        asked.append(rule)
+        return real(exchange, rule)
+
+    gate.allows = allows  # type: ignore[method-assign]
+    try:
+        yield asked
+    finally:
+        del gate.allows
+
+
+def _ask(
+    laboratory: Laboratory, method: str, path: str, rule: AccessRule, role: str,
+    asked: list[AccessRule],
+) -> Cell:
     client = laboratory.visitor() if role == NOBODY else laboratory.client(role)
     grants = laboratory.policy.of(Roles).grants
     identity = None if role == NOBODY else Identity(
@@ -74,8 +98,8 @@ def _ask(laboratory: Laboratory, method: str, path: str, rule: AccessRule, role:
     # Another refusal (sign-up is closed) comes from behind the access rule, which let the request in.
     by_rule = not reply.code or reply.code.startswith("roles.")
     seen: Seen = "refused" if reply.status in (401, 403) and by_rule else "allowed"
-    if reply.code.startswith("csrf."):
-        seen = "not_examined"  # stopped before the access rule was asked
+    if reply.code.startswith("csrf.") or rule not in asked:
+        seen = "not_examined"  # stopped before the access rule was asked, or another route answered
     return Cell(method, path, str(rule), role, expected, seen, reply.status)
 
 

@@ -27,6 +27,8 @@ class Result:
     severity: str
     evidence: str
     requirements: tuple[str, ...] = ()
+    stumbled: bool = False
+    """The probe itself went wrong: a failure, since an unexpected state is no proof."""
 
     def as_json(self) -> dict[str, Any]:
         return {"control": self.control, "probe": self.probe, "outcome": self.outcome,
@@ -57,8 +59,9 @@ class Report:
 
     @property
     def kept(self) -> bool:
-        """Whether every promise held and every sabotage was noticed."""
-        return not self.count("fail") and all(s.by is not None for s in self.sabotages)
+        """Whether every promise held and every sabotage was noticed; looking at nothing is no proof."""
+        looked = self.count("pass") > 0 or (not self.results and bool(self.sabotages))
+        return looked and not self.count("fail") and all(s.by is not None for s in self.sabotages)
 
 
 Progress = Callable[[Control, "Result | Caught"], None]
@@ -92,6 +95,7 @@ def verify(bench: Bench, *, only: Iterable[str] = (), progress: Progress = _sile
 def attempt(control: Control, probe: Probe, laboratory: Laboratory) -> Result:
     """Run one probe. What it raises by mistake is a failure: an unexpected state is no proof."""
     outcome: Outcome
+    stumbled = False
     try:
         outcome, evidence = "pass", probe.run(laboratory)
     except CouldNotLook as why:
@@ -101,8 +105,9 @@ def attempt(control: Control, probe: Probe, laboratory: Laboratory) -> Result:
     except Exception as error:
         logging.getLogger("bylaw.verify").debug("probe %s", probe.name, exc_info=error)
         outcome, evidence = "fail", f"the probe could not go on: {type(error).__name__}: {error}"
+        stumbled = True
     return Result(control.name, probe.name, probe.title, outcome, probe.severity, evidence,
-                  probe.requirements)
+                  probe.requirements, stumbled)
 
 
 def sabotage(bench: Bench, *, only: Iterable[str] = (), progress: Progress = _silent) -> Report:
@@ -123,8 +128,9 @@ def _try(bench: Bench, control: Control, way: Sabotage) -> Caught:
         try:
             with bench.laboratory() as laboratory:
                 for probe in control.probes:
+                    # A probe that stumbles has not noticed: it would stumble over anything.
                     result = attempt(control, probe, laboratory)
-                    if result.outcome == "fail":
+                    if result.outcome == "fail" and not result.stumbled:
                         return Caught(control.name, way.name, way.title, probe.name,
                                       result.evidence)
         except PolicyError as error:

@@ -172,7 +172,9 @@ def stands(house: House, exchange: Exchange) -> bool:
         return False
     if row is None or row.roles != session.identity.roles or not _lives(house, row, session.seen_at):
         return False
-    house.store.memory.remember(session, generation)  # not for each message anew
+    session.expires_at = row.expires_at
+    if not row.renew:
+        house.store.memory.remember(session, generation)  # not for each message anew
     return True
 
 
@@ -196,7 +198,8 @@ def _seen(house: House, row: store.SessionRow) -> float:
 def _adopt(house: House, exchange: Exchange, row: store.SessionRow, generation: int) -> None:
     session = _remembered(house, row)
     session.seen_at = max(house.now(), _seen(house, row))
-    house.store.memory.remember(session, generation)
+    if not row.renew:  # remembered, it would go on under its old id
+        house.store.memory.remember(session, generation)
     # At once: memory may be too small to keep the session until its use is written down.
     if session.seen_at - session.written_at > _write_after(house):
         _write(house, [session])
