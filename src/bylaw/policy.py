@@ -179,8 +179,9 @@ class _Reading:
         self.dotenv: Path | None = None
         self.controls = controls
         self.problems: list[Problem] = []
+        # From the process alone: a file that was left behind must not make production another place.
+        self.environment = self._environment(environ)
         self.environ = {**self._dotenv(), **environ}
-        self.environment = self._environment()
         self.sources: dict[_Key, str] = {}
         """What a key's value was taken from: a variable's name or a file."""
         self.taken: dict[_Key, str] = {}
@@ -225,9 +226,9 @@ class _Reading:
     def _models(self) -> dict[str, type[Section]]:
         return sections(self.controls.values())
 
-    def _environment(self) -> Environment:
+    def _environment(self, environ: Mapping[str, str]) -> Environment:
         """Production unless the process was asked for development (C-33)."""
-        asked = self.environ.get("BYLAW_ENV", "").strip().lower() or "production"
+        asked = environ.get("BYLAW_ENV", "").strip().lower() or "production"
         if asked not in ("production", "development"):
             self.problems.append(
                 Problem("BYLAW_ENV", repr(asked), "no such environment",

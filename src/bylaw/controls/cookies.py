@@ -114,6 +114,9 @@ def _depart(house: House) -> Depart:
 
 def _conflicts(policy: Policy) -> Iterable[Conflict]:
     settings = policy.of(Settings)
+    if settings.off:
+        yield Conflict("cookies.off", "nobody could sign in: the session's cookie would not leave",
+                       "leave the key out")
     if policy.production and not policy.app.secure:
         yield Conflict("app.base_url", "production cookies are Secure: over http nobody can sign in",
                        'an https address: base_url = "https://…"')
@@ -197,8 +200,7 @@ def the_applications_cookies_are_completed(lab: Any) -> str:
 
 @probe("high", "C-09")
 def nobody_else_sets_the_session(lab: Any) -> str:
-    """A cookie with the session's name is neither taken twice, nor under a name like it, nor set by
-    the application."""
+    """A cookie named like the session's is taken but once, and never from the application."""
     person = lab.client()
     secret = person.cookies[lab.cookie]
     for what, header in (

@@ -130,9 +130,9 @@ def _binding(house: House, exchange: Exchange, *, make: bool = False) -> str:
     if exchange.session is not None:
         return f"session.{exchange.session.digest}"
     visitor = exchange.cookie(cookies.name(house.policy, cookies.VISITOR))
-    if visitor is None and exchange.notes and "visitor" in exchange.notes:
+    if not visitor and exchange.notes and "visitor" in exchange.notes:
         visitor = exchange.notes["visitor"]
-    if visitor is None and make:
+    if not visitor and make:
         visitor = secrets.token_urlsafe(_VISITOR_BYTES)
         exchange.note("visitor", visitor)
         exchange.set_cookie(cookies.make(house.policy, cookies.VISITOR, visitor))
@@ -256,6 +256,10 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
         if not exemption.holds(today):
             yield Conflict(key, f"the exemption of {exemption.path} expired on {exemption.expires}",
                            "send the token there and drop the entry, or decide again until when")
+    for alias, target in policy.pages.aliases.items():
+        if _exempts(settings, alias) and not _exempts(settings, target):
+            yield Conflict(f"pages.aliases.{alias}", f"an exemption would cover {target} by this name",
+                           "a name outside csrf.exempt, or an exemption of the endpoint itself")
     for index, origin in enumerate(settings.trusted_origins):
         key = f"csrf.trusted_origins.{index}"
         if "*" in origin:
@@ -264,6 +268,10 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
         elif not _is_origin(origin.lower(), policy):
             yield Conflict(key, f"{origin!r} is not an origin as browsers send it",
                            'scheme and host alone, https in production: "https://partner.acme.eu"')
+
+
+def _exempts(settings: Settings, path: str) -> bool:
+    return any(exemption.covers(path) for exemption in settings.exempt)
 
 
 def _is_origin(origin: str, policy: Policy) -> bool:

@@ -66,7 +66,7 @@ REFUSED = Reason(
     400,
     "The request was refused.",
     "The framework or the application refused the request with a status that has no reason of its own "
-    "here: 406, 409, 410, 418, 429 …",
+    "here: 406, 409, 410, 418 or 429.",
 )
 UNAVAILABLE = Reason(
     "errors.unavailable",

@@ -262,6 +262,8 @@ def _write(house: House, due: list[Remembered]) -> None:
 
 def _conflicts(policy: Policy) -> Iterable[Conflict]:
     settings = policy.of(Settings)
+    if settings.off:
+        yield Conflict("sessions.off", "nobody could be signed in", "leave the key out")
     if settings.idle > settings.absolute:
         yield Conflict("sessions.idle", f"is longer than a session lives at all ({settings.absolute} s)",
                        "shorter than sessions.absolute")
