@@ -226,6 +226,24 @@ def test_occupied_gives_back_what_it_took() -> None:
         assert list(people.map(lambda n: pool.run(int, n), range(pool.places))) == [0, 1, 2, 3]
 
 
+def test_two_first_callers_begin_one_pool() -> None:
+    """Whoever comes second to the lock finds the pool begun, and the places of the first kept."""
+    pool = _pool(waiting=0)
+    real = pool._lock
+
+    class Late:
+        def __enter__(self) -> None:
+            pool._lock = real
+            pool._begin()
+
+        def __exit__(self, *exc: object) -> None:
+            pass
+
+    pool._lock = Late()  # type: ignore[assignment]
+    with pool.occupied(), pytest.raises(Busy):
+        pool.run(print)
+
+
 def test_a_forked_child_begins_anew() -> None:
     """A child has no threads, and none of the places that its parent had taken at the fork."""
     pool = _pool(waiting=0)

@@ -37,8 +37,8 @@ One file, `bylaw.toml`, says what the application promises. What is not written 
 defaults are today's highest standard: an empty file is a strict policy.
 
 **Where a value comes from.** The profile, then the file, then `[development]`, each over the one before.
-Tables are merged, everything else is replaced. `[development]` counts only when `BYLAW_ENV=development` is
-set, in the environment or in `.env`: production is the default.
+Tables are merged, everything else is replaced. `[development]` counts only when the process's environment
+has `BYLAW_ENV=development` (in `.env` it does not count): production is the default.
 
 **References.** Text may come from outside: `"env:NAME"` from the environment or `.env`, `"file:/path"` from a
 file; `"env:NAME?"` may be absent; `"env:NAME or text"` has a stand-in, which only `[development]` may have. A

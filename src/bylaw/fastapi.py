@@ -302,7 +302,7 @@ class Bylaw:
             return self._response(exchange, await self._waiting(
                 gate.forbidden, exchange, "the application"))
         headers = tuple((error.headers or {}).items())
-        detail = error.detail if isinstance(error.detail, str) and error.status_code < 500 else ""
+        detail = str(error.detail) if error.status_code < 500 else ""
         reason = errors.by_status(error.status_code)
         if detail == _phrase(error.status_code):
             detail = ""

@@ -288,7 +288,10 @@ class Bylaw:
 
     def _response(self, exchange: Exchange, verdict: Refuse | Answer) -> FlaskResponse:
         rendered: Response = self.site.gate.rendered(exchange, verdict)
-        return FlaskResponse(rendered.body, rendered.status, rendered.headers)
+        response = FlaskResponse(rendered.body, rendered.status, rendered.headers)
+        if rendered.header("content-type") is None:  # Flask would call a redirect's nothing a page
+            del response.headers["Content-Type"]
+        return response
 
     def _refused(self, refused: Refused) -> FlaskResponse:
         exchange: Exchange = request.environ[wsgi.EXCHANGE]

@@ -58,6 +58,8 @@ class Permissions:
         if "*" in self.patterns:
             return True
         noun, _, verb = permission.partition(":")
+        if not (noun and verb):
+            return False  # no permission, which `noun:*` must not turn into one
         wanted = [permission, f"{noun}:*", f"*:{verb}"]
         if verb.endswith(":own"):
             wanted.append(f"{noun}:*:own")

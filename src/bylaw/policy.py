@@ -181,7 +181,9 @@ class _Reading:
         self.problems: list[Problem] = []
         # From the process alone: a file that was left behind must not make production another place.
         self.environment = self._environment(environ)
-        self.environ = {**self._dotenv(), **environ}
+        beside = self._dotenv()
+        self.environ = {**beside, **environ}
+        self._asked_beside(beside)
         self.sources: dict[_Key, str] = {}
         """What a key's value was taken from: a variable's name or a file."""
         self.taken: dict[_Key, str] = {}
@@ -247,6 +249,13 @@ class _Reading:
                     self.problems.append(Problem(place.name, "not readable", "it holds variables",
                                                  "UTF-8 text that this process may read"))
         return {}
+
+    def _asked_beside(self, dotenv: Mapping[str, str]) -> None:
+        """Tell whoever asks for development in `.env` why it is not had that way."""
+        asked = dotenv.get("BYLAW_ENV", "").strip() or "production"
+        if self.environment == "production" and asked.lower() != "production":
+            self.problems.append(Problem(".env", f"BYLAW_ENV = {asked}", "counts in the process alone",
+                                         f"BYLAW_ENV={asked} before the command, or take the line out"))
 
     def _open_dotenv(self) -> None:
         """In production nobody but its owner may read `.env` (S1-069)."""

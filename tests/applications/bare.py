@@ -114,7 +114,8 @@ class Core(Bare):
                 return Reply(200, head.pairs, b"passed")
             case Refuse() | Answer():
                 response = self.site.gate.response(exchange, verdict)
-                return Reply(response.status, response.headers, response.body)
+                body = b"" if exchange.method == "HEAD" else response.body
+                return Reply(response.status, response.headers, body)
             case _:
                 raise TypeError(verdict)
 

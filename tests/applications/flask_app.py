@@ -34,7 +34,8 @@ Body = TypeVar("Body", bound=BaseModel)
 
 def _body(kind: type[Body]) -> Body:
     if request.mimetype != "application/json":
-        raise Refused(errors.UNSUPPORTED)
+        raise Refused(errors.UNSUPPORTED, detail="Send application/json.",
+                      headers=(("Accept", "application/json"),))
     try:
         return kind.model_validate(request.get_json())
     except ValidationError as error:

@@ -78,12 +78,12 @@ def test_check_counts_what_is_below_the_standard(project: Path) -> None:
     with Path("bylaw.toml").open("a") as file:
         file.write('[passwords]\nmin_length = 8\nbecause = "our [published] policy"\n'
                    '[[csrf.exempt]]\npath = "/hook"\nreason = "a machine calls it"\nowner = "platform"\n'
-                   'expires = 2099-01-01\n[errors]\noff = true\nbecause = "the proxy has pages of its own"\n')
+                   'expires = 2099-01-01\n[headers]\noff = true\nbecause = "the proxy sends its own"\n')
     result = call("check")
     assert result.exit_code == 0
     assert "passwords.min_length" in result.output
     assert "our [published] policy" in result.output
-    assert "errors is off: the proxy has pages of its own" in result.output
+    assert "headers is off: the proxy sends its own" in result.output
     assert "/hook  until 2099-01-01 · a machine calls it · platform" in result.output
     assert call("check", "--strict").exit_code == 1
     below = json.loads(call("check", "--json").stdout)["below_standard"]

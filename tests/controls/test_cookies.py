@@ -278,6 +278,7 @@ def test_a_response_without_cookies_stays_without(build: Builder) -> None:
         ('readable = ["a b"]', ["cookies.readable.0"]),
         ('readable = [""]', ["cookies.readable.0"]),
         ("secure = false", ["cookies.secure", "no such key"]),
+        ('off = true\nbecause = "we wanted to"', ["cookies.off", "nobody could sign in"]),
         ("http_only = false", ["cookies.http_only", "no such key"]),
     ],
 )

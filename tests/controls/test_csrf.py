@@ -626,6 +626,16 @@ def test_an_exemption_says_everything(build: Builder, key: str) -> None:
     assert f"csrf.exempt.0.{key}" in refusal
 
 
+@pytest.mark.requirement("S1-042", "S1-046")
+def test_an_alias_needs_an_exemption_of_its_endpoint(build: Builder) -> None:
+    """A second name inside an exempt path would take the token from an endpoint that asks for it."""
+    alias = '[pages.aliases]\n"/api/open/password" = "/auth/api_password"\n'
+    refusal = build.refusal(alias + ENTRY.format(**SOUND))
+    assert "an exemption would cover /auth/api_password by this name" in refusal
+    own = ENTRY.format(**{**SOUND, "path": "/auth/api_password"})
+    assert build.refusal(alias + ENTRY.format(**SOUND) + own) == ""
+
+
 @pytest.mark.requirement("C-18")
 @pytest.mark.parametrize("origin", ["https://partner.acme.eu", "https://partner.acme.eu:8443",
                                     "https://[2001:db8::1]:8443", "https://xn--bcher-kva.test"])
@@ -882,6 +892,28 @@ def test_the_company_policy_names_header_field_and_status(starting: Callable[...
     reply = editor.send("POST", "/api/notes", headers=[("Origin", FOREIGN)], json={"text": "x"})
     assert (reply.status, reply.code) == (400, "csrf.cross_site")
     assert editor.act("POST", "/api/notes", json={"text": "x"}).status == 201
+
+
+@pytest.mark.requirement("S1-041", "S1-042")
+def test_exempt_sign_in_under_both_of_its_names(starting: Callable[..., Laboratory]) -> None:
+    """The exempt sign-in and its address of before take JSON of this site, and nothing of another."""
+    entries = "".join(ENTRY.format(**{**SOUND, "path": path}) for path in ("/auth/api_login", "/api/login"))
+    laboratory = starting(f'{NOTES}\n[pages.aliases]\n"/api/login" = "/auth/api_login"\n{entries}')
+    for path in ("/auth/api_login", "/api/login"):
+        alice = laboratory.person("editor")
+        known = {"email": alice.email, "password": alice.password}
+        for how, reason in (
+            ({"form": known}, "csrf.not_json"),
+            ({"json": known, "headers": [("Origin", FOREIGN)]}, "csrf.cross_site"),
+            ({"json": known, "headers": [("Content-Type", "text/plain")]}, "csrf.not_json"),
+        ):
+            reply = alice.send("POST", path, **how)
+            assert (reply.status, reply.code) == (403, reason), path
+        assert alice.cookies == {}
+        assert alice.send("POST", path, headers=alice.from_here, json=known).status == 200
+        again = alice.send("POST", path, headers=alice.from_here, json=known)
+        assert again.status == 200, "no token, signed in or not"
+        assert alice.send("POST", path, json=known).code == "csrf.no_origin"
 
 
 def test_a_page_with_a_visitors_token_is_stored_nowhere(laboratory: Laboratory) -> None:

@@ -98,9 +98,9 @@ def walk(page: Path, folder: Path) -> Iterator[tuple[Block, transcript.Exchange,
             file.write_text(block.text, "utf-8")
 
 
-def without_numbers(text: str) -> str:
-    """Counts of probes and requests grow with every control: their shape is compared, not their size."""
-    return re.sub(r"\d+", "#", text)
+def shape(text: str) -> str:
+    """Counts and columns grow with every control: what a command says is compared, not how often."""
+    return re.sub(r"(?<=\S)  +", "  ", re.sub(r"\d+", "#", text))
 
 
 def rewrite(page: Path) -> None:

@@ -180,6 +180,22 @@ def test_a_form_sent_after_the_session_ended_leads_back_to_the_form(mtc: Served,
     assert here.page.url == f"{mtc.url}/lots?state=planned"
 
 
+@pytest.mark.requirement("S1-035", "S1-039")
+def test_a_form_from_before_signing_in_anew_can_be_loaded_again(mtc: Served, visit: Visit) -> None:
+    """A token of the last session is refused with 400, and the refusal leads back to the form."""
+    who = mtc.person("manager")
+    tab = visit(mtc, who)
+    tab.go("/processes")
+    tab.context.clear_cookies()
+    tab.context.add_cookies([{"name": mtc.cookie, "value": mtc.session(who), "url": mtc.url}])
+    tab.fill("Name", "Typed in an old tab")
+    assert tab.press("Add") == 400
+    tab.picture("form-out-of-date")
+    tab.follow("Load the page again")
+    assert tab.path == "/processes"
+    assert "Typed in an old tab" not in tab.text
+
+
 def test_the_way_back_leads_to_no_other_site(mtc: Served, visit: Visit) -> None:
     """A link to the sign-in page cannot carry anybody off to a site that looks the same."""
     who, visitor = mtc.person("user"), visit(mtc)

@@ -108,3 +108,25 @@ def test_another_site_cannot_show_mtc_in_a_frame(
     victim.page.goto(address)
     assert [frame.url for frame in victim.page.frames[1:]] == ["chrome-error://chromewebdata/"]
     victim.complaints.clear()  # the browser says that it refused to show the frame
+
+
+@pytest.mark.requirement("S1-037", "S1-039")
+def test_a_script_of_mtcs_own_sends_the_token_in_its_header(mtc: Served, visit: Visit) -> None:
+    """What a page of MTC sends by script passes with the header, and is refused without or with another."""
+    visitor = visit(mtc, mtc.person("manager"), script=True)
+    visitor.go("/lots/6")
+    statuses = visitor.page.evaluate(
+        """async () => {
+            const form = document.querySelector("form[action$=notes]");
+            const token = form.elements.csrf_token.value;
+            const send = headers => fetch(form.action, {
+                method: "POST", headers: headers, body: new URLSearchParams({text: "Sent by script."}),
+            }).then(answer => answer.status);
+            const headers = [{"X-CSRFToken": token}, {}, {"X-CSRFToken": "x." + token}];
+            return await Promise.all(headers.map(send));
+        }"""
+    )
+    assert statuses == [200, 400, 400]
+    visitor.go("/lots/6")
+    assert visitor.page.get_by_text("Sent by script.").count() == 1
+    visitor.complaints.clear()  # the browser notes the two refusals

@@ -219,22 +219,20 @@ def _exchange(environ: WSGIEnvironment) -> Exchange:
 
 
 def _length(environ: WSGIEnvironment) -> int | None:
-    """The body's length; None where the server gives a body of unknown length (chunked)."""
+    """The body's length; None where there is none and the server says that the stream ends by itself
+    (chunked, HTTP/2). Where it does not say so, nothing may be read: it would wait for the next
+    request of the connection (PEP 3333)."""
     text = environ.get("CONTENT_LENGTH") or ""
     if text.isascii() and text.isdigit():
         return int(text)
-    return None if environ.get("HTTP_TRANSFER_ENCODING") else 0
+    return None if environ.get("wsgi.input_terminated") else 0
 
 
 def _peek(environ: WSGIEnvironment, limit: int) -> tuple[bytes, bool]:
     """The body's beginning, put back for whoever reads it next."""
     stream = environ["wsgi.input"]
     length = _length(environ)
-    wanted = limit if length is None else min(limit, length)
-    start = b""
-    # A server's stream may give less than it was asked for; only an empty read is the end.
-    while len(start) < wanted and (piece := stream.read(wanted - len(start))):
-        start += piece
+    start = _taken(stream, limit if length is None else min(limit, length))
     environ["wsgi.input"] = _Rejoined(start, stream)
     return start, len(start) == length if length is not None else len(start) < limit
 
@@ -243,8 +241,18 @@ def _read(environ: WSGIEnvironment, limit: int) -> bytes | None:
     length = _length(environ)
     if length is not None and length > limit:
         return None
-    body = environ["wsgi.input"].read(limit + 1 if length is None else length)
+    body = _taken(environ["wsgi.input"], limit + 1 if length is None else length)
     return None if len(body) > limit else body
+
+
+def _taken(stream: Any, wanted: int) -> bytes:
+    """`wanted` bytes, or all that there are: a server's stream may give less than it was asked for,
+    and only an empty read is the end."""
+    pieces = []
+    while wanted > 0 and (piece := stream.read(wanted)):
+        pieces.append(piece)
+        wanted -= len(piece)
+    return b"".join(pieces)
 
 
 class _Rejoined(io.RawIOBase):
@@ -252,19 +260,21 @@ class _Rejoined(io.RawIOBase):
 
     def __init__(self, start: bytes, rest: Any) -> None:
         self._start = start
+        self._at = 0
         self._rest = rest
 
     def readable(self) -> bool:
         return True
 
+    def _again(self, end: int) -> bytes:
+        piece, self._at = self._start[self._at : end], end
+        return piece
+
     def read(self, size: int | None = -1) -> bytes:
         if size is None or size < 0:
-            start, self._start = self._start, b""
-            return start + bytes(self._rest.read())
-        start, self._start = self._start[:size], self._start[size:]
-        if len(start) < size:
-            start += self._rest.read(size - len(start))
-        return start
+            return self._again(len(self._start)) + bytes(self._rest.read())
+        start = self._again(min(self._at + size, len(self._start)))
+        return start + self._rest.read(size - len(start)) if len(start) < size else start
 
     def readinto(self, buffer: Any) -> int:
         data = self.read(len(buffer))
@@ -272,9 +282,11 @@ class _Rejoined(io.RawIOBase):
         return len(data)
 
     def readline(self, size: int | None = -1) -> bytes:
-        line = bytearray()
-        while (size is None or size < 0 or len(line) < size) and (byte := self.read(1)):
-            line += byte
-            if byte == b"\n":
-                break
-        return bytes(line)
+        limit = len(self._start) if size is None or size < 0 else self._at + size
+        end = self._start.find(b"\n", self._at, limit) + 1
+        if end or limit < len(self._start):
+            return self._again(end or limit)
+        line = self._again(len(self._start))
+        if size is None or size < 0:
+            return line + bytes(self._rest.readline())
+        return line + self._rest.readline(size - len(line)) if len(line) < size else line

@@ -119,6 +119,7 @@ def answer(
             kind = exchange.headers.one("content-type") or ""
             values.update(forms.read(body, kind, fields, api=api, given=values))
         yield BLOCK
+        gate.house.store.feed.follow()  # a process that signs people up also sends its mail
         if handler is None:
             raise Refused(errors.METHOD)
         result = handler(call)

@@ -70,11 +70,12 @@ class Renderer:
     def refusal(self, exchange: Exchange, refuse: Refuse) -> Response:
         """A refusal for a person."""
         status = refuse.status or refuse.reason.status
+        back = self._way_back(exchange)
         response = self.page(
             exchange, "refusal.html", status=status, title=refuse.reason.title,
             detail=refuse.detail, code=refuse.reason.code, request_id=exchange.request_id,
             fields=refuse.fields, problem_status=status,
-            sign_in=f"{self._urls['sign_in']}?next={quote(self._way_back(exchange))}",
+            sign_in=f"{self._urls['sign_in']}?next={quote(back)}", back=back,
         )
         response.headers.extend(refuse.headers)
         return response

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from bylaw.errors import StoreError
 
@@ -24,8 +24,16 @@ def connect(url: str, root: Path | None = None) -> Engine:
         parsed = make_url(url)
     except ArgumentError:
         raise StoreError("the database URL is not one (its value is not shown)") from None
-    if parsed.get_backend_name() != "sqlite":
-        return _forked(create_engine(parsed, pool_pre_ping=True, hide_parameters=True))
+    if parsed.drivername in ("postgres", "postgresql"):
+        # As hosts hand it out; the driver that bylaw brings along is psycopg.
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if not parsed.drivername.startswith("sqlite"):
+        try:
+            return _forked(create_engine(parsed, pool_pre_ping=True, hide_parameters=True))
+        except (NoSuchModuleError, ImportError):
+            raise StoreError(
+                f"there is no driver for {parsed.drivername} databases here; sqlite is built in, "
+                "postgresql+psycopg comes with bylaw[postgresql]") from None
     if not parsed.database or parsed.database == ":memory:":
         raise StoreError("SQLite needs a file: a database in memory is another one per connection")
     file = Path(parsed.database)

@@ -227,7 +227,7 @@ def _statement(policy: Policy) -> list[str]:
     sentences = [
         (
             f"A password has {settings.min_length} to {settings.max_length} characters, is not among the "
-            f"30,000 most common or what {GUESSES:,} guesses find (repetitions, keyboard rows, dates), "
+            f"30,000 most common or what {GUESSES:,} guesses find (repetitions, rows of keys, padded words), "
             "and is not the account's address or the application's name."
         ),
         (

@@ -301,12 +301,12 @@ def _count(lab: Any) -> int:
 
 @contextmanager
 def _queries(lab: Any) -> Iterator[list[str]]:
-    """What is asked of the database meanwhile, except by the thread that follows the feed."""
+    """What is asked of the database meanwhile, except by the feed's own threads."""
     asked: list[str] = []
     engine = lab.site.house.store.engine
 
     def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if threading.current_thread().name != "bylaw-feed":
+        if not threading.current_thread().name.startswith("bylaw_"):
             asked.append(statement)
 
     event.listen(engine, "before_cursor_execute", note)
