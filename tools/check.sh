@@ -31,6 +31,9 @@ step "import contract" "a room imports from the floors below it (pyproject.toml)
 step "bandit"          "mend it, or say why it is safe: # nosec B608  # why"       $bin/bandit -q -r $shipped -c pyproject.toml
 step "detect-secrets"  "take the secret out, or see CONTRIBUTING.md, Secrets"      $bin/python -m tools.secret_scan
 # shellcheck disable=SC2086
+step "traceability"    "make trace writes docs/traceability.md anew"               $bin/python -m tools.trace --check
+step "SECURITY.md"     "bylaw verify apps.mtc --write; bylaw document apps.mtc"    $bin/bylaw document apps.mtc --check
+# shellcheck disable=SC2086
 step "mypy"            "the lines are named above"                                 $bin/mypy $code
 
 if [ -s "$failures" ]; then

@@ -16,5 +16,5 @@ class IdConverter(IntegerConverter):
 
     regex = "[1-9][0-9]{0,9}"
 
-    def __init__(self, map, **options) -> None:  # type: ignore[no-untyped-def]  # noqa: A002, ANN001, ANN003
+    def __init__(self, map, **options) -> None:  # type: ignore[no-untyped-def]  # noqa: A002, ANN001, ANN003 - Werkzeug's signature
         super().__init__(map, **{"max": LARGEST_ID, **options})

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import TYPE_CHECKING, Any, AnyStr, Final, Generic, Protocol
 from urllib.parse import quote
 
@@ -165,7 +164,6 @@ class Exchange:
 
     def __init__(
         self,
-        *,
         method: str,
         path: str,
         headers: Headers,
@@ -333,11 +331,13 @@ class Head(Protocol):
     """A response's status and header fields, while they can still be changed."""
 
     status: int
-    names: Collection[str]
-    """The fields' names, in lower case: most of what a control looks for is not there."""
     torn: bool
     """Whether a name or value holds a line break or NUL, which would begin another field or answer,
     or what cannot be sent at all."""
+
+    @property
+    def names(self) -> Collection[str]:
+        """The fields' names, in lower case: most of what a control looks for is not there."""
 
     def get(self, name: str) -> str | None:
         """The first value of the field `name` (lower case)."""
@@ -369,7 +369,7 @@ class HeaderBlock:
     there, then those of `defaults` that the response does not have. No field comes twice.
     """
 
-    __slots__ = ("defaults", "drop", "raw", "text")
+    __slots__ = ("defaults", "drop", "heeds", "raw", "text")
 
     def __init__(
         self, said: Iterable[tuple[str, str]], defaults: Iterable[tuple[str, str]] = (),
@@ -382,6 +382,7 @@ class HeaderBlock:
         raw = tuple((n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in pairs)
         self.drop = frozenset(drop)
         self.defaults = frozenset(name.lower() for name, _ in defaults)
+        self.heeds = self.drop | self.defaults
         self.text: _Prepared[str] = pairs, {name.lower(): value for name, value in pairs}
         self.raw: _Prepared[bytes] = raw, {name.decode("latin-1"): value for name, value in raw}
 
@@ -447,14 +448,13 @@ class _Fields(Generic[AnyStr]):
 
     def complete(self, block: HeaderBlock) -> None:
         names, (prepared, by_name) = self.names, self._prepared(block)
-        if not block.drop.isdisjoint(names):
+        if not block.heeds.isdisjoint(names):
             self._drop(block.drop)
-        if not block.defaults.isdisjoint(names):
             there = block.defaults.intersection(names)
             named = zip(by_name, prepared, strict=True)
             prepared = tuple(pair for name, pair in named if name not in there)
         self.pairs.extend(prepared)
-        self.names = {**by_name, **names}
+        self.names = by_name | names
 
     def _drop(self, names: Collection[str]) -> None:
         for name in names:
@@ -470,8 +470,12 @@ class TextHead(_Fields[str]):
     def __init__(self, status: int, pairs: list[tuple[str, str]]) -> None:
         self.status = status
         self.pairs = pairs
-        self.names = {name.lower(): value for name, value in reversed(pairs)}
-        self.torn = _tears("".join(chain.from_iterable(pairs)))
+        self.names = {}
+        said = ""
+        for name, value in reversed(pairs):
+            self.names[name.lower()] = value
+            said += name + value
+        self.torn = _tears(said)
 
     def add(self, name: str, value: str) -> None:
         self.names.setdefault(name, value)
@@ -499,8 +503,12 @@ class RawHead(_Fields[bytes]):
     def __init__(self, status: int, pairs: list[tuple[bytes, bytes]]) -> None:
         self.status = status
         self.pairs = pairs
-        self.names = {name.decode("latin-1").lower(): value for name, value in reversed(pairs)}
-        self.torn = _tears(b"".join(chain.from_iterable(pairs)).decode("latin-1"))
+        self.names = {}
+        said = b""
+        for name, value in reversed(pairs):
+            self.names[name.decode("latin-1").lower()] = value
+            said += name + value
+        self.torn = _tears(said.decode("latin-1"))
 
     def add(self, name: str, value: str) -> None:
         raw = value.encode("latin-1")

@@ -295,7 +295,7 @@ class Bylaw:
 
     def _refused(self, refused: Refused) -> FlaskResponse:
         exchange: Exchange = request.environ[wsgi.EXCHANGE]
-        return self._response(exchange, self.site.gate.refused(exchange, refused))  # type: ignore[arg-type]
+        return self._response(exchange, self.site.gate.refused(exchange, refused))
 
     def _http_error(self, error: HTTPException) -> Any:
         """`abort(…)` and Werkzeug's own refusals, in the policy's words."""
@@ -308,9 +308,9 @@ class Bylaw:
         if inside is not None:
             return self._response(exchange, errors.verdict(inside))
         if code == 401:
-            return self._response(exchange, gate.unauthenticated(exchange))  # type: ignore[arg-type]
+            return self._response(exchange, gate.unauthenticated(exchange))
         if code == 403:
-            return self._response(exchange, gate.forbidden(exchange, request.endpoint or ""))  # type: ignore[arg-type]
+            return self._response(exchange, gate.forbidden(exchange, request.endpoint or ""))
         kept = tuple((k, v) for k, v in error.get_headers() if k in ("Allow", "Retry-After"))
         return self._response(exchange, Refuse(errors.by_status(code), status=code, headers=kept))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from types import GeneratorType
-from typing import Any, Final
+from typing import Any, cast
 from urllib.parse import quote
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -78,13 +78,13 @@ class Gate:
         try:
             answering = self._endpoints(self, exchange)
             for step in self._enter:
-                verdict = step(exchange)
-                if verdict is ALLOW:
+                decided = step(exchange)
+                if decided is ALLOW:
                     continue
-                if isinstance(verdict, GeneratorType):
-                    verdict = yield from verdict
-                if verdict is not ALLOW:
-                    return verdict
+                if isinstance(decided, GeneratorType):
+                    decided = yield from decided
+                if decided is not ALLOW:
+                    return cast(Verdict, decided)
             if answering is not None:
                 exchange.permitted = True
                 return (yield from answering)
@@ -112,14 +112,14 @@ class Gate:
         exchange.permitted = True
         return rule.decide(exchange.identity) is None
 
-    def unauthenticated(self, exchange: Exchange) -> Verdict:
+    def unauthenticated(self, exchange: Exchange) -> Refuse | Answer:
         """401 with a challenge for a program, the way to the sign-in page for a person."""
         if exchange.method == "GET" and exchange.wants_html():
             to = f"{self._sign_in}?next={quote(exchange.address)}"
             return Answer(Response(303, [("Location", to), ("Cache-Control", "no-store")]))
         return Refuse(UNAUTHENTICATED, headers=(("WWW-Authenticate", roles.CHALLENGE),))
 
-    def forbidden(self, exchange: Exchange, wanted: str) -> Verdict:
+    def forbidden(self, exchange: Exchange, wanted: str) -> Refuse:
         """403, with its record. A refusal stays one when it cannot be recorded."""
         try:
             with self.house.store.transaction() as connection:
@@ -133,7 +133,7 @@ class Gate:
             errors.failed(exchange, error)
         return Refuse(FORBIDDEN)
 
-    def refused(self, exchange: Exchange, refused: Refused) -> Verdict:
+    def refused(self, exchange: Exchange, refused: Refused) -> Refuse | Answer:
         """The verdict of an exception that an operation or the application raised.
 
         May write a record: to be called where waiting is allowed.

@@ -96,6 +96,8 @@ def walk(page: Path, folder: Path) -> Iterator[tuple[Block, transcript.Exchange,
             file = folder / block.name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block.text, "utf-8")
+            if file.name == ".env":
+                file.chmod(0o600)
 
 
 def shape(text: str) -> str:

@@ -121,7 +121,9 @@ class _Start:
             first = next(pieces, None)
         if not self.status:
             raise AssertionError("the application answered without start_response (PEP 3333)")
-        return [*self.written, *(() if first is None else (first,))]
+        if first is not None:
+            self.written.append(first)
+        return self.written
 
 
 class _Rest:
@@ -138,17 +140,17 @@ class _Rest:
         self._pieces = pieces
         self._body = body
 
-    def __iter__(self) -> _Rest:
-        return self
-
-    def __next__(self) -> bytes:
-        if self._first:
-            return self._first.pop(0)
-        token = enter(self._exchange)
-        try:
-            return next(self._pieces)
-        finally:
-            leave(token)
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._first
+        while True:
+            token = enter(self._exchange)
+            try:
+                piece = next(self._pieces, None)
+            finally:
+                leave(token)
+            if piece is None:
+                return
+            yield piece
 
     def close(self) -> None:
         token = enter(self._exchange)
@@ -208,13 +210,11 @@ def _exchange(environ: WSGIEnvironment) -> Exchange:
     if not path.isascii():
         # PEP 3333 hands over bytes as latin-1; what is not UTF-8 stays as it is and matches nothing.
         path = path.encode("latin-1").decode("utf-8", "replace")
+    get = environ.get
+    # In the order of its arguments: by name the call takes half a microsecond longer.
     return Exchange(
-        method=environ["REQUEST_METHOD"],
-        path=path or "/",
-        headers=EnvironHeaders(environ),
-        scheme=environ.get("wsgi.url_scheme", "http"),
-        query=environ.get("QUERY_STRING", ""),
-        peer=environ.get("REMOTE_ADDR", ""),
+        environ["REQUEST_METHOD"], path or "/", EnvironHeaders(environ),
+        get("wsgi.url_scheme", "http"), get("QUERY_STRING", ""), get("REMOTE_ADDR", ""),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from bylaw.pages import Route
@@ -21,17 +21,40 @@ _PROBLEM = {
         },
     }}},
 }
+_METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
+_FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
 
 
-def extend(document: dict[str, Any], routes: Iterator[Route]) -> dict[str, Any]:
-    """`document` with bylaw's own endpoints in it."""
+def extend(document: dict[str, Any], routes: Iterable[Route], *, cookie: str) -> dict[str, Any]:
+    """`document` as it is behind the gate: refusals are problems, and bylaw's endpoints are there.
+
+    `cookie` is the name of the session's cookie.
+    """
+    _as_refused(document)
     for route in routes:
         if route.api:
             path = document.setdefault("paths", {}).setdefault(route.path, {})
             for method in route.methods:
                 if method != "HEAD":
                     path[method.lower()] = _operation(route, method)
+    components = document.setdefault("components", {})
+    components.setdefault("securitySchemes", {})["session"] = {
+        "type": "apiKey", "in": "cookie", "name": cookie,
+        "description": "The cookie of a session, opened by signing in.",
+    }
     return document
+
+
+def _as_refused(document: dict[str, Any]) -> None:
+    """What the framework says of its own refusals is not what is sent: their shape is bylaw's."""
+    for path in document.get("paths", {}).values():
+        for method, operation in path.items():
+            if method in _METHODS:
+                operation.setdefault("responses", {}).pop("422", None)
+                operation["responses"]["default"] = _PROBLEM
+    schemas = document.get("components", {}).get("schemas", {})
+    for name in _FRAMEWORKS_OWN:
+        schemas.pop(name, None)
 
 
 def _operation(route: Route, method: str) -> dict[str, Any]:
@@ -40,7 +63,7 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
         "summary": route.endpoint.title,
         "operationId": f"bylaw_{route.path.strip('/').translate(_NAME)}_{method.lower()}",
         "responses": {
-            "200": {"description": "Done", "content": {"application/json": {"schema": {}}}},
+            "2XX": {"description": "Done", "content": {"application/json": {"schema": {}}}},
             "default": _PROBLEM,
         },
     }
@@ -72,6 +95,8 @@ def _schema(fields: tuple[Field, ...]) -> dict[str, Any]:
 
 def _property(field: Field) -> dict[str, Any]:
     text: dict[str, Any] = {"type": "string"}
+    if field.required:
+        text["minLength"] = 1
     if field.secret:
         text["format"] = "password"
     else:

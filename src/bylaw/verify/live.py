@@ -97,9 +97,10 @@ class _Handler(WSGIRequestHandler):
         if not self.parse_request():
             return
         server: Any = self.server
-        streams: Any = (self.rfile, self.wfile, self.get_stderr())
-        answering = _Answering(*streams, self.get_environ(), multithread=True)
-        answering.request_handler = self  # type: ignore[attr-defined]
+        handler: Any = _Answering  # its base's annotations lack what its base class takes
+        answering = handler(self.rfile, self.wfile, self.get_stderr(), self.get_environ(),
+                            multithread=True)
+        answering.request_handler = self
         answering.run(server.get_app())
 
     def version_string(self) -> str:
