@@ -332,7 +332,9 @@ class Bylaw:
 
         def described() -> dict[str, Any]:
             if app.openapi_schema is None:
-                app.openapi_schema = openapi.extend(original(), self.site.pages.routes())
+                app.openapi_schema = openapi.extend(
+                    original(), self.site.pages.routes(),
+                    cookie=cookies.name(self.policy, cookies.SESSION))
             return app.openapi_schema
 
         app.openapi = described  # type: ignore[method-assign]

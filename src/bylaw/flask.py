@@ -179,7 +179,8 @@ class Bylaw:
 
         Called at the end of a factory; otherwise the first request does.
         """
-        problems = [*self._bypasses(), *self._key(), *self._undeclared(), *self._strangers()]
+        problems = [*self._bypasses(), *self._key(), *self._undeclared(), *self._on_methods(),
+                    *self._strangers()]
         if problems:
             raise PolicyError(f"{self.policy.app.name} has routes that nobody may be let into", problems)
         self.site.open()

@@ -516,7 +516,7 @@ def _merge(into: dict[str, Any], over: dict[str, Any]) -> None:
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    near = get_close_matches(name, known, n=1)
     return f"nearest: {near[0]}" if near else f"known: {', '.join(known)}"
 
 

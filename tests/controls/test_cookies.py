@@ -20,7 +20,8 @@ from tests.controls.houses import Builder, exchange
 
 NOTES = flask_app.POLICY.read_text("utf-8")
 CREATE: dict[str, Callable[[Path], Any]] = {
-    "flask": flask_app.create_app, "fastapi": fastapi_app.create_app,
+    "flask": flask_app.create_app,
+    "fastapi": fastapi_app.create_app,
 }
 EMBEDDED = """
 [cookies]
@@ -39,9 +40,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Builder:
 
 
 @pytest.fixture(params=sorted(CREATE))
-def starting(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Callable[..., Laboratory]]:
+def starting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Laboratory]]:
     """Laboratories of the notes application on another policy: `starting(policy_text)`."""
     started: list[Laboratory] = []
 
@@ -80,8 +79,9 @@ def test_strict_where_the_policy_says_so(build: Builder) -> None:
 @pytest.mark.requirement("S1-079", "S1-080")
 def test_development_over_http(build: Builder) -> None:
     """Over http in development: HttpOnly and Lax, but neither Secure nor a prefix that needs it."""
-    policy = build.policy('[cookies]\nsame_site = "Strict"\n[development]\ncookies.same_site = "Lax"',
-                          **DEVELOPMENT)
+    policy = build.policy(
+        '[cookies]\nsame_site = "Strict"\n[development]\ncookies.same_site = "Lax"', **DEVELOPMENT
+    )
     assert cookies.make(policy, SESSION, "x") == "sid=x; Path=/; HttpOnly; SameSite=Lax"
 
 
@@ -91,8 +91,9 @@ def test_embedded_in_another_site(build: Builder) -> None:
     policy = build.policy(EMBEDDED)
     made = cookies.make(policy, SESSION, "x")
     assert {"samesite=none", "secure", "partitioned", "httponly", "path=/"} == attributes(made)
-    assert [(name, below.key, below.value) for name, below, _ in policy.below_standard()
-            if name == "cookies"] == [("cookies", "same_site", "None")]
+    assert [
+        (name, below.key, below.value) for name, below, _ in policy.below_standard() if name == "cookies"
+    ] == [("cookies", "same_site", "None")]
     assert "Partitioned" in CONTROL.statement(policy)[0]
     assert "cookies" not in {name for name, _, _ in build.policy().below_standard()}
 
@@ -149,9 +150,17 @@ def test_an_embedded_applications_cookie(build: Builder) -> None:
     """Where the policy says None, the application's cookies are kept apart by embedding site, too."""
     policy = build.policy(EMBEDDED)
     assert attributes(cookies.complete(policy, "a=b")) == {
-        "samesite=none", "secure", "httponly", "partitioned"}
+        "samesite=none",
+        "secure",
+        "httponly",
+        "partitioned",
+    }
     assert attributes(cookies.complete(policy, "a=b; SameSite=None; Partitioned")) == {
-        "samesite=none", "secure", "httponly", "partitioned"}
+        "samesite=none",
+        "secure",
+        "httponly",
+        "partitioned",
+    }
 
 
 def test_over_http_nothing_is_marked_secure(build: Builder) -> None:
@@ -162,9 +171,14 @@ def test_over_http_nothing_is_marked_secure(build: Builder) -> None:
 LATIN = st.text(st.characters(max_codepoint=255), max_size=80)
 
 
-@examples(cookie=LATIN | st.lists(st.sampled_from(
-    ["a=b", ";", "SameSite", "=", "None", "samesite=none", " ", "\xa0", "HttpOnly", "Secure", "\x85"]
-)).map("".join))
+@examples(
+    cookie=LATIN
+    | st.lists(
+        st.sampled_from(
+            ["a=b", ";", "SameSite", "=", "None", "samesite=none", " ", "\xa0", "HttpOnly", "Secure", "\x85"]
+        )
+    ).map("".join)
+)
 def test_any_cookie_is_completed(build: Builder, cookie: str) -> None:
     """Whatever an application puts into Set-Cookie, it leaves Secure, HttpOnly and not as None."""
     policy = POLICIES.setdefault("default", build.policy())
@@ -178,14 +192,19 @@ def test_any_cookie_is_completed(build: Builder, cookie: str) -> None:
 POLICIES: dict[str, Any] = {}
 
 
-@examples(header=LATIN | st.lists(st.sampled_from(
-    ["__Host-sid", "=", "x", ";", " ", "\t", "\xa0", "\x85", '"', ",", "sid", "\0"])).map("".join))
+@examples(
+    header=LATIN
+    | st.lists(
+        st.sampled_from(["__Host-sid", "=", "x", ";", " ", "\t", "\xa0", "\x85", '"', ",", "sid", "\0"])
+    ).map("".join)
+)
 def test_any_cookie_header_is_read(header: str) -> None:
     """Whatever a browser or an attacker sends as cookies, one has a value or it has none."""
     asked = Exchange(method="GET", path="/", headers=PairHeaders([("Cookie", header)]))
     value = asked.cookie("__Host-sid")
-    assert value is None or (f"__Host-sid={value}" in header.replace(" ", "").replace("\t", "")
-                             or value.strip(" \t") == value)
+    assert value is None or (
+        f"__Host-sid={value}" in header.replace(" ", "").replace("\t", "") or value.strip(" \t") == value
+    )
 
 
 @pytest.mark.requirement("C-09")
@@ -237,8 +256,13 @@ def test_two_cookie_headers_are_one(build: Builder) -> None:
 def test_on_its_way_out(build: Builder, kind: Any) -> None:
     """The application's cookies are completed, bylaw's own follow, one word for each name."""
     depart = CONTROL.steps["depart"](build.house())
-    pairs: Any = [("Set-Cookie", "a=b"), ("X", "y"), ("Set-Cookie", "c=d; HttpOnly"),
-                  ("Set-Cookie", "__Host-sid=planted"), ("Set-Cookie", "__Host-visitor=planted")]
+    pairs: Any = [
+        ("Set-Cookie", "a=b"),
+        ("X", "y"),
+        ("Set-Cookie", "c=d; HttpOnly"),
+        ("Set-Cookie", "__Host-sid=planted"),
+        ("Set-Cookie", "__Host-visitor=planted"),
+    ]
     if kind is RawHead:
         pairs = [(name.lower().encode(), value.encode()) for name, value in pairs]
     head = kind(200, pairs)
@@ -326,8 +350,12 @@ def test_every_set_cookie_in_production(laboratory: Laboratory) -> None:
         laboratory.sign_in(alice),
         alice.get("/greeting?lang=de"),
         alice.act("POST", laboratory.url("sign_out")),
-        laboratory.visitor().send("POST", laboratory.url("sign_in"), form={},
-                                  headers=[("Accept", "text/html"), ("Origin", "https://app.lab")]),
+        laboratory.visitor().send(
+            "POST",
+            laboratory.url("sign_in"),
+            form={},
+            headers=[("Accept", "text/html"), ("Origin", "https://app.lab")],
+        ),
     ]
     seen = [cookie for reply in replies for cookie in reply.all("set-cookie")]
     assert {reply.status for reply in replies} >= {200, 303, 403}
@@ -379,9 +407,7 @@ def test_the_promise_holds(laboratory: Laboratory, probe: Any) -> None:
 
 @pytest.mark.parametrize("probe", CONTROL.probes, ids=lambda probe: probe.name)
 @pytest.mark.requirement("S2-010")
-def test_the_promise_holds_where_it_is_embedded(
-    starting: Callable[..., Laboratory], probe: Any
-) -> None:
+def test_the_promise_holds_where_it_is_embedded(starting: Callable[..., Laboratory], probe: Any) -> None:
     """The probes know what the policy says: they pass for an application in another site's frame."""
     result = attempt(CONTROL, probe, starting(NOTES + EMBEDDED))
     assert result.outcome == "pass", result.evidence

@@ -16,9 +16,10 @@ from hypothesis import given as examples
 from hypothesis import strategies as st
 
 from bylaw.controls import csrf
+from bylaw.controls import headers as headers_control
 from bylaw.controls.cookies import SESSION, VISITOR
 from bylaw.controls.csrf import CONTROL, forms
-from bylaw.exchange import ALLOW, Exchange, Malformed, PairHeaders, Refuse, Verdict
+from bylaw.exchange import ALLOW, Exchange, Malformed, PairHeaders, Refuse, TextHead, Verdict
 from bylaw.fastapi import Bylaw, Permit
 from bylaw.identity import Identity
 from bylaw.keys import KeyRing
@@ -34,7 +35,8 @@ URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=b"
 NOTES = (flask_app.POLICY).read_text("utf-8")
 CREATE: dict[str, Callable[[Path], Any]] = {
-    "flask": flask_app.create_app, "fastapi": fastapi_app.create_app,
+    "flask": flask_app.create_app,
+    "fastapi": fastapi_app.create_app,
 }
 
 
@@ -44,9 +46,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Builder:
 
 
 @pytest.fixture(params=sorted(CREATE))
-def starting(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Callable[..., Laboratory]]:
+def starting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Laboratory]]:
     """Laboratories of the notes application on another policy: `starting(policy_text, **how)`."""
     started: list[Laboratory] = []
 
@@ -205,7 +205,12 @@ expires = 2099-12-31
     ],
 )
 def test_an_exempt_path_takes_json_of_this_site(
-    build: Builder, method: str, kind: str | None, site: str | None, origin: str | None, cookie: bool,
+    build: Builder,
+    method: str,
+    kind: str | None,
+    site: str | None,
+    origin: str | None,
+    cookie: bool,
     expected: str,
 ) -> None:
     """Without a token, what a foreign form could send is refused, and so is a session of nowhere."""
@@ -316,12 +321,15 @@ def test_a_foreign_page_opens_no_websocket_in_fastapi(tmp_path: Path) -> None:
 
     with Laboratory(Target("live", create)) as laboratory:
         reader = laboratory.client("user")
-        shake: Any = laboratory.transport.handshake  # type: ignore[union-attr]
+        transport: Any = laboratory.transport
         for headers, status in (
-            ([("Origin", FOREIGN)], 403), ([], 403), ([("Origin", OWN)], 101),
+            ([("Origin", FOREIGN)], 403),
+            ([], 403),
+            ([("Origin", OWN)], 101),
             ([("Origin", OWN), ("Sec-Fetch-Site", "cross-site")], 403),
         ):
-            assert shake(reader.prepared("GET", "/live", headers=headers)).status == status, headers
+            reply = transport.handshake(reader.prepared("GET", "/live", headers=headers))
+            assert reply.status == status, headers
 
 
 # The token
@@ -353,8 +361,14 @@ def test_the_sessions_token_passes_and_no_other(build: Builder) -> None:
 
 @pytest.mark.parametrize(
     ("token", "expected"),
-    [("", "token_missing"), ("x", "token_wrong"), (".", "token_wrong"), ("a.b", "token_wrong"),
-     ("a" * 100_000, "token_wrong"), ("\xff.\xfe", "token_wrong")],
+    [
+        ("", "token_missing"),
+        ("x", "token_wrong"),
+        (".", "token_wrong"),
+        ("a.b", "token_wrong"),
+        ("a" * 100_000, "token_wrong"),
+        ("\xff.\xfe", "token_wrong"),
+    ],
 )
 @pytest.mark.requirement("S1-038", "S1-039")
 def test_a_token_that_was_made_up(build: Builder, token: str, expected: str) -> None:
@@ -383,7 +397,9 @@ def test_a_form_of_bylaws_own_needs_a_token_from_visitors_too(build: Builder) ->
     def post(*pairs: tuple[str, str]) -> str:
         asked = exchange("POST", "/", *pairs)
         asked.note("form", True)
-        return code(decided(step, asked))
+        refused = code(decided(step, asked))
+        assert asked.cookie_changes is None, "only a page gives out a visitor's cookie"
+        return refused
 
     assert post(("X-CSRF-Token", token), ("Cookie", cookie)) == ""
     assert post(("X-CSRF-Token", token)) == "token_wrong"
@@ -398,6 +414,16 @@ def test_a_returning_visitor_keeps_the_cookie(build: Builder) -> None:
     page = exchange("GET", "/", ("Cookie", f"__Host-{VISITOR}=ann"))
     csrf.token(house, page)
     assert page.cookie_changes is None
+
+
+def test_no_cache_keeps_a_page_of_the_application_with_a_token(build: Builder) -> None:
+    """A cacheable page that bears a visitor's token is stored nowhere, with a new cookie or without."""
+    house = build.house()
+    for pairs in ((), (("Cookie", f"__Host-{VISITOR}=ann"),)):
+        page, head = exchange("GET", "/", *pairs), TextHead(200, [("Cache-Control", "public")])
+        csrf.token(house, page)
+        headers_control.CONTROL.steps["depart"](house)(page, head)
+        assert head.every("cache-control") == ["no-store"]
 
 
 def test_a_visitors_value_never_passes_for_a_session(build: Builder) -> None:
@@ -432,9 +458,15 @@ def urlencoded(*fields: tuple[str, str]) -> bytes:
 
 
 def multipart(*fields: tuple[str, str], end: str = "--b--\r\n") -> bytes:
-    parts = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-             for name, value in fields]
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields
+    ]
     return ("".join(parts) + end).encode("latin-1")
+
+
+def part(*fields: bytes) -> bytes:
+    """A multipart body of one part with these header fields."""
+    return b"--b\r\n" + b"\r\n".join(fields) + b"\r\n\r\nT\r\n--b--\r\n"
 
 
 TOKEN = ("csrf_token", "T")
@@ -478,12 +510,17 @@ def test_the_token_of_a_body(
         ("another boundary", "multipart/form-data; boundary=c", multipart(TOKEN)),
         ("a boundary of 1000", f"multipart/form-data; boundary={'b' * 1000}", multipart(TOKEN)),
         ("not multipart", MULTIPART, b"csrf_token=T"),
-        ("a file of that name", MULTIPART, b'--b\r\nContent-Disposition: form-data; name="csrf_token";'
-         b' filename="f"\r\n\r\nT\r\n--b--\r\n'),
-        ("a name in another header", MULTIPART, b'--b\r\nX: form-data; name="csrf_token"\r\n\r\nT\r\n'
-         b"--b--\r\n"),
-        ("a header of 600 bytes", MULTIPART, b"--b\r\nContent-Disposition: form-data; " + b"a=b;" * 150
-         + b' name="csrf_token"\r\n\r\nT\r\n--b--\r\n'),
+        (
+            "a file of that name",
+            MULTIPART,
+            part(b'Content-Disposition: form-data; name="csrf_token"; filename="f"'),
+        ),
+        ("a name in another header", MULTIPART, part(b'X: form-data; name="csrf_token"')),
+        (
+            "a header of 600 bytes",
+            MULTIPART,
+            part(b"Content-Disposition: form-data; " + b"a=b;" * 150 + b' name="csrf_token"'),
+        ),
         ("an unfinished part", MULTIPART, multipart(TOKEN, end="")[:-2]),
         ("too many fields", URLENCODED, urlencoded(*[("a", "1")] * 1001, TOKEN)),
     ],
@@ -497,20 +534,39 @@ def test_what_is_no_form_has_no_token(label: str, kind: str, body: bytes) -> Non
 def test_a_value_is_decoded_as_a_browser_encodes_it() -> None:
     """Plus and percent are undone; a header's case and further headers do not matter."""
     assert forms.token(b"csrf%5Ftoken=a%2Eb+c", True, URLENCODED, "csrf_token") == "a.b c"
-    part = (b"--b\r\nContent-Type: text/plain\r\nCONTENT-DISPOSITION: form-data; name=csrf_token\r\n\r\n"
-            b"a.b\r\n--b--\r\n")
-    assert forms.token(part, True, "Multipart/Form-Data; boundary=b", "csrf_token") == "a.b"
+    body = part(b"Content-Type: text/plain", b"CONTENT-DISPOSITION: form-data; name=csrf_token")
+    assert forms.token(body, True, "Multipart/Form-Data; boundary=b", "csrf_token") == "T"
 
 
 @examples(
-    start=st.binary(max_size=400) | st.builds(
-        lambda pieces: b"".join(pieces),
-        st.lists(st.sampled_from([b"--b", b"--b--", b"\r\n", b"\r", b"\n", b"Content-Disposition: ",
-                                  b'form-data; name="csrf_token"', b'; filename="', b":", b"x", b"&",
-                                  b"csrf_token=", b"%", b"\xff", b"\0"]), max_size=30),
+    start=st.binary(max_size=400)
+    | st.builds(
+        b"".join,
+        st.lists(
+            st.sampled_from(
+                [
+                    b"--b",
+                    b"--b--",
+                    b"\r\n",
+                    b"\r",
+                    b"\n",
+                    b"Content-Disposition: ",
+                    b'form-data; name="csrf_token"',
+                    b'; filename="',
+                    b":",
+                    b"x",
+                    b"&",
+                    b"csrf_token=",
+                    b"%",
+                    b"\xff",
+                    b"\0",
+                ]
+            ),
+            max_size=30,
+        ),
     ),
     whole=st.booleans(),
-    kind=st.sampled_from([URLENCODED, MULTIPART, "multipart/form-data; boundary=\"", ""])
+    kind=st.sampled_from([URLENCODED, MULTIPART, 'multipart/form-data; boundary="', ""])
     | st.text(st.characters(max_codepoint=255), max_size=60),
 )
 def test_any_body_has_a_token_or_none(start: bytes, whole: bool, kind: str) -> None:
@@ -525,11 +581,26 @@ LATIN = st.text(st.characters(max_codepoint=255), max_size=60)
 @examples(
     method=st.sampled_from(["POST", "GET", "DELETE", "post", ""]) | LATIN,
     path=st.text(max_size=40).map(lambda text: "/" + text),
-    pairs=st.lists(st.tuples(
-        st.sampled_from(["Origin", "Sec-Fetch-Site", "Cookie", "Content-Type", "Host", "X-CSRF-Token"]),
-        LATIN | st.sampled_from([OWN, "null", "same-origin", "cross-site", URLENCODED, MULTIPART,
-                                 f"__Host-{SESSION}=x", "application/json", "https://[::1"]),
-    ), max_size=6),
+    pairs=st.lists(
+        st.tuples(
+            st.sampled_from(["Origin", "Sec-Fetch-Site", "Cookie", "Content-Type", "Host", "X-CSRF-Token"]),
+            LATIN
+            | st.sampled_from(
+                [
+                    OWN,
+                    "null",
+                    "same-origin",
+                    "cross-site",
+                    URLENCODED,
+                    MULTIPART,
+                    f"__Host-{SESSION}=x",
+                    "application/json",
+                    "https://[::1",
+                ]
+            ),
+        ),
+        max_size=6,
+    ),
     body=st.binary(max_size=200),
     known=st.booleans(),
 )
@@ -590,8 +661,7 @@ def test_a_policy_that_cannot_be_kept(build: Builder, text: str, said: list[str]
 
 
 ENTRY = '[[csrf.exempt]]\npath = "{path}"\nreason = "{reason}"\nowner = "{owner}"\nexpires = {expires}\n'
-SOUND = {"path": "/api/open/*", "reason": "JSON only, for scripts", "owner": "tests",
-         "expires": "2099-12-31"}
+SOUND = {"path": "/api/open/*", "reason": "JSON only, for scripts", "owner": "tests", "expires": "2099-12-31"}
 
 
 @pytest.mark.requirement("S1-043", "S1-044")
@@ -637,8 +707,15 @@ def test_an_alias_needs_an_exemption_of_its_endpoint(build: Builder) -> None:
 
 
 @pytest.mark.requirement("C-18")
-@pytest.mark.parametrize("origin", ["https://partner.acme.eu", "https://partner.acme.eu:8443",
-                                    "https://[2001:db8::1]:8443", "https://xn--bcher-kva.test"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://partner.acme.eu",
+        "https://partner.acme.eu:8443",
+        "https://[2001:db8::1]:8443",
+        "https://xn--bcher-kva.test",
+    ],
+)
 def test_an_origin_that_browsers_send(build: Builder, origin: str) -> None:
     """Whole origins may be trusted, by name, number and port."""
     assert build.refusal(f'[csrf]\ntrusted_origins = ["{origin}"]') == ""
@@ -660,8 +737,10 @@ def test_the_statement_names_every_exemption(build: Builder) -> None:
     said = CONTROL.statement(build.policy(text))
     assert said[1] == "A refused request gets 400 and changes nothing."
     assert "https://partner.test" in said[2]
-    assert said[3] == ("Exempt from the token, until 2099-12-31: `/api/open/*` (JSON only, for scripts; "
-                       "JSON only, same origin enforced; owner: tests).")
+    assert said[3] == (
+        "Exempt from the token, until 2099-12-31: `/api/open/*` (JSON only, for scripts; "
+        "JSON only, same origin enforced; owner: tests)."
+    )
     assert len(CONTROL.statement(build.policy())) == 2
 
 
@@ -766,11 +845,12 @@ def test_sign_in_and_sign_up_are_not_forged(laboratory: Laboratory) -> None:
     known = {"email": mallory.email, "password": mallory.password}
     foreign = [("Origin", FOREIGN), ("Sec-Fetch-Site", "cross-site")]
     for name in ("sign_in", "sign_up"):
-        for target, how in (
+        ways: list[tuple[str, dict[str, Any]]] = [
             (laboratory.url(name), {"form": known}),
             (laboratory.api(name), {"json": known}),
             (laboratory.api(name), {"form": known}),
-        ):
+        ]
+        for target, how in ways:
             visitor = laboratory.visitor()
             reply = visitor.send("POST", target, headers=foreign, **how)
             assert (reply.status, reply.code) == (403, "csrf.cross_site"), target
@@ -857,7 +937,7 @@ def test_a_form_that_arrives_in_pieces(
     """A body that trickles in, a few bytes at a time and of no announced length, is read like any other."""
     with browsing(laboratory) as (editor, token):
         body = encode(("csrf_token", token), ("text", "z" * 5_000))
-        pieces = tuple(body[i:i + 7] for i in range(0, len(body), 7))
+        pieces = tuple(body[i : i + 7] for i in range(0, len(body), 7))
         reply = posted(editor, kind, b"", chunks=pieces)
         assert reply.status == 200
         assert reply.json()["text"] == "z" * 5_000

@@ -21,7 +21,8 @@ from tests.controls.houses import Builder, exchange
 
 NOTES = flask_app.POLICY.read_text("utf-8")
 CREATE: dict[str, Callable[[Path], Any]] = {
-    "flask": flask_app.create_app, "fastapi": fastapi_app.create_app,
+    "flask": flask_app.create_app,
+    "fastapi": fastapi_app.create_app,
 }
 HSTS = "max-age=63072000; includeSubDomains"
 PAGE = (
@@ -39,9 +40,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Builder:
 
 
 @pytest.fixture(params=sorted(CREATE))
-def starting(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Callable[..., Laboratory]]:
+def starting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Laboratory]]:
     """Laboratories of the notes application on another policy: `starting(policy_text)`."""
     started: list[Laboratory] = []
 
@@ -64,7 +63,10 @@ def depart(request: pytest.FixtureRequest, build: Builder) -> Departing:
     """What leaves when the application says `pairs`: each field's values by its name in lower case."""
 
     def leave(
-        *pairs: tuple[str, str], text: str = "", asked: Exchange | None = None, status: int = 200,
+        *pairs: tuple[str, str],
+        text: str = "",
+        asked: Exchange | None = None,
+        status: int = 200,
         **environ: str,
     ) -> dict[str, list[str]]:
         step = CONTROL.steps["depart"](build.house(text, **environ))
@@ -110,7 +112,9 @@ def test_a_page(depart: Departing) -> None:
 
 
 @pytest.mark.requirement("S3-062", "S3-063")
-@pytest.mark.parametrize("kind", ["application/json", "image/svg+xml", "text/css", "application/xhtml+xml", ""])
+@pytest.mark.parametrize(
+    "kind", ["application/json", "image/svg+xml", "text/css", "application/xhtml+xml", ""]
+)
 def test_everything_else(depart: Departing, kind: str) -> None:
     """What is no page can do nothing when it is opened as one, an uploaded SVG above all."""
     left = depart(*([("Content-Type", kind)] if kind else []))
@@ -143,18 +147,33 @@ def test_over_http_in_development(depart: Departing) -> None:
         ("hsts = 0", "strict-transport-security", None),
         ('hsts = "365d"', "strict-transport-security", ["max-age=31536000; includeSubDomains"]),
         ('xss_protection = ""', "x-xss-protection", None),
-        ('xss_protection = "1; mode=block"\nbecause = "a scanner of a client insists"',
-         "x-xss-protection", ["1; mode=block"]),
+        (
+            'xss_protection = "1; mode=block"\nbecause = "a scanner of a client insists"',
+            "x-xss-protection",
+            ["1; mode=block"],
+        ),
         ('frame_ancestors = ["https://spaces.test"]', "x-frame-options", None),
-        ('frame_ancestors = ["\'self\'", "https://spaces.test"]', "content-security-policy",
-         [PAGE.replace("ancestors 'none'", "ancestors 'self' https://spaces.test")]),
-        ('script_src = ["\'self\'", "https://cdn.test"]', "content-security-policy",
-         [PAGE.replace("script-src 'self'", "script-src 'self' https://cdn.test")]),
-        ('style_src = ["\'none\'"]', "content-security-policy",
-         [PAGE.replace("style-src 'self'", "style-src 'none'")]),
-        ('img_src = ["\'self\'"]', "content-security-policy", [PAGE.replace("'self' data:", "'self'")]),
-        ('connect_src = ["\'self\'", "wss://live.test"]', "content-security-policy",
-         [PAGE.replace("connect-src 'self'", "connect-src 'self' wss://live.test")]),
+        (
+            'frame_ancestors = ["\'self\'", "https://spaces.test"]',
+            "content-security-policy",
+            [PAGE.replace("ancestors 'none'", "ancestors 'self' https://spaces.test")],
+        ),
+        (
+            'script_src = ["\'self\'", "https://cdn.test"]',
+            "content-security-policy",
+            [PAGE.replace("script-src 'self'", "script-src 'self' https://cdn.test")],
+        ),
+        (
+            "style_src = [\"'none'\"]",
+            "content-security-policy",
+            [PAGE.replace("style-src 'self'", "style-src 'none'")],
+        ),
+        ("img_src = [\"'self'\"]", "content-security-policy", [PAGE.replace("'self' data:", "'self'")]),
+        (
+            'connect_src = ["\'self\'", "wss://live.test"]',
+            "content-security-policy",
+            [PAGE.replace("connect-src 'self'", "connect-src 'self' wss://live.test")],
+        ),
     ],
 )
 @pytest.mark.requirement("S3-063", "S3-064", "C-01")
@@ -190,9 +209,7 @@ def test_what_the_policy_says(depart: Departing, text: str, name: str, values: l
     ],
 )
 @pytest.mark.requirement("S3-062", "S3-063")
-def test_what_the_application_says(
-    depart: Departing, name: str, value: str, left: list[str] | None
-) -> None:
+def test_what_the_application_says(depart: Departing, name: str, value: str, left: list[str] | None) -> None:
     """The application may add to the policy, and may not take from it."""
     assert depart(HTML, (name, value)).get(name.lower()) == left
 
@@ -209,8 +226,10 @@ def test_a_nonce_is_asked_for_once(depart: Departing) -> None:
     assert len(first) == 22, "128 bits"
     left = depart(HTML, ("Cache-Control", "public"), asked=asked)
     assert left["content-security-policy"] == [
-        PAGE.replace("script-src 'self'", f"script-src 'self' 'nonce-{first}'")
-        .replace("style-src 'self'", f"style-src 'self' 'nonce-{first}'")]
+        PAGE.replace("script-src 'self'", f"script-src 'self' 'nonce-{first}'").replace(
+            "style-src 'self'", f"style-src 'self' 'nonce-{first}'"
+        )
+    ]
     assert left["cache-control"] == ["no-store"]
 
 
@@ -252,8 +271,12 @@ def test_what_may_be_stored(
         asked.note(headers.PERSONAL, True)
     else:
         asked.note("another control's", True)
-    pairs = [JSON, ("Cache-Control", "public, max-age=60"), ("CDN-Cache-Control", "max-age=60"),
-             ("Surrogate-Control", "max-age=60")]
+    pairs = [
+        JSON,
+        ("Cache-Control", "public, max-age=60"),
+        ("CDN-Cache-Control", "max-age=60"),
+        ("Surrogate-Control", "max-age=60"),
+    ]
     left = depart(*pairs, *([("Set-Cookie", "a=b")] if cookie else []), asked=asked)
     assert left["cache-control"] == (["public, max-age=60"] if stored else ["no-store"])
     assert ("cdn-cache-control" in left, "surrogate-control" in left) == (stored, stored)
@@ -292,8 +315,20 @@ def test_a_source_that_is_none(build: Builder, key: str, source: str, said: str)
     assert "bylaw.toml:2" in refusal
 
 
-@pytest.mark.parametrize("source", ["'self'", "'none'", "https://cdn.acme.eu", "*.acme.eu:8443", "data:", "*",
-                                    "'sha256-abc/def+ghi='", "https://a.test/path?x", "[2001:db8::1]"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "'self'",
+        "'none'",
+        "https://cdn.acme.eu",
+        "*.acme.eu:8443",
+        "data:",
+        "*",
+        "'sha256-abc/def+ghi='",
+        "https://a.test/path?x",
+        "[2001:db8::1]",
+    ],
+)
 def test_a_source(build: Builder, source: str) -> None:
     """Everything that CSP calls a source may stand in the policy, in quotes where CSP wants them."""
     assert build.refusal(f'[headers]\nscript_src = ["{source}"]') == ""
@@ -333,7 +368,7 @@ def test_a_policy_that_cannot_be_kept(build: Builder, text: str, said: list[str]
         ('xss_protection = "1; mode=block"\nbecause = "a scanner of a client insists"', ["xss_protection"]),
         ('hsts = "30d"', ["hsts"]),
         ("script_src = [\"'self'\", \"'unsafe-inline'\"]", ["script_src"]),
-        ("style_src = [\"https:\"]", ["style_src"]),
+        ('style_src = ["https:"]', ["style_src"]),
         ('connect_src = ["*"]', ["connect_src"]),
         ('frame_ancestors = ["*"]', ["frame_ancestors"]),
         ("script_src = [\"'sha256-x'\", \"'strict-dynamic'\"]", []),
@@ -382,7 +417,13 @@ def test_baseline_headers(laboratory: Laboratory) -> None:
         "options": visitor.send("OPTIONS", "/", headers=[("Origin", "https://evil.test")]),
     }
     assert {replies[s].status for s in ("401", "403", "404", "405", "422", "500")} == {
-        401, 403, 404, 405, 422, 500}
+        401,
+        403,
+        404,
+        405,
+        422,
+        500,
+    }
     for what, reply in replies.items():
         assert reply.all("x-content-type-options") == ["nosniff"], what
         assert reply.all("x-frame-options") == ["DENY"], what
@@ -423,9 +464,13 @@ def test_private_pages_are_not_stored(laboratory: Laboratory) -> None:
     """A132: forms with a token, who I am and an export are gone from the browser after signing out."""
     editor, visitor = laboratory.client("editor"), laboratory.visitor()
     for who, path in (
-        (visitor, laboratory.url("sign_in")), (visitor, laboratory.url("sign_up")),
-        (editor, laboratory.api("me")), (editor, laboratory.url("sessions")),
-        (editor, laboratory.url("change_password")), (editor, "/page"), (editor, "/api/papers/export"),
+        (visitor, laboratory.url("sign_in")),
+        (visitor, laboratory.url("sign_up")),
+        (editor, laboratory.api("me")),
+        (editor, laboratory.url("sessions")),
+        (editor, laboratory.url("change_password")),
+        (editor, "/page"),
+        (editor, "/api/papers/export"),
     ):
         assert who.page(path).all("cache-control") == ["no-store"], path
     reply = editor.act("POST", laboratory.api("sign_out"), json={})
@@ -434,7 +479,9 @@ def test_private_pages_are_not_stored(laboratory: Laboratory) -> None:
 
 
 @pytest.mark.requirement("S3-065")
-@pytest.mark.parametrize("end", ["/x.css", ";x.js", "%2fx.png", "/..%2fstatic/x.css", "?x.css", "/static/x.css"])
+@pytest.mark.parametrize(
+    "end", ["/x.css", ";x.js", "%2fx.png", "/..%2fstatic/x.css", "?x.css", "/static/x.css"]
+)
 def test_cache_deception(laboratory: Laboratory, end: str) -> None:
     """A135: a private page under an address that looks like a file's is no-store, or is not there."""
     editor = laboratory.client("editor")
@@ -445,14 +492,19 @@ def test_cache_deception(laboratory: Laboratory, end: str) -> None:
 
 
 @pytest.mark.requirement("S3-065")
-@pytest.mark.parametrize("bad", ["%0d%0aX-Planted:1", "%0aX-Planted:1", "%0d", "%00", ";", "%22;%20x=1", "%e2%80%a8"])
+@pytest.mark.parametrize(
+    "bad", ["%0d%0aX-Planted:1", "%0aX-Planted:1", "%0d", "%00", ";", "%22;%20x=1", "%e2%80%a8"]
+)
 def test_header_injection(laboratory: Laboratory, bad: str) -> None:
     """A136: breaks and semicolons in a redirect, a file's name, a language or an id plant nothing."""
     visitor = laboratory.visitor()
     for reply in (
-        visitor.get(f"/go?to=/a{bad}"), visitor.get(f"/download?name=a{bad}"),
-        visitor.get(f"/greeting?lang=a{bad}"), visitor.get(f"{laboratory.url('sign_in')}?next=/a{bad}"),
-        visitor.page(f"/page/a{bad}"), visitor.page(f"{laboratory.url('sessions')}?a{bad}"),
+        visitor.get(f"/go?to=/a{bad}"),
+        visitor.get(f"/download?name=a{bad}"),
+        visitor.get(f"/greeting?lang=a{bad}"),
+        visitor.get(f"{laboratory.url('sign_in')}?next=/a{bad}"),
+        visitor.page(f"/page/a{bad}"),
+        visitor.page(f"{laboratory.url('sessions')}?a{bad}"),
         visitor.get("/", headers=[("X-Request-Id", f"a{bad}")]),
     ):
         assert reply.status < 500
@@ -466,8 +518,9 @@ def test_header_injection(laboratory: Laboratory, bad: str) -> None:
 @pytest.mark.requirement("S3-064", "C-01")
 def test_the_registers_policy(starting: Callable[..., Laboratory]) -> None:
     """The source's planned value is sent where the policy says so and why."""
-    laboratory = starting(NOTES + '\n[headers]\nxss_protection = "1; mode=block"\n'
-                          'because = "the published plan asks for it"\n')
+    laboratory = starting(
+        NOTES + '\n[headers]\nxss_protection = "1; mode=block"\nbecause = "the published plan asks for it"\n'
+    )
     assert laboratory.visitor().get("/").all("x-xss-protection") == ["1; mode=block"]
 
 

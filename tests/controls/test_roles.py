@@ -326,6 +326,30 @@ def test_flask_refuses_to_start_with_undeclared_routes(start: Start, tmp_path: P
 
 
 @pytest.mark.requirement("S1-030")
+def test_flask_refuses_to_start_with_a_rule_on_a_method_of_a_class(start: Start, tmp_path: Path) -> None:
+    """A rule that Flask never asks does not pass for one: the public class would let anybody delete."""
+
+    def factory() -> Flask:
+        app, bylaw = flask_app(tmp_path)
+
+        @public("a page")
+        class Page(MethodView):
+            def get(self) -> str:
+                return "a page"
+
+            @permit("page:delete")
+            def delete(self) -> str:
+                return "gone"
+
+        app.add_url_rule("/page", view_func=Page.as_view("page"))
+        bylaw.ready()
+        return app
+
+    said = refused(start, factory)
+    assert "Page.delete" in said and "(1 problem)" in said
+
+
+@pytest.mark.requirement("S1-030")
 def test_flask_refuses_to_start_with_an_undeclared_mount(start: Start, tmp_path: Path) -> None:
     """An application that a dispatcher puts beside this one is reached by nobody unless declared."""
 

@@ -38,7 +38,8 @@ from tests.controls.houses import Builder, decided
 
 NOTES = flask_app.POLICY.read_text("utf-8")
 CREATE: dict[str, Callable[[Path], Any]] = {
-    "flask": flask_app.create_app, "fastapi": fastapi_app.create_app,
+    "flask": flask_app.create_app,
+    "fastapi": fastapi_app.create_app,
 }
 IDLE, ABSOLUTE = 3600, 86400
 MANY = 16
@@ -50,9 +51,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Builder:
 
 
 @pytest.fixture(params=sorted(CREATE))
-def starting(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Callable[..., Laboratory]]:
+def starting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Laboratory]]:
     """Laboratories of the notes application on another policy: `starting(policy_text)`."""
     started: list[Laboratory] = []
 
@@ -104,8 +103,16 @@ def administer(laboratory: Laboratory, person: Client, **change: Any) -> None:
 @pytest.mark.requirement("S2-011", "C-32")
 @pytest.mark.parametrize(
     ("age", "unused", "alive"),
-    [(0, 0, True), (99, 0, True), (100, 0, False), (101, 0, False), (50, 9, True), (50, 10, False),
-     (50, 11, False), (50, -5, True)],
+    [
+        (0, 0, True),
+        (99, 0, True),
+        (100, 0, False),
+        (101, 0, False),
+        (50, 9, True),
+        (50, 10, False),
+        (50, 11, False),
+        (50, -5, True),
+    ],
 )
 def test_when_a_session_has_ended(age: float, unused: float, alive: bool) -> None:
     """The limits are exact, and a clock that was set back ends nothing."""
@@ -260,8 +267,11 @@ def test_of_many_requests_one_renews(laboratory: Laboratory) -> None:
     """A page with sixteen parts after a change of roles: all are answered, one brings the new id."""
     person, old = promoted(laboratory)
     replies = laboratory.burst(
-        lambda number: laboratory.visitor().get(
-            laboratory.api("me"), headers=[("Cookie", f"{laboratory.cookie}={old}")]), MANY)
+        lambda _: laboratory.visitor().get(
+            laboratory.api("me"), headers=[("Cookie", f"{laboratory.cookie}={old}")]
+        ),
+        MANY,
+    )
     assert {reply.status for reply in replies} == {200}
     assert {tuple(reply.json()["roles"]) for reply in replies} == {("editor",)}
     assert len([c for reply in replies for c in reply.all("set-cookie")]) == 1
@@ -329,9 +339,23 @@ def test_a_session_that_ends_while_it_is_renewed(flask_laboratory: Laboratory) -
 
 
 def row(digest: str, created: float, expires: float) -> SessionRow:
-    return SessionRow(digest=digest, id=digest, user_id="ann", method="password", authenticated_at=created,
-                      created_at=created, seen_at=created, expires_at=expires, address="", agent="",
-                      renew=False, email="", name="", epoch=1, roles=frozenset())
+    return SessionRow(
+        digest=digest,
+        id=digest,
+        user_id="ann",
+        method="password",
+        authenticated_at=created,
+        created_at=created,
+        seen_at=created,
+        expires_at=expires,
+        address="",
+        agent="",
+        renew=False,
+        email="",
+        name="",
+        epoch=1,
+        roles=frozenset(),
+    )
 
 
 @pytest.mark.parametrize(
@@ -499,8 +523,11 @@ def test_every_process_heeds_the_end(flask_laboratory: Laboratory, how: str) -> 
                 reply = person.act("POST", laboratory.api("sessions"), json={"session": "others"})
                 assert reply.status == 200
             case "password":
-                reply = person.act("POST", laboratory.api("change_password"), json={
-                    "current": person.password, "password": "Another horse, another battery 7!"})
+                reply = person.act(
+                    "POST",
+                    laboratory.api("change_password"),
+                    json={"current": person.password, "password": "Another horse, another battery 7!"},
+                )
                 assert reply.status == 200
             case "disable":
                 administer(laboratory, person, action="disable")
@@ -770,8 +797,11 @@ def test_a_storm_around_a_sign_out(laboratory: Laboratory) -> None:
 
         def one(number: int, secret: str = secret, headers: Any = headers, person: Client = person) -> int:
             if number == MANY // 2:
-                return int(person.send("POST", laboratory.api("sign_out"), headers=headers, json={},
-                                       keep=False).status)
+                return int(
+                    person.send(
+                        "POST", laboratory.api("sign_out"), headers=headers, json={}, keep=False
+                    ).status
+                )
             if number % 4 == 0:
                 sessions.write_seen(house)
                 house.store.feed.read()
@@ -807,8 +837,13 @@ def test_a_policy_that_cannot_be_kept(build: Builder, text: str, said: list[str]
 
 @pytest.mark.parametrize(
     ("text", "below"),
-    [("", []), ('idle = "8h"', ["idle"]), ('absolute = "30d"', ["absolute"]),
-     ('idle = "2d"\nabsolute = "30d"', ["idle", "absolute"]), ('idle = "1h"\nabsolute = "24h"', [])],
+    [
+        ("", []),
+        ('idle = "8h"', ["idle"]),
+        ('absolute = "30d"', ["absolute"]),
+        ('idle = "2d"\nabsolute = "30d"', ["idle", "absolute"]),
+        ('idle = "1h"\nabsolute = "24h"', []),
+    ],
 )
 @pytest.mark.requirement("S2-011", "C-32")
 def test_what_is_below_the_standard(build: Builder, text: str, below: list[str]) -> None:
@@ -820,8 +855,11 @@ def test_what_is_below_the_standard(build: Builder, text: str, below: list[str])
 @pytest.mark.requirement("S2-011")
 def test_the_statement(build: Builder) -> None:
     """What SECURITY.md says is what the settings say."""
-    said = " ".join(CONTROL.statement(build.policy(
-        '[sessions]\nidle = "30m"\nabsolute = "12h"\n[store]\nrevocation_bound = 2')))
+    said = " ".join(
+        CONTROL.statement(
+            build.policy('[sessions]\nidle = "30m"\nabsolute = "12h"\n[store]\nrevocation_bound = 2')
+        )
+    )
     assert "ends after 30 minutes without use, 12 hours after signing in" in said
     assert "within 2 seconds" in said
     assert "answers for 10 seconds more" in said
@@ -862,8 +900,9 @@ def test_no_id_survives_signing_in(laboratory: Laboratory) -> None:
     assert bob.cookies[laboratory.cookie] != invented
     assert replayed(laboratory, invented) == 401
 
-    reply = alice.act("POST", laboratory.api("sign_in"),
-                      json={"email": alice.email, "password": alice.password})
+    reply = alice.act(
+        "POST", laboratory.api("sign_in"), json={"email": alice.email, "password": alice.password}
+    )
     assert reply.status == 200
     assert replayed(laboratory, first) == 401, "signing in anew replaces what was there"
 
@@ -902,8 +941,11 @@ def test_a_new_password_ends_every_other_session(laboratory: Laboratory) -> None
     stolen = alice.cookies[laboratory.cookie]
     elsewhere = laboratory.open_session(alice)
     alice.cookies[laboratory.cookie] = stolen
-    reply = alice.act("POST", laboratory.api("change_password"), json={
-        "current": alice.password, "password": "Another horse, another battery 7!"})
+    reply = alice.act(
+        "POST",
+        laboratory.api("change_password"),
+        json={"current": alice.password, "password": "Another horse, another battery 7!"},
+    )
     assert reply.status == 200
     assert alice.cookies[laboratory.cookie] not in (stolen, elsewhere)
     assert laboratory.whoami(alice).status == 200
@@ -915,10 +957,19 @@ def test_a_decodable_cookie_is_never_decoded(laboratory: Laboratory) -> None:
     secret = laboratory.client("admin").cookies[laboratory.cookie]
     claim = json.dumps({"user_id": 1, "role": "admin"})
     for value in (
-        base64.b64encode(claim.encode()).decode(), base64.urlsafe_b64encode(claim.encode()).decode(), claim,
-        secret[:-1], secret[:20], secret + "x", secret + "." + secret, secret.swapcase(), f'"{secret}"',
-        base64.b64encode(b"\x80\x04\x95\x05").decode(), "gASVDwAAAAAAAACMBWFkbWlulC4=",
-        digest(secret), secret.encode().hex(),
+        base64.b64encode(claim.encode()).decode(),
+        base64.urlsafe_b64encode(claim.encode()).decode(),
+        claim,
+        secret[:-1],
+        secret[:20],
+        secret + "x",
+        secret + "." + secret,
+        secret.swapcase(),
+        f'"{secret}"',
+        base64.b64encode(b"\x80\x04\x95\x05").decode(),
+        "gASVDwAAAAAAAACMBWFkbWlulC4=",
+        digest(secret),
+        secret.encode().hex(),
     ):
         assert replayed(laboratory, value) == 401, value
     assert laboratory.audit(action="authn_login_success") != []
@@ -1026,7 +1077,7 @@ def test_every_sabotage_is_noticed(benches: dict[str, Bench], framework: str, wa
 def test_probes_look_only_where_the_policy_lets_them(starting: Callable[..., Laboratory]) -> None:
     """Where no role may manage users, the probes say that they could not look."""
     head, _, tail = NOTES.partition("[roles]")
-    laboratory = starting(f"{head}[roles]\nuser = [\"note:read\"]\n[signup]{tail.partition('[signup]')[2]}")
+    laboratory = starting(f'{head}[roles]\nuser = ["note:read"]\n[signup]{tail.partition("[signup]")[2]}')
     seen = {p.name: attempt(CONTROL, p, laboratory).outcome for p in CONTROL.probes}
     assert seen["a_copied_cookie_ends_with_the_session"] == "not_examined"
     assert seen["a_change_of_roles_gives_a_new_id"] == "not_examined"

@@ -77,7 +77,7 @@ def test_what_is_public_is_answered_without_a_database(without_database: Laborat
         assert (held.status, held.code) == (503, "sessions.unavailable")
         assert held.header("retry-after")
         failed = laboratory.sign_in(other)
-        assert (failed.status, failed.code) == (500, "errors.internal")
+        assert (failed.status, failed.code) == (503, "errors.unavailable")
         assert "sqlite" not in failed.text
         assert "users" not in failed.text
 

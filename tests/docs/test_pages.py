@@ -13,6 +13,7 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
+from bylaw import order
 from bylaw.schema import policy_schema
 from bylaw.testing import Bench, Client, Laboratory, Reply, Target
 from tests.cli.transcript import Exchange, matches
@@ -79,7 +80,7 @@ def _send(laboratory: Laboratory, row: pages.Row) -> Reply:
     return who.act(row.method, row.path, json={"what": "tea"})
 
 
-@pytest.mark.parametrize("page", DOCUMENTS, ids=name)
+@pytest.mark.parametrize("page", [p for p in DOCUMENTS if p.parent.name != "requirements"], ids=name)
 def test_every_block_of_code_can_be_read(page: Path) -> None:
     """Python is Python, TOML is a policy, JSON is JSON: a typing mistake is not copied by anybody."""
     for block in pages.blocks(page):
@@ -88,7 +89,7 @@ def test_every_block_of_code_can_be_read(page: Path) -> None:
             ast.parse(block.text, filename=where)
         elif block.language == "json":
             json.loads(block.text)
-        elif block.language == "toml" and page.parent.name != "requirements":
+        elif block.language == "toml" and not block.name.startswith("wrong/"):
             tables = json.loads(json.dumps(tomllib.loads(block.text), default=str))
             assert [error.message for error in SCHEMA.iter_errors(tables)] == [], where
         else:
@@ -136,3 +137,19 @@ def test_a_page_is_plain(page: Path) -> None:
     text = pages.prose(page)
     assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1
     assert not re.search(r"\b(coming soon|TODO|TBD|lorem ipsum)\b", text, re.IGNORECASE)
+
+
+def test_the_architecture_names_every_room() -> None:
+    """The floors of the page are those that the import contract keeps."""
+    project = tomllib.loads((pages.ROOT / "pyproject.toml").read_text("utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    rooms = set(re.findall(r"\((\w+)\)", " ".join(layers))) - {"registry"}
+    table = pages.prose(pages.ROOT / "docs/architecture.md").partition("## The way")[0]
+    second = re.findall(r"^\| [^|]+ \| ([^|]+) \|", table, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", "".join(second))) == rooms
+
+
+def test_the_way_of_a_request_names_every_control_in_the_order() -> None:
+    """Whatever has a say in a request is on the page."""
+    way = pages.prose(pages.ROOT / "docs/architecture.md").partition("## The way")[2].partition("\n## ")[0]
+    assert {f"`{name}`" for _, name, _ in (*order.ENTER, *order.DEPART)} <= set(re.findall(r"`\w+`", way))

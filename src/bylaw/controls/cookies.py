@@ -115,28 +115,41 @@ def _depart(house: House) -> Depart:
 def _conflicts(policy: Policy) -> Iterable[Conflict]:
     settings = policy.of(Settings)
     if settings.off:
-        yield Conflict("cookies.off", "nobody could sign in: the session's cookie would not leave",
-                       "leave the key out")
+        yield Conflict(
+            "cookies.off", "nobody could sign in: the session's cookie would not leave", "leave the key out"
+        )
     if policy.production and not policy.app.secure:
-        yield Conflict("app.base_url", "production cookies are Secure: over http nobody can sign in",
-                       'an https address: base_url = "https://…"')
+        yield Conflict(
+            "app.base_url",
+            "production cookies are Secure: over http nobody can sign in",
+            'an https address: base_url = "https://…"',
+        )
     if settings.partitioned and not policy.app.secure:
-        yield Conflict("cookies.partitioned", "browsers take a partitioned cookie over https alone",
-                       'an https address in app.base_url, or partitioned = false')
+        yield Conflict(
+            "cookies.partitioned",
+            "browsers take a partitioned cookie over https alone",
+            "an https address in app.base_url, or partitioned = false",
+        )
     if settings.same_site == "None":
         if not (settings.partitioned and policy.app.secure):
-            yield Conflict("cookies.same_site",
-                           '"None" sends the session along with every site\'s requests',
-                           "partitioned = true over https, where the application is embedded; else Lax")
+            yield Conflict(
+                "cookies.same_site",
+                '"None" sends the session along with every site\'s requests',
+                "partitioned = true over https, where the application is embedded; else Lax",
+            )
         if not policy.of(headers.Settings).frame_ancestors:
-            yield Conflict("cookies.same_site",
-                           '"None" is for an application in another site\'s frame, and no site may '
-                           "show this one",
-                           "headers.frame_ancestors names the site; else Lax")
+            yield Conflict(
+                "cookies.same_site",
+                '"None" is for an application in another site\'s frame, and no site may show this one',
+                "headers.frame_ancestors names the site; else Lax",
+            )
     for index, readable in enumerate(settings.readable):
         if readable in (name(policy, SESSION), name(policy, VISITOR)):
-            yield Conflict(f"cookies.readable.{index}", f"{readable} is never readable by script",
-                           "cookies of the application alone")
+            yield Conflict(
+                f"cookies.readable.{index}",
+                f"{readable} is never readable by script",
+                "cookies of the application alone",
+            )
 
 
 # Probes
@@ -150,8 +163,9 @@ def own_cookies_stay_where_they_belong(lab: Any) -> str:
     lapsed.cookies[lab.cookie] = "x" * len(lapsed.cookies[lab.cookie])
     replies = {
         "the sign-in page": lab.visitor().page(lab.url("sign_in")),
-        "a refused form": lab.visitor().send("POST", lab.url("sign_in"), form={},
-                                             headers=[("Accept", "text/html"), *person.from_here]),
+        "a refused form": lab.visitor().send(
+            "POST", lab.url("sign_in"), form={}, headers=[("Accept", "text/html"), *person.from_here]
+        ),
         "signing in": lab.sign_in(person),
         "signing out": person.act("POST", lab.api("sign_out"), json={}),
         "an unknown session": lab.whoami(lapsed),
@@ -315,7 +329,6 @@ CONTROL = Control(
         the_last_of_two_is_believed,
     ),
     conflicts=_conflicts,
-    requirements=("S1-076", "S1-077", "S1-078", "S1-079", "S1-080", "S2-008", "S2-009", "S2-010",
-                  "C-09"),
+    requirements=("S1-076", "S1-077", "S1-078", "S1-079", "S1-080", "S2-008", "S2-009", "S2-010", "C-09"),
     asvs=("3.3.1", "3.3.2", "3.3.3", "3.3.4"),
 )

@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from python_multipart import create_form_parser
+from python_multipart.multipart import parse_options_header
 
 from bylaw.controls import errors
 from bylaw.reasons import Refused
@@ -116,6 +117,9 @@ def _multipart(body: bytes, kind: str) -> list[tuple[str, Any]]:
         raise ValueError("no file is taken here")
 
     try:
+        if not parse_options_header(kind)[1].get(b"boundary"):
+            # The parser would say so too, and log it as an error: the log is not a stranger's to fill.
+            raise ValueError("no boundary")
         parser = create_form_parser({"Content-Type": kind.encode("latin-1")}, field, file)
         parser.write(body)
         parser.finalize()

@@ -71,8 +71,8 @@ class Feed:
                 self._stop = threading.Event()
                 self._high, self._gaps = 0, {}
                 self.read()
-                for work in (self._run, self._do_chores):
-                    threading.Thread(target=work, name=f"bylaw{work.__name__}", daemon=True).start()
+                for name, work in (("feed", self._run), ("chores", self._do_chores)):
+                    threading.Thread(target=work, name=f"bylaw-{name}", daemon=True).start()
                 self._pid = os.getpid()
 
     def stop(self) -> None:

@@ -251,23 +251,38 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
     for index, exemption in enumerate(settings.exempt):
         key = f"csrf.exempt.{index}"
         if not _EXEMPTIBLE.fullmatch(exemption.path):
-            yield Conflict(f"{key}.path", f"{exemption.path!r} covers the whole site, or nothing",
-                           'one path ("/api/sign-in") or all below one ("/api/open/*")')
+            yield Conflict(
+                f"{key}.path",
+                f"{exemption.path!r} covers the whole site, or nothing",
+                'one path ("/api/sign-in") or all below one ("/api/open/*")',
+            )
         if not exemption.holds(today):
-            yield Conflict(key, f"the exemption of {exemption.path} expired on {exemption.expires}",
-                           "send the token there and drop the entry, or decide again until when")
+            yield Conflict(
+                key,
+                f"the exemption of {exemption.path} expired on {exemption.expires}",
+                "send the token there and drop the entry, or decide again until when",
+            )
     for alias, target in policy.pages.aliases.items():
         if _exempts(settings, alias) and not _exempts(settings, target):
-            yield Conflict(f"pages.aliases.{alias}", f"an exemption would cover {target} by this name",
-                           "a name outside csrf.exempt, or an exemption of the endpoint itself")
+            yield Conflict(
+                f"pages.aliases.{alias}",
+                f"an exemption would cover {target} by this name",
+                "a name outside csrf.exempt, or an exemption of the endpoint itself",
+            )
     for index, origin in enumerate(settings.trusted_origins):
         key = f"csrf.trusted_origins.{index}"
         if "*" in origin:
-            yield Conflict(key, "any site could act with the visitor's cookies (they are sent along)",
-                           'name the origins: ["https://partner.acme.eu"]')
+            yield Conflict(
+                key,
+                "any site could act with the visitor's cookies (they are sent along)",
+                'name the origins: ["https://partner.acme.eu"]',
+            )
         elif not _is_origin(origin.lower(), policy):
-            yield Conflict(key, f"{origin!r} is not an origin as browsers send it",
-                           'scheme and host alone, https in production: "https://partner.acme.eu"')
+            yield Conflict(
+                key,
+                f"{origin!r} is not an origin as browsers send it",
+                'scheme and host alone, https in production: "https://partner.acme.eu"',
+            )
 
 
 def _exempts(settings: Settings, path: str) -> bool:

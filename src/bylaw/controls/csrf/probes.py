@@ -51,12 +51,21 @@ def a_stranger_cannot_be_signed_in_by_another_site(lab: Any) -> str:
     foreign = [("Origin", FOREIGN), ("Sec-Fetch-Site", "cross-site")]
     here = lab.visitor().from_here
     for what, reply, reason in (
-        ("JSON from another site",
-         person.send("POST", lab.api("sign_in"), headers=foreign, json=known), csrf.CROSS_SITE),
-        ("a form from another site",
-         person.send("POST", lab.url("sign_in"), headers=foreign, form=known), csrf.CROSS_SITE),
-        ("a form of this site without a token",
-         person.send("POST", lab.url("sign_in"), headers=here, form=known), csrf.TOKEN_MISSING),
+        (
+            "JSON from another site",
+            person.send("POST", lab.api("sign_in"), headers=foreign, json=known),
+            csrf.CROSS_SITE,
+        ),
+        (
+            "a form from another site",
+            person.send("POST", lab.url("sign_in"), headers=foreign, form=known),
+            csrf.CROSS_SITE,
+        ),
+        (
+            "a form of this site without a token",
+            person.send("POST", lab.url("sign_in"), headers=here, form=known),
+            csrf.TOKEN_MISSING,
+        ),
     ):
         _expect(lab, reply, reason, what)
         if lab.cookie in person.cookies:
@@ -75,13 +84,20 @@ def a_session_acts_only_with_its_token(lab: Any) -> str:
         here = client.from_here
         for what, how, reason in (
             ("no token", {"headers": here}, csrf.TOKEN_MISSING),
-            ("a token that was made up",
-             {"headers": [*here, (client.token_header, "salt.seal")]}, csrf.TOKEN_WRONG),
+            (
+                "a token that was made up",
+                {"headers": [*here, (client.token_header, "salt.seal")]},
+                csrf.TOKEN_WRONG,
+            ),
         ):
             _expect(lab, client.send(method, target, json={}, **how), reason, f"{method}, {what}")
         query = f"{target}?{_settings(lab).field}={client.token()}"
-        _expect(lab, client.send(method, query, headers=here, json={}), csrf.TOKEN_MISSING,
-                f"{method}, the token only in the address")
+        _expect(
+            lab,
+            client.send(method, query, headers=here, json={}),
+            csrf.TOKEN_MISSING,
+            f"{method}, the token only in the address",
+        )
         reply = client.act(method, target, json={"no such field": 1})
         if reply.code.startswith("csrf."):
             raise Broken(f"{method} with the right token was refused: {reply}")
@@ -152,10 +168,12 @@ def exempt_paths_take_json_of_this_site_alone(lab: Any) -> str:
         client = lab.ordinary()
         here = client.from_here
         for what, how, reason in (
-            ("another site's JSON",
-             {"headers": [("Origin", FOREIGN)], "json": {}}, csrf.CROSS_SITE),
-            ("JSON as text/plain",
-             {"headers": [*here, ("Content-Type", "text/plain")], "body": b"{}"}, csrf.NOT_JSON),
+            ("another site's JSON", {"headers": [("Origin", FOREIGN)], "json": {}}, csrf.CROSS_SITE),
+            (
+                "JSON as text/plain",
+                {"headers": [*here, ("Content-Type", "text/plain")], "body": b"{}"},
+                csrf.NOT_JSON,
+            ),
             ("a form", {"headers": here, "form": {"a": "b"}}, csrf.NOT_JSON),
             ("a body of no type", {"headers": here, "body": b"{}"}, csrf.NOT_JSON),
             ("JSON of nowhere", {"json": {}}, csrf.NO_ORIGIN),
@@ -175,8 +193,11 @@ def _imagined_exemption(lab: Any) -> None:
     exemption = csrf.Exemption(path="/open/*", reason="made up by a probe", owner="verify", expires=last)
     settings = _settings(lab).model_copy(update={"exempt": (exemption,)})
     policy = replace(house.policy, controls={**house.policy.controls, "csrf": settings})
-    for days, kind, reason in ((0, "text/plain", csrf.NOT_JSON), (0, "application/json", None),
-                               (1, "text/plain", None)):
+    for days, kind, reason in (
+        (0, "text/plain", csrf.NOT_JSON),
+        (0, "application/json", None),
+        (1, "text/plain", None),
+    ):
         ports = replace(house.ports, clock=lambda days=days: house.now() + days * 86400)
         step = csrf.CONTROL.steps["origin"](replace(house, policy=policy, ports=ports))
         headers = PairHeaders([("Origin", policy.app.origin), ("Content-Type", kind)])
@@ -212,8 +233,11 @@ def websockets_are_opened_from_here(lab: Any) -> str:
         ("this site", [("Origin", own), cookie], None),
     ):
         # Asked of the gate itself: whether the application has a WebSocket does not matter to it.
-        verdict = _decision(lab.site.gate.enter(Exchange(
-            method="GET", path="/no/such/socket", headers=PairHeaders(headers), websocket=True)))
+        verdict = _decision(
+            lab.site.gate.enter(
+                Exchange(method="GET", path="/no/such/socket", headers=PairHeaders(headers), websocket=True)
+            )
+        )
         seen = verdict.reason if isinstance(verdict, Refuse) else None
         if seen is not reason or (reason is None and not isinstance(verdict, Allow)):
             raise Broken(f"a handshake of {what}: {verdict}")
@@ -235,7 +259,7 @@ def _decision(path: Any) -> Verdict:
 def _somebody(lab: Any) -> Any:
     """Somebody signed in, at an address of their own: no limit of requests is in the way."""
     client = lab.ordinary()
-    client.peer = f"2001:db8:{next(_neighbours) % 0xffff:x}::1"
+    client.peer = f"2001:db8:{next(_neighbours) % 0xFFFF:x}::1"
     return client
 
 
@@ -305,10 +329,11 @@ def _urlencoded(fields: list[tuple[str, str]]) -> tuple[str, bytes]:
 
 
 def _multipart(fields: list[tuple[str, str]]) -> tuple[str, bytes]:
-    parts = [f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-             for name, value in fields]
-    return (f"{forms.MULTIPART}; boundary={_BOUNDARY}",
-            "".join([*parts, f"--{_BOUNDARY}--\r\n"]).encode())
+    parts = [
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields
+    ]
+    return (f"{forms.MULTIPART}; boundary={_BOUNDARY}", "".join([*parts, f"--{_BOUNDARY}--\r\n"]).encode())
 
 
 @sabotage
@@ -338,15 +363,23 @@ def tokens_are_good_for_everybody(patch: Patch) -> None:
 @sabotage
 def the_first_of_two_tokens_is_taken(patch: Patch) -> None:
     """A field that came twice is read as its first value."""
-    patch(forms, "token", lambda start, whole, kind, name: next(iter(
-        forms.values(start, True, kind, name)), None))
+    patch(
+        forms,
+        "token",
+        lambda start, whole, kind, name: next(iter(forms.values(start, True, kind, name)), None),
+    )
 
 
 @sabotage
 def everything_is_exempt(patch: Patch) -> None:
     """Every path counts as exempt from the token."""
-    patch(csrf, "_exemption", lambda house, settings, path: csrf.Exemption(
-        path=path, reason="a sabotage", owner="verify", expires=datetime.date.max))
+    patch(
+        csrf,
+        "_exemption",
+        lambda house, settings, path: csrf.Exemption(
+            path=path, reason="a sabotage", owner="verify", expires=datetime.date.max
+        ),
+    )
 
 
 @sabotage

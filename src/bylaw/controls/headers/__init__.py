@@ -27,22 +27,53 @@ NONCE_BYTES: Final = 16
 PERSONAL: Final = "personal"
 """Noted on an exchange whose answer is for one visitor: it bears a token or the like."""
 
-_OURS: Final = ("x-content-type-options", "strict-transport-security", "x-frame-options",
-                "x-xss-protection", "server", "x-powered-by")
+_OURS: Final = (
+    "x-content-type-options",
+    "strict-transport-security",
+    "x-frame-options",
+    "x-xss-protection",
+    "server",
+    "x-powered-by",
+)
 """Not the application's to say: dropped before the policy's own are added."""
 _POLICY: Final = "Content-Security-Policy"
-_STORE_NOWHERE: Final = HeaderBlock([("Cache-Control", "no-store")], drop=(
-    "cache-control", "cdn-cache-control", "surrogate-control",
-))
+_STORE_NOWHERE: Final = HeaderBlock(
+    [("Cache-Control", "no-store")],
+    drop=(
+        "cache-control",
+        "cdn-cache-control",
+        "surrogate-control",
+    ),
+)
 """Whatever the application wished (A135), and what speaks to caches on the way alone (RFC 9213)."""
-_CLOSE: Final = frozenset({"no-referrer", "same-origin", "strict-origin",
-                           "strict-origin-when-cross-origin"})
+_CLOSE: Final = frozenset({"no-referrer", "same-origin", "strict-origin", "strict-origin-when-cross-origin"})
 """Referrer policies that tell another site no path, and nothing to one without https."""
 _SOURCE: Final = re.compile(r"[!-+\--:<-~]+")  # visible ASCII without the two that end a source
-_KEYWORDS: Final = frozenset({"self", "none", "unsafe-inline", "unsafe-eval", "strict-dynamic",
-                              "unsafe-hashes", "wasm-unsafe-eval", "report-sample"})
-_OPEN: Final = frozenset({"'unsafe-inline'", "'unsafe-eval'", "'unsafe-hashes'", "*", "https:",
-                          "http:", "data:", "blob:", "filesystem:"})
+_KEYWORDS: Final = frozenset(
+    {
+        "self",
+        "none",
+        "unsafe-inline",
+        "unsafe-eval",
+        "strict-dynamic",
+        "unsafe-hashes",
+        "wasm-unsafe-eval",
+        "report-sample",
+    }
+)
+_OPEN: Final = frozenset(
+    {
+        "'unsafe-inline'",
+        "'unsafe-eval'",
+        "'unsafe-hashes'",
+        "*",
+        "https:",
+        "http:",
+        "data:",
+        "blob:",
+        "filesystem:",
+    }
+)
 
 
 class Settings(control.Settings):
@@ -95,25 +126,26 @@ def nonce(exchange: Exchange) -> str:
 def page_policy(settings: Settings, page_nonce: str | None) -> str:
     """The Content-Security-Policy of a page."""
     ours = f" 'nonce-{page_nonce}'" if page_nonce else ""
-    return "; ".join((
-        "default-src 'none'",
-        f"script-src {' '.join(settings.script_src)}{ours}",
-        f"style-src {' '.join(settings.style_src)}{ours}",
-        f"img-src {' '.join(settings.img_src)}",
-        f"connect-src {' '.join(settings.connect_src)}",
-        "font-src 'self'",
-        "manifest-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "object-src 'none'",
-        f"frame-ancestors {ancestors(settings)}",
-    ))
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {' '.join(settings.script_src)}{ours}",
+            f"style-src {' '.join(settings.style_src)}{ours}",
+            f"img-src {' '.join(settings.img_src)}",
+            f"connect-src {' '.join(settings.connect_src)}",
+            "font-src 'self'",
+            "manifest-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "object-src 'none'",
+            f"frame-ancestors {ancestors(settings)}",
+        )
+    )
 
 
 def data_policy(settings: Settings) -> str:
     """The Content-Security-Policy of everything that is no page: opened as one, it can do nothing."""
-    return ("default-src 'none'; form-action 'none'; base-uri 'none'; "
-            f"frame-ancestors {ancestors(settings)}")
+    return f"default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors {ancestors(settings)}"
 
 
 def ancestors(settings: Settings) -> str:
@@ -124,9 +156,7 @@ def everywhere(policy: Policy, settings: Settings) -> list[tuple[str, str]]:
     """What every answer bears, whatever the application says."""
     pairs = [("X-Content-Type-Options", "nosniff")]
     if policy.app.secure and settings.hsts:
-        pairs.append(
-            ("Strict-Transport-Security", f"max-age={settings.hsts}; includeSubDomains")
-        )
+        pairs.append(("Strict-Transport-Security", f"max-age={settings.hsts}; includeSubDomains"))
     if not settings.frame_ancestors:
         pairs.append(("X-Frame-Options", "DENY"))
     if settings.xss_protection:
@@ -137,16 +167,24 @@ def everywhere(policy: Policy, settings: Settings) -> list[tuple[str, str]]:
 def _blocks(policy: Policy, settings: Settings) -> tuple[HeaderBlock, HeaderBlock]:
     """What a page gets besides its policy for content, and what everything else gets."""
     fixed = everywhere(policy, settings)
-    page = HeaderBlock(fixed, [
-        ("Referrer-Policy", "strict-origin-when-cross-origin"),
-        ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-        ("Cross-Origin-Opener-Policy", "same-origin"),
-        ("Cross-Origin-Resource-Policy", "same-origin"),
-    ], drop=_OURS)
-    data = HeaderBlock([*fixed, (_POLICY, data_policy(settings))], [
-        ("Referrer-Policy", "no-referrer"),
-        ("Cross-Origin-Resource-Policy", "same-origin"),
-    ], drop=_OURS)
+    page = HeaderBlock(
+        fixed,
+        [
+            ("Referrer-Policy", "strict-origin-when-cross-origin"),
+            ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+            ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+        ],
+        drop=_OURS,
+    )
+    data = HeaderBlock(
+        [*fixed, (_POLICY, data_policy(settings))],
+        [
+            ("Referrer-Policy", "no-referrer"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+        ],
+        drop=_OURS,
+    )
     return page, data
 
 
@@ -191,8 +229,11 @@ def _personal(exchange: Exchange, head: Head) -> bool:
 def _conflicts(policy: Policy) -> Iterable[Conflict]:
     settings = policy.of(Settings)
     if settings.xss_protection.startswith("1") and not settings.because:
-        yield Conflict("headers.xss_protection", "the filter that it switches on opened holes of its own",
-                       '"0", or because = "…" (it is printed in SECURITY.md)')
+        yield Conflict(
+            "headers.xss_protection",
+            "the filter that it switches on opened holes of its own",
+            '"0", or because = "…" (it is printed in SECURITY.md)',
+        )
     for key in ("frame_ancestors", "script_src", "style_src", "img_src", "connect_src"):
         for index, source in enumerate(getattr(settings, key)):
             wrong = _not_a_source(source)

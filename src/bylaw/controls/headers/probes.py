@@ -12,8 +12,18 @@ from bylaw.control import Broken, Patch, probe, sabotage
 from bylaw.controls import headers
 from bylaw.exchange import Exchange, HeaderBlock
 
-NO_SOURCES: Final = ("https://a.test; script-src *", "a.test b.test", "a.test,b.test", "a\nb", "a\0b",
-                     "ä.test", "self", "NONE", "'nonce-abc'", "")
+NO_SOURCES: Final = (
+    "https://a.test; script-src *",
+    "a.test b.test",
+    "a.test,b.test",
+    "a\nb",
+    "a\0b",
+    "ä.test",
+    "self",
+    "NONE",
+    "'nonce-abc'",
+    "",
+)
 """What would say more than one source, or another than was meant."""
 
 
@@ -50,14 +60,18 @@ def _answers(lab: Any) -> dict[str, Any]:
         "nothing there": visitor.get(nowhere),
         "not that way": visitor.send("DELETE", lab.api("sign_in"), headers=visitor.from_here),
         "a refusal": visitor.send("POST", lab.api("sign_out"), headers=[("Origin", "null")]),
-        "a refusal, to a person": visitor.send("POST", lab.api("sign_out"),
-                                               headers=[("Origin", "null"), ("Accept", "text/html")]),
+        "a refusal, to a person": visitor.send(
+            "POST", lab.api("sign_out"), headers=[("Origin", "null"), ("Accept", "text/html")]
+        ),
         "nobody": visitor.get(lab.api("me")),
         "not acceptable": person.act("POST", lab.api("change_password"), json={"nothing": 1}),
         "to the sign-in page": visitor.page(lab.url("sessions")),
         "head": visitor.send("HEAD", lab.url("sign_in")),
-        "options": visitor.send("OPTIONS", lab.url("sign_in"), headers=[
-            ("Origin", "https://elsewhere.invalid"), ("Access-Control-Request-Method", "PUT")]),
+        "options": visitor.send(
+            "OPTIONS",
+            lab.url("sign_in"),
+            headers=[("Origin", "https://elsewhere.invalid"), ("Access-Control-Request-Method", "PUT")],
+        ),
     }
     with lab.raising(RuntimeError("a probe")):
         replies["an error"] = visitor.get(nowhere)
@@ -71,9 +85,14 @@ def _answers(lab: Any) -> dict[str, Any]:
 def the_application_cannot_weaken_them(lab: Any) -> str:
     """Headers of the application stand beside the policy's, and never in their place."""
     settings = lab.policy.of(headers.Settings)
-    weak = [("X-Content-Type-Options", "sniff"), ("X-Frame-Options", "ALLOWALL"),
-            ("Strict-Transport-Security", "max-age=0"), ("X-XSS-Protection", "1"),
-            ("Referrer-Policy", "unsafe-url"), ("Content-Security-Policy", "default-src *")]
+    weak = [
+        ("X-Content-Type-Options", "sniff"),
+        ("X-Frame-Options", "ALLOWALL"),
+        ("Strict-Transport-Security", "max-age=0"),
+        ("X-XSS-Protection", "1"),
+        ("Referrer-Policy", "unsafe-url"),
+        ("Content-Security-Policy", "default-src *"),
+    ]
     for kind in ("text/html", "Text/HTML; charset=utf-8", "application/json"):
         with lab.answering(200, [("Content-Type", kind), *weak]):
             reply = lab.visitor().get("/")
@@ -97,8 +116,9 @@ def every_page_has_a_nonce_of_its_own(lab: Any) -> str:
     with lab.answering(200, public), lab.instead(_asking_for_a_nonce(lab.gated.application)):
         for _ in range(8):
             reply = lab.visitor().get("/")
-            found = re.findall(r"script-src [^;]*'nonce-([\w-]{22,})'",
-                               reply.header("content-security-policy"))
+            found = re.findall(
+                r"script-src [^;]*'nonce-([\w-]{22,})'", reply.header("content-security-policy")
+            )
             if len(found) != 1 or reply.header("cache-control") != "no-store":
                 raise Broken(f"a page with a nonce left with {reply.headers}")
             seen.add(found[0])
@@ -121,8 +141,12 @@ def _asking_for_a_nonce(application: Any) -> Any:
 def what_is_said_to_somebody_is_not_stored(lab: Any) -> str:
     """An answer to somebody signed in, and one that sets a cookie, is no-store whatever it says itself."""
     person = lab.client()
-    cacheable = [("Content-Type", "text/css"), ("Cache-Control", "public, max-age=31536000"),
-                 ("CDN-Cache-Control", "max-age=600"), ("Surrogate-Control", "max-age=600")]
+    cacheable = [
+        ("Content-Type", "text/css"),
+        ("Cache-Control", "public, max-age=31536000"),
+        ("CDN-Cache-Control", "max-age=600"),
+        ("Surrogate-Control", "max-age=600"),
+    ]
     account = lab.url("me")
     tricks = [f"{account}{end}" for end in ("/x.css", ";x.js", "%2fx.png", "/..%2fstatic/x.css", "?x.css")]
     answers = [(f"GET {path}", person.get(path)) for path in (lab.api("me"), account, *tricks)]
@@ -146,7 +170,8 @@ def no_value_becomes_a_header(lab: Any) -> str:
                 reply = lab.visitor().get("/")
             if reply.status != 500 or any(
                 "planted" in value.lower() or set(value) & set("\r\n\0")
-                for pair in reply.headers for value in pair
+                for pair in reply.headers
+                for value in pair
             ):
                 raise Broken(f"{name} with {gap!r}: {reply.status} {reply.headers}")
     return "four breaks in four headers: 500 each, and nothing planted"

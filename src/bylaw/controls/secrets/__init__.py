@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import secrets as entropy
 from collections import Counter
 from collections.abc import Iterable
@@ -34,6 +35,8 @@ text of n characters can show n·log2(n) at most, however random it is."""
 MOST_WORDS: Final = 0.4
 """The share of a secret that may read as words: 0.23 at most in 90,000 random samples, 0.5 and more
 in sentences, pass phrases and rows of keys."""
+MOST_PIECES: Final = 5
+"""Pieces between blanks, of which no generator makes any: the words of a sentence may all be short."""
 
 PUBLISHED: Final = frozenset(
     {
@@ -76,8 +79,10 @@ PUBLISHED: Final = frozenset(
 )
 """Values that stand in somebody's documentation or in the source policies (C-07, C-19, S1-070,
 S2-055, S2-079; the keys of the Flask and FastAPI tutorials; CVE-2023-27524)."""
-_BEGINS: Final = ("your_", "your-", "<", "${", "change", "replace", "insert", "example", "todo")
-_ENDS: Final = ("_here", "-here", ">")
+_BEGINS: Final = ("your_", "your-", "change", "replace", "insert", "example", "todo")
+_ENDS: Final = ("_here", "-here")
+_TO_FILL_IN: Final = re.compile(r"<[\w .,:/-]+>|\$?\{+[\w .,:/-]+\}+")
+"""Whole, as one bracket alone is what one random key in base85 out of forty begins or ends with."""
 _HOLDS: Final = (
     "changeme",
     "change_me",
@@ -131,6 +136,7 @@ def placeholder(text: str) -> bool:
     text = text.strip().strip("\"'").lower()
     return (
         text in PUBLISHED
+        or _TO_FILL_IN.fullmatch(text) is not None
         or text.startswith(_BEGINS)
         or text.endswith(_ENDS)
         or any(word in text for word in _HOLDS)
@@ -161,6 +167,8 @@ def _words() -> frozenset[str]:
 
 def _spoken(text: str) -> float:
     """The share of the text that reads as words."""
+    if len(text.split()) > MOST_PIECES:
+        return 1.0
     text, words = text.lower(), _words()
     at = covered = 0
     while at < len(text):

@@ -65,8 +65,7 @@ class Settings(control.Settings):
         if self.idle > 3600:
             yield Below("idle", spoken(self.idle), "1 hour", "NIST SP 800-63B-4 2.2.3 (AAL2)")
         if self.absolute > 86400:
-            yield Below("absolute", spoken(self.absolute), "24 hours",
-                        "NIST SP 800-63B-4 2.2.3 (AAL2)")
+            yield Below("absolute", spoken(self.absolute), "24 hours", "NIST SP 800-63B-4 2.2.3 (AAL2)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +97,15 @@ def _alive(now: float, *, expires_at: float, seen_at: float, idle: int) -> bool:
 def _remembered(house: House, row: store.SessionRow) -> Remembered:
     grants = house.policy.of(roles.Settings).grants
     identity = Identity(
-        id=row.user_id, email=row.email, name=row.name, roles=row.roles,
-        permissions=permissions_of(row.roles, grants), method=row.method,
-        authenticated_at=row.authenticated_at, session=row.id, epoch=row.epoch,
+        id=row.user_id,
+        email=row.email,
+        name=row.name,
+        roles=row.roles,
+        permissions=permissions_of(row.roles, grants),
+        method=row.method,
+        authenticated_at=row.authenticated_at,
+        session=row.id,
+        epoch=row.epoch,
     )
     return Remembered(row.digest, identity, row.expires_at, row.seen_at, row.seen_at)
 
@@ -265,22 +270,30 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
     if settings.off:
         yield Conflict("sessions.off", "nobody could be signed in", "leave the key out")
     if settings.idle > settings.absolute:
-        yield Conflict("sessions.idle", f"is longer than a session lives at all ({settings.absolute} s)",
-                       "shorter than sessions.absolute")
+        yield Conflict(
+            "sessions.idle",
+            f"is longer than a session lives at all ({settings.absolute} s)",
+            "shorter than sessions.absolute",
+        )
 
 
 def _statement(policy: Policy) -> list[str]:
     settings = policy.of(Settings)
     return [
-        ("Sessions live on the server. The cookie is 256 random bits, of which only the SHA-256 is "
-         "stored."),
-        (f"A session ends after {spoken(settings.idle)} without use, "
-         f"{spoken(settings.absolute)} after signing in, at sign-out, when the password changes and "
-         "when the account is disabled; a copied cookie ends with it."),
-        ("Signing in, changing the password and a change of roles give the session a new id; after a "
-         f"change of roles the old one answers for {spoken(GRACE)} more, to requests on their way."),
-        (f"Every process heeds the end of a session within {spoken(policy.store.revocation_bound)}; "
-         "one that cannot asks the database for each request, and refuses where that is gone too."),
+        ("Sessions live on the server. The cookie is 256 random bits, of which only the SHA-256 is stored."),
+        (
+            f"A session ends after {spoken(settings.idle)} without use, "
+            f"{spoken(settings.absolute)} after signing in, at sign-out, when the password changes and "
+            "when the account is disabled; a copied cookie ends with it."
+        ),
+        (
+            "Signing in, changing the password and a change of roles give the session a new id; after a "
+            f"change of roles the old one answers for {spoken(GRACE)} more, to requests on their way."
+        ),
+        (
+            f"Every process heeds the end of a session within {spoken(policy.store.revocation_bound)}; "
+            "one that cannot asks the database for each request, and refuses where that is gone too."
+        ),
     ]
 
 

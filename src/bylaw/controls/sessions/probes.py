@@ -47,8 +47,14 @@ def only_a_digest_is_kept(lab: Any) -> str:
 def an_id_is_given_and_never_taken(lab: Any) -> str:
     """A value from before signing in is not adopted, and signing in again replaces the session."""
     invented = secrets.token_urlsafe(32)
-    for value in (invented, "1", "eyJ1c2VyX2lkIjoxLCJyb2xlIjoiYWRtaW4ifQ==",
-                  "gASVDwAAAAAAAACMBWFkbWlulC4=", "\xff" * 43, "' OR 1=1 --" + "x" * 32):
+    for value in (
+        invented,
+        "1",
+        "eyJ1c2VyX2lkIjoxLCJyb2xlIjoiYWRtaW4ifQ==",
+        "gASVDwAAAAAAAACMBWFkbWlulC4=",
+        "\xff" * 43,
+        "' OR 1=1 --" + "x" * 32,
+    ):
         if _as_somebody(lab, value):
             raise Broken(f"an invented value was taken for a session: {value!r}")
     person = lab.person()
@@ -71,17 +77,31 @@ def a_copied_cookie_ends_with_the_session(lab: Any) -> str:
     if not all(_as_somebody(lab, copy) for copy in copies.values()):
         raise Broken("a copied cookie was not good before")
     _done(leaver.act("POST", lab.api("sign_out"), json={}), "signing out")
-    _done(changer.act("POST", lab.api("change_password"), json={
-        "current": changer.password, "password": f"{changer.password} And on."}), "a new password")
+    _done(
+        changer.act(
+            "POST",
+            lab.api("change_password"),
+            json={"current": changer.password, "password": f"{changer.password} And on."},
+        ),
+        "a new password",
+    )
     lab.open_session(cleaner)
     _done(cleaner.act("POST", lab.api("sessions"), json={"session": "others"}), "ending the others")
     _administer(lab, dismissed, {"action": "disable"})
-    for what, person in (("signing out", leaver), ("a new password", changer),
-                         ("ending the others", cleaner), ("being disabled", dismissed)):
+    for what, person in (
+        ("signing out", leaver),
+        ("a new password", changer),
+        ("ending the others", cleaner),
+        ("being disabled", dismissed),
+    ):
         if _as_somebody(lab, copies[person.id]):
             raise Broken(f"after {what} a copied cookie still works")
-    for what, person, left in (("signing out", leaver, 0), ("a new password", changer, 1),
-                               ("ending the others", cleaner, 1), ("being disabled", dismissed, 0)):
+    for what, person, left in (
+        ("signing out", leaver, 0),
+        ("a new password", changer, 1),
+        ("ending the others", cleaner, 1),
+        ("being disabled", dismissed, 0),
+    ):
         if len(_kept(lab, person)) != left:
             raise Broken(f"after {what} the store holds {len(_kept(lab, person))} sessions, not {left}")
     if lab.whoami(changer).status != 200 or lab.whoami(cleaner).status != 200:
@@ -113,8 +133,9 @@ def a_session_ends_by_itself(lab: Any) -> str:
         memory.clear()
         lab.clock.advance(began + age - lab.clock())
         if _as_somebody(lab, secret) is not alive:
-            raise Broken(f"{age} seconds after signing in the session is "
-                         f"{'over' if alive else 'still there'}")
+            raise Broken(
+                f"{age} seconds after signing in the session is {'over' if alive else 'still there'}"
+            )
     return f"ended after {settings.idle} s without use, and after {settings.absolute} s of use"
 
 
@@ -172,8 +193,15 @@ def another_process_heeds_the_end(lab: Any) -> str:
     try:
         if not _identified(other, lab.cookie, secret) or len(other.house.store.memory) != 1:
             raise Broken("another process does not know the session")
-        _done(person.send("POST", lab.api("sign_out"), json={},
-                          headers=[*person.from_here, (person.token_header, token)]), "signing out")
+        _done(
+            person.send(
+                "POST",
+                lab.api("sign_out"),
+                json={},
+                headers=[*person.from_here, (person.token_header, token)],
+            ),
+            "signing out",
+        )
         ended = time.monotonic()
         while True:
             asked = time.monotonic() - ended
