@@ -39,6 +39,14 @@ def bare_flask() -> Flask:
     return app
 
 
+def keyed_flask() -> Flask:
+    """Flask with the SECRET_KEY that everybody sets who signs people in: it looks for a session of its own
+    in each request's cookies. Behind bylaw it does so only where one is."""
+    app = bare_flask()
+    app.secret_key = "of a measurement, and of nothing else"
+    return app
+
+
 def guarded_flask() -> Flask:
     """The same behind bylaw, for whoever may read and create items."""
     app = Flask(__name__)

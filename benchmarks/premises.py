@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import event
 
 from bylaw.controls import cookies, csrf, secrets, sessions
-from bylaw.exchange import Exchange, PairHeaders
+from bylaw.exchange import Exchange, PairHeaders, current
 from bylaw.keys import digest
 from bylaw.operations import accounts, signing_in
 from bylaw.operations.accounts import SYSTEM
@@ -72,12 +71,12 @@ class Visit:
 
 
 class Queries:
-    """Counts what requests ask of the database; following the feed is not a request's doing."""
+    """Counts what requests ask of the database: following the revocation feed is nobody's request."""
 
     def __init__(self, site: Site) -> None:
         self.count = 0
         event.listen(site.house.store.engine, "before_cursor_execute", self._seen)
 
     def _seen(self, *_: Any) -> None:
-        if threading.current_thread().name not in ("bylaw-feed", "bylaw-chores"):
+        if current() is not None:
             self.count += 1

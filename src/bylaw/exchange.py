@@ -62,10 +62,12 @@ class RawHeaders:
         return [value.decode("latin-1") for field_name, value in self._pairs if field_name == key]
 
     def one(self, name: str) -> str | None:
-        values = self.all(name)
-        if len(values) > 1:
+        value = self._by_name.get(name.encode("latin-1"))
+        if value is None:
+            return None
+        if len(self._by_name) != len(self._pairs) and len(self.all(name)) > 1:
             raise Malformed(f"the header {name} came twice")
-        return _single(name, values[0]) if values else None
+        return _single(name, value.decode("latin-1"))
 
 
 class PairHeaders(RawHeaders):
@@ -159,6 +161,7 @@ class Exchange:
         "scheme",
         "session",
         "static",
+        "unsafe",
         "websocket",
     )
 
@@ -180,6 +183,8 @@ class Exchange:
         self.headers = headers
         self.peer = peer
         self.websocket = websocket
+        self.unsafe = websocket or method not in SAFE_METHODS
+        """Whether the request may change something. A WebSocket handshake may (RFC 6455 10.2)."""
         self.request_id = request_id or _request_id()
         self.identity: Identity | None = None
         self.session: Any = None
@@ -193,11 +198,6 @@ class Exchange:
     def address(self) -> str:
         """Path and query as an address has them: where the way back leads."""
         return f"{quote(self.path)}?{self.query}" if self.query else quote(self.path)
-
-    @property
-    def unsafe(self) -> bool:
-        """Whether the request may change something. A WebSocket handshake may (RFC 6455 10.2)."""
-        return self.websocket or self.method not in SAFE_METHODS
 
     def cookie(self, name: str) -> str | None:
         """The cookie's value; None when absent, and when it came twice.

@@ -76,6 +76,8 @@ class Gate:
     def enter(self, exchange: Exchange) -> Generator[Need, Any, Verdict]:
         """Decide whether the application may see the exchange."""
         try:
+            if not exchange.query.isascii():
+                _readable(exchange.query)
             answering = self._endpoints(self, exchange)
             for step in self._enter:
                 decided = step(exchange)
@@ -195,6 +197,15 @@ class Gate:
             except Exception as error:
                 errors.failed(exchange, error)  # a page that cannot be shown must not hide why
         return errors.problem(exchange, refuse)
+
+
+def _readable(query: str) -> None:
+    """Raise Malformed where the bytes of an address's query are no UTF-8: one framework makes
+    something else of them, another fails at them (RFC 3986 section 2.5)."""
+    try:
+        query.encode("latin-1").decode()
+    except UnicodeError:
+        raise Malformed("the query is not UTF-8") from None
 
 
 __all__ = ["Allow", "Gate"]

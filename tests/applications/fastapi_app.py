@@ -32,6 +32,14 @@ class Choice(BaseModel):
     ids: list[int]
 
 
+class Csv(Response):
+    media_type = "text/csv"
+
+
+class Binary(Response):
+    media_type = "application/octet-stream"
+
+
 def _notes(request: Request) -> Notes:
     state: Notes = request.app.state.notes
     return state
@@ -136,10 +144,10 @@ def by_key(
     return _notes(request).by_key(who, key)
 
 
-@router.get("/papers/export")
-def export(request: Request, who: Annotated[Identity, Permit("paper:read")]) -> Response:
-    return Response(_notes(request).export(who), media_type="text/csv",
-                    headers={"Content-Disposition": model.disposition("papers.csv")})
+@router.get("/papers/export", response_class=Csv)
+def export(request: Request, who: Annotated[Identity, Permit("paper:read")]) -> Csv:
+    return Csv(_notes(request).export(who),
+               headers={"Content-Disposition": model.disposition("papers.csv")})
 
 
 # Pages
@@ -172,18 +180,20 @@ async def home() -> str:
     return "notes"
 
 
-@pages.get("/go", dependencies=[Public("redirects within the site")])
+@pages.get("/go", response_class=RedirectResponse, status_code=303,
+           dependencies=[Public("redirects within the site")])
 async def go(to: str = "") -> RedirectResponse:
     return RedirectResponse(model.destination(to), 303)
 
 
-@pages.get("/download", dependencies=[Public("a file by the name that was asked for")])
-async def download(name: str = "") -> Response:
-    return Response("file", media_type="application/octet-stream", headers={
-        "Content-Disposition": model.disposition(name)})
+@pages.get("/download", response_class=Binary,
+           dependencies=[Public("a file by the name that was asked for")])
+async def download(name: str = "") -> Binary:
+    return Binary("file", headers={"Content-Disposition": model.disposition(name)})
 
 
-@pages.get("/greeting", dependencies=[Public("the language is remembered")])
+@pages.get("/greeting", response_class=PlainTextResponse,
+           dependencies=[Public("the language is remembered")])
 async def greeting(lang: str = "") -> PlainTextResponse:
     chosen = model.language(lang)
     response = PlainTextResponse("hello", headers={"Content-Language": chosen})

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import apps.mtc  # noqa: F401 - now, not while another laboratory's threads are at work
 from bylaw.testing import Bench, Laboratory, Target
 from tests.applications.stacks import FRAMEWORKS, TARGETS
 from tests.fuzz.junk import prepared

@@ -27,7 +27,11 @@ def examples(count: int) -> Any:
     must fail again.
     """
     return settings(
-        max_examples=count, deadline=None, derandomize=True, database=None, print_blob=False,
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        print_blob=False,
         suppress_health_check=list(HealthCheck),
     )
 
@@ -59,19 +63,49 @@ ANYTHING = st.text(alphabet=st.characters(), max_size=12)  # lone surrogates amo
 LATIN = st.text(alphabet=st.characters(max_codepoint=0xFF, exclude_characters="\r\n\0"), max_size=20)
 TOKEN = st.text(alphabet="abcdefghijklmnopqrstuvwxyzABCXYZ0123456789!#$%&'*+-.^_`|~", min_size=1, max_size=8)
 METHODS = st.one_of(
-    st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"]),
+    st.sampled_from(
+        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"]
+    ),
     TOKEN,
 )
 _PIECE = st.one_of(
-    st.sampled_from(["", ".", "..", "%2e%2e", "%00", "%2f", "%ff", "%zz", "%", "1", "-1", "0", "9" * 30,
-                     "9" * 5000, "notes", "api", "auth", "login", "users", "x;y", "*", "%F0%9F%92%A9"]),
+    st.sampled_from(
+        [
+            "",
+            ".",
+            "..",
+            "%2e%2e",
+            "%00",
+            "%2f",
+            "%ff",
+            "%zz",
+            "%",
+            "1",
+            "-1",
+            "0",
+            "9" * 30,
+            "9" * 5000,
+            "notes",
+            "api",
+            "auth",
+            "login",
+            "users",
+            "x;y",
+            "*",
+            "%F0%9F%92%A9",
+        ]
+    ),
     st.binary(max_size=8).map(quote_from_bytes),
 )
 QUERIES = st.one_of(
     st.just(""),
-    st.lists(st.tuples(st.sampled_from(["q", "to", "name", "lang", "next", "search", "after", "notice"]),
-                       ANYTHING.map(lambda text: text.encode("utf-8", "surrogatepass"))), max_size=3
-             ).map(urlencode),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["q", "to", "name", "lang", "next", "search", "after", "notice"]),
+            ANYTHING.map(lambda text: text.encode("utf-8", "surrogatepass")),
+        ),
+        max_size=3,
+    ).map(urlencode),
     st.text(alphabet=st.characters(min_codepoint=0x21, max_codepoint=0xFF), max_size=20),
 )
 
@@ -86,22 +120,93 @@ def paths(known: Iterable[str]) -> st.SearchStrategy[str]:
 # Headers
 
 
-_NAMES = st.sampled_from([
-    "Host", "Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Accept",
-    "Accept-Language", "Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Cookie",
-    "Authorization", "X-CSRF-Token", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded",
-    "X-Request-Id", "X-HTTP-Method-Override", "User-Agent", "Upgrade", "Connection", "Expect", "Range",
-    "If-None-Match", "If-Modified-Since", "Access-Control-Request-Method", "Te", "Proxy",
-])
-_VALUES = st.sampled_from([
-    "app.lab", "https://app.lab", "https://evil.test", "null", "same-origin", "cross-site", "none", "text/html",
-    "application/json", "*/*", "text/html;q=0.9,*/*;q=x", "a.b", "a.b.c", ".", "__Host-sid=a; __Host-sid=b",
-    "__Host-sid=" + "A" * 43, "__Host-visit=x", "=", ";;;", "Basic Og==", "Bearer x", "chunked", "gzip", "0",
-    "-1", "+1", "1,2", "1e9", "9" * 30, "9" * 5000, "\u00b2", "bytes=0-", "bytes=9-1,x", "for=_x;proto=https",
-    "127.0.0.1", "::1", "[::1]", "app.lab:99999", "app.lab, evil.test", "100-continue", "websocket",
-    "multipart/form-data; boundary=", 'multipart/form-data; boundary="\u00ff"', "application/json; charset=x",
-    "text/plain; charset=utf-7", "\t", "\x01\x7f", "\x85\xa0",
-])
+_NAMES = st.sampled_from(
+    [
+        "Host",
+        "Origin",
+        "Referer",
+        "Sec-Fetch-Site",
+        "Sec-Fetch-Mode",
+        "Sec-Fetch-Dest",
+        "Accept",
+        "Accept-Language",
+        "Content-Type",
+        "Content-Length",
+        "Content-Encoding",
+        "Transfer-Encoding",
+        "Cookie",
+        "Authorization",
+        "X-CSRF-Token",
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Host",
+        "Forwarded",
+        "X-Request-Id",
+        "X-HTTP-Method-Override",
+        "User-Agent",
+        "Upgrade",
+        "Connection",
+        "Expect",
+        "Range",
+        "If-None-Match",
+        "If-Modified-Since",
+        "Access-Control-Request-Method",
+        "Te",
+        "Proxy",
+    ]
+)
+_VALUES = st.sampled_from(
+    [
+        "app.lab",
+        "https://app.lab",
+        "https://evil.test",
+        "null",
+        "same-origin",
+        "cross-site",
+        "none",
+        "text/html",
+        "application/json",
+        "*/*",
+        "text/html;q=0.9,*/*;q=x",
+        "a.b",
+        "a.b.c",
+        ".",
+        "__Host-sid=a; __Host-sid=b",
+        "__Host-sid=" + "A" * 43,
+        "__Host-visit=x",
+        "=",
+        ";;;",
+        "Basic Og==",
+        "Bearer x",
+        "chunked",
+        "gzip",
+        "0",
+        "-1",
+        "+1",
+        "1,2",
+        "1e9",
+        "9" * 30,
+        "9" * 5000,
+        "\u00b2",
+        "bytes=0-",
+        "bytes=9-1,x",
+        "for=_x;proto=https",
+        "127.0.0.1",
+        "::1",
+        "[::1]",
+        "app.lab:99999",
+        "app.lab, evil.test",
+        "100-continue",
+        "websocket",
+        "multipart/form-data; boundary=",
+        'multipart/form-data; boundary="\u00ff"',
+        "application/json; charset=x",
+        "text/plain; charset=utf-7",
+        "\t",
+        "\x01\x7f",
+        "\x85\xa0",
+    ]
+)
 
 
 def headers(values: st.SearchStrategy[str] = LATIN) -> st.SearchStrategy[Pairs]:
@@ -115,20 +220,58 @@ def headers(values: st.SearchStrategy[str] = LATIN) -> st.SearchStrategy[Pairs]:
 # Bodies
 
 _SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.sampled_from([2**63, -(2**63) - 1, 2**31, 10**400]),
-    st.floats(), ANYTHING,
-    st.sampled_from(["\0", "\u202e", "a" * 5000, "=1+1", "1e999999", "NaN", "-0", "2026-02-30", "9999-12-31",
-                     "\u0661", "a@people.test", "A@PEOPLE.TEST", "@", "others", "roles", "disable", "admin",
-                     PASSWORD, "//evil.test", "/\\evil.test", "javascript:x"]),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([2**63, -(2**63) - 1, 2**31, 10**400]),
+    st.floats(),
+    ANYTHING,
+    st.sampled_from(
+        [
+            "\0",
+            "\u202e",
+            "a" * 5000,
+            "=1+1",
+            "1e999999",
+            "NaN",
+            "-0",
+            "2026-02-30",
+            "9999-12-31",
+            "\u0661",
+            "a@people.test",
+            "A@PEOPLE.TEST",
+            "@",
+            "others",
+            "roles",
+            "disable",
+            "admin",
+            PASSWORD,
+            "//evil.test",
+            "/\\evil.test",
+            "javascript:x",
+        ]
+    ),
 )
 _JSON = st.recursive(
-    _SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(ANYTHING, inner, max_size=3)),
+    _SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(ANYTHING, inner, max_size=3)),
     max_leaves=6,
 )
-_TYPES = st.sampled_from([
-    JSON, FORM, "multipart/form-data; boundary=x", "multipart/form-data", "text/plain", "", "application/xml",
-    "application/json; charset=utf-16", "application/problem+json", "APPLICATION/JSON ;", "\u00ff/\u00ff",
-])
+_TYPES = st.sampled_from(
+    [
+        JSON,
+        FORM,
+        "multipart/form-data; boundary=x",
+        "multipart/form-data",
+        "text/plain",
+        "",
+        "application/xml",
+        "application/json; charset=utf-16",
+        "application/problem+json",
+        "APPLICATION/JSON ;",
+        "\u00ff/\u00ff",
+    ]
+)
 _DEPTH = st.one_of(st.integers(1, 40), st.sampled_from([900, 1100, 5000, 30_000]))
 Body = tuple[str, bytes]
 
@@ -162,13 +305,17 @@ def _multipart(pairs: list[tuple[str, Any]]) -> bytes:
 def bodies(fields: Iterable[str] = (), values: st.SearchStrategy[Any] = _JSON) -> st.SearchStrategy[Body]:
     """(content type, body): well formed and not, with the names of `fields` and others."""
     names = [*fields] or ["text"]
-    every = st.fixed_dictionaries({name: values for name in names}).map(lambda found: list(found.items()))
+    every = st.fixed_dictionaries(dict.fromkeys(names, values)).map(lambda found: list(found.items()))
     some = st.lists(st.tuples(st.one_of(st.sampled_from(names), ANYTHING), values), max_size=5)
     pairs = st.one_of(every, some, st.tuples(every, some).map(lambda two: [*two[0], *two[1]]))
     boundary = st.just("multipart/form-data; boundary=x")
-    nested = st.tuples(_DEPTH, st.sampled_from([(b"[", b"]"), (b'{"a":', b"}"), (b"[", b""), (b'[{"":', b"")]))
+    nested = st.tuples(
+        _DEPTH, st.sampled_from([(b"[", b"]"), (b'{"a":', b"}"), (b"[", b""), (b'[{"":', b"")])
+    )
     deep = nested.map(lambda how: how[1][0] * how[0] + b"1" + how[1][1] * how[0])
-    constants = st.sampled_from([b"NaN", b"Infinity", b"-Infinity", b"1e400", b"9" * 5000, b"nul", b"\xff", b'"'])
+    constants = st.sampled_from(
+        [b"NaN", b"Infinity", b"-Infinity", b"1e400", b"9" * 5000, b"nul", b"\xff", b'"']
+    )
     wrapped = st.tuples(st.sampled_from(names), st.one_of(constants, deep)).map(
         lambda two: b"{" + json.dumps(two[0]).encode() + b":" + two[1] + b"}"
     )
@@ -182,7 +329,12 @@ def bodies(fields: Iterable[str] = (), values: st.SearchStrategy[Any] = _JSON) -
 
 
 def sent(
-    client: Client, method: str, target: str, *, headers: Pairs = (), body: Body | None = None,  # type: ignore[assignment]
+    client: Client,
+    method: str,
+    target: str,
+    *,
+    headers: Iterable[tuple[str, str]] = (),
+    body: Body | None = None,
 ) -> Sent:
     """A request as it is, of this client's session: nothing is encoded or put right on the way."""
     pairs = [*headers]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 import schemathesis
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -20,7 +20,6 @@ from schemathesis.specs.openapi.checks import (
 
 from bylaw.verify.client import Client
 from bylaw.verify.laboratory import Bench, Laboratory
-from tests.applications import fastapi_app
 from tests.applications.stacks import TARGETS, hurry
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
@@ -71,7 +70,10 @@ def ask(client: Client, case: Any, headers: list[tuple[str, str]]) -> httpx.Resp
     target = request.url.raw_path.decode("ascii")
     reply = client.send(request.method, target, headers=[*headers, *own], body=request.content,
                         keep=False)
-    return httpx.Response(reply.status, headers=reply.headers, content=reply.body, request=request)
+    response = httpx.Response(reply.status, headers=reply.headers, content=reply.body,
+                              request=request)
+    response.elapsed = timedelta(0)
+    return response
 
 
 @pytest.mark.requirement("S3-030", "S3-055")
@@ -93,7 +95,7 @@ def test_every_operation_does_what_the_document_says(
         response = ask(client, case, headers)
         case.validate_response(response, checks=CHECKS)
         if who == "nobody" and DOCUMENT["paths"][case.path][case.method.lower()].get("security"):
-            assert response.status_code in (400, 401, 404, 405)
+            assert response.status_code in (400, 401, 403, 404, 405)
 
     each()
 
@@ -118,5 +120,3 @@ def test_every_endpoint_for_programs_is_described() -> None:
             if route.api:
                 assert route.path in DOCUMENT["paths"]
     bench.close()
-    assert fastapi_app.create_app is not None
-    assert st is not None

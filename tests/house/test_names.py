@@ -200,7 +200,7 @@ def without_a_sentence() -> Iterator[str]:
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test"):
                     first = (ast.get_docstring(node) or "").partition("\n\n")[0]
-                    if not SENTENCE.fullmatch(first):
+                    if not re.fullmatch(r"\S.*[.?!:)]", first, re.DOTALL):
                         yield f"{file.relative_to(ROOT)}::{node.name}"
 
 

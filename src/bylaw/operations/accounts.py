@@ -62,6 +62,7 @@ def _hash(house: House, email: str, password: str) -> str:
 
 def _tell(house: House, connection: Connection, owner: User) -> None:
     """Tell the owner of an address that somebody tried to sign up with it, but not all day long."""
+    users.hold(connection, owner.id)  # of two at once the second sees that the first has told
     audit.record(
         house,
         connection,

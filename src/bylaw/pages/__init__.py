@@ -72,6 +72,7 @@ class Pages:
         version = hashlib.sha256(self._stylesheet).hexdigest()[:8]
         self._renderer = Renderer(house, self.urls, version)
         self._table = table(house.policy)
+        self._roots = (house.policy.pages.prefix, *house.policy.pages.aliases)
 
     def routes(self) -> Iterator[Route]:
         for path, (endpoint, api) in self._table.items():
@@ -81,6 +82,8 @@ class Pages:
     def endpoint(self, gate: Gate, exchange: Exchange) -> Deciding | None:
         """What answers the exchange; None where it is not bylaw's to answer."""
         path = exchange.path
+        if not path.startswith(self._roots):  # the application's, as most are
+            return None
         found, argument = self._table.get(path), ""
         if found is None:
             base, slash, argument = path.rpartition("/")

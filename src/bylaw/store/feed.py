@@ -114,7 +114,12 @@ class Feed:
     def _run(self) -> None:
         stop = self._stop
         while not stop.wait(self.bound / READS_PER_BOUND):
-            self.read()
+            try:
+                self.read()
+            except Exception:
+                # The thread must outlive whatever this was, such as a module that is being imported
+                # elsewhere: nobody would read the feed again. The memory is untrusted meanwhile.
+                log.exception("the revocation feed could not be read and is tried again")
 
     def _do_chores(self) -> None:
         """In a thread of their own: a mail server that is slow must not keep the feed from being read."""

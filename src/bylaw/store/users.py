@@ -110,6 +110,11 @@ def set_roles(
         )
 
 
+def hold(connection: Connection, user_id: str) -> None:
+    """Let no other transaction hold this account until this one is over (SQLite has one writer)."""
+    connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
+
+
 def one_at_a_time(connection: Connection) -> None:
     """Let no other transaction change anybody's standing until this one is over.
 

@@ -194,6 +194,8 @@ def _origin(house: House) -> Step:
 
 def _exemption(house: House, settings: Settings, path: str) -> Exemption | None:
     """The exemption of `path` that holds today: one that runs out does so in a running process, too."""
+    if not settings.exempt:
+        return None
     covering = (exemption for exemption in settings.exempt if exemption.covers(path))
     return next((exemption for exemption in covering if exemption.holds(house.now())), None)
 

@@ -403,7 +403,8 @@ def deleting_counts_as_safe(patch: Patch) -> None:
 @sabotage
 def websockets_count_as_reading(patch: Patch) -> None:
     """A handshake is taken for the GET that it looks like."""
-    patch(Exchange, "unsafe", property(lambda self: self.method not in exchanges.SAFE_METHODS))
+    looks = property(lambda self: self.method not in exchanges.SAFE_METHODS, lambda self, unsafe: None)
+    patch(Exchange, "unsafe", looks)
 
 
 PROBES: Final = (

@@ -1,0 +1,161 @@
+"""Signing in and out: what opens a session, what does not, and what ends one, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bylaw.controls import passwords, sessions
+from bylaw.house import House
+from bylaw.identity import Identity
+from bylaw.operations import accounts, signing_in
+from bylaw.operations.accounts import SYSTEM
+from bylaw.reasons import Refused
+from bylaw.store import audit, users
+from bylaw.store import sessions as rows
+from bylaw.store.users import User
+
+PASSWORD = "wide green fields and quiet water"
+
+
+@pytest.fixture
+def user(house: House) -> User:
+    return accounts.create(house, SYSTEM, email="ann@people.test", password=PASSWORD, granted=["user"])
+
+
+def records(house: House, **filters: Any) -> list[dict[str, Any]]:
+    with house.store.reading() as connection:
+        return audit.rows(connection, **filters)
+
+
+def live(house: House, digest: str) -> bool:
+    with house.store.reading() as connection:
+        return rows.find(connection, digest) is not None
+
+
+def refused(work: Callable[[], object]) -> Refused:
+    with pytest.raises(Refused) as error:
+        work()
+    return error.value
+
+
+@pytest.mark.requirement("S3-066")
+def test_signing_in_opens_a_session(house: House, user: User) -> None:
+    """In any spelling of the address; the session knows from where, and it is recorded."""
+    opened = signing_in.sign_in(house, email="ANN@People.test", password=PASSWORD, address="192.0.2.7",
+                                agent="curl\x1b" + "x" * 400)
+    with house.store.reading() as connection:
+        row = rows.find(connection, opened.digest)
+    assert row is not None
+    assert (row.user_id, row.address, row.agent[:6], len(row.agent)) == (user.id, "192.0.2.7", "curl?x", 256)
+    assert opened.secret not in repr(row)
+    assert opened.secret not in repr(opened)
+    [record] = records(house, action="authn_login_success")
+    assert (record["user_id"], record["changes"]) == (user.id, {"method": "password"})
+
+
+@pytest.mark.requirement("S3-066", "C-41")
+@pytest.mark.parametrize("how", ["password", "unknown", "no address", "shut", "long"])
+def test_what_does_not_sign_in(house: House, user: User, how: str) -> None:
+    """A wrong password, an unknown, broken or shut account: one reason, and a record of the failure."""
+    email, password = user.email, PASSWORD
+    if how == "shut":
+        accounts.disable(house, SYSTEM, user.id)
+    elif how == "unknown":
+        email = "other@people.test"
+    elif how == "no address":
+        email = "ann"
+    elif how == "long":
+        password *= 1000
+    else:
+        password += "!"
+    assert refused(lambda: signing_in.sign_in(house, email=email, password=password)).reason is passwords.WRONG
+    [record] = records(house, action="authn_login_fail")
+    assert record["outcome"] == "failure"
+    assert record["user_id"] == (None if how in ("unknown", "no address") else user.id)
+
+
+@pytest.mark.parametrize("change", ["disable", "set_password"])
+def test_shut_while_the_password_was_checked(
+    house: House, user: User, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Between the check and the session the account is shut or changed: no session is opened."""
+    real = passwords.check
+
+    def meanwhile(house: House, stored: str | None, password: str) -> str | None:
+        result = real(house, stored, password)
+        if change == "disable":
+            accounts.disable(house, SYSTEM, user.id)
+        else:
+            accounts.set_password(house, SYSTEM, user.id, PASSWORD + " anew")
+        return result
+
+    monkeypatch.setattr(passwords, "check", meanwhile)
+    assert refused(lambda: signing_in.sign_in(
+        house, email=user.email, password=PASSWORD)).reason is passwords.WRONG
+    assert signing_in.own_sessions(house, Identity(id=user.id)) == []
+
+
+def test_gone_while_the_password_was_checked(house: House, user: User) -> None:
+    """A session is opened for an account that is there, and for no other."""
+    with house.store.transaction() as connection:
+        connection.exec_driver_sql("DELETE FROM users")
+    assert refused(lambda: signing_in.open_session(house, user, method="password")).reason is passwords.WRONG
+
+
+@pytest.mark.requirement("S3-004", "C-04")
+def test_an_upgrade_does_not_undo_a_change(house: House, user: User) -> None:
+    """The stronger hash replaces the one that was checked, and none that was set meanwhile."""
+    with house.store.transaction() as connection:
+        users.change(connection, user.id, password_hash="set meanwhile")
+    signing_in.open_session(house, user, method="password", stronger="stronger")
+    assert accounts.find(house, SYSTEM, user.id).password_hash == "set meanwhile"
+    fresh = accounts.find(house, SYSTEM, user.id)
+    signing_in.open_session(house, fresh, method="password", stronger="stronger")
+    assert accounts.find(house, SYSTEM, user.id).password_hash == "stronger"
+
+
+def test_a_check_that_lets_nobody_in(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the password of no account were right, there would be nobody to sign in."""
+    monkeypatch.setattr(passwords, "check", lambda house, stored, password: None)
+    assert refused(lambda: signing_in.sign_in(
+        house, email="nobody@people.test", password=PASSWORD)).reason is passwords.WRONG
+
+
+@pytest.mark.requirement("S3-066")
+def test_signing_out_ends_it_for_every_copy(house: House, user: User) -> None:
+    """The session is gone from the table and from memory, and it is recorded."""
+    opened = signing_in.open_session(house, user, method="password")
+    signing_in.sign_out(house, Identity(id=user.id, session=opened.id), opened.digest)
+    assert not live(house, opened.digest)
+    assert [row["entity_id"] for row in records(house, action="session_logout")] == [opened.id]
+
+
+def test_one_ends_ones_own_sessions(house: House, user: User) -> None:
+    """By its id, or all the others at once; somebody else's id ends nothing."""
+    who = Identity(id=user.id, session="x")
+    here, there, elsewhere = (signing_in.open_session(house, user, method="password") for _ in range(3))
+    other = accounts.create(house, SYSTEM, email="b@people.test", password=PASSWORD)
+    others = signing_in.open_session(house, other, method="password")
+    assert {row.id for row in signing_in.own_sessions(house, who)} == {here.id, there.id, elsewhere.id}
+    assert not signing_in.end_session(house, who, others.id)
+    assert not signing_in.end_session(house, who, "nothing")
+    assert signing_in.end_session(house, who, there.id)
+    assert not live(house, there.digest)
+    assert signing_in.end_other_sessions(house, who, here.digest) == 1
+    assert [live(house, each.digest) for each in (here, elsewhere, others)] == [True, False, True]
+    actions = [row["action"] for row in records(house, user_id=user.id)]
+    assert (actions.count("session_ended"), actions.count("session_ended_others")) == (1, 1)
+
+
+def test_ended_sessions_are_not_listed(house: House, user: User) -> None:
+    """What was not used for the idle time, or is past its end, is no session any more."""
+    clock: Any = house.ports.clock
+    who = Identity(id=user.id)
+    signing_in.open_session(house, user, method="password")
+    clock.advance(house.policy.of(sessions.Settings).idle - 1)
+    assert len(signing_in.own_sessions(house, who)) == 1
+    clock.advance(2)
+    assert signing_in.own_sessions(house, who) == []
