@@ -40,24 +40,32 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _print_requests(result: in_process.Result) -> None:
-    print(f"One request in process, signed in, all controls on (budget: {BUDGET_RATIO} × bare); median "
-          "[5th to 95th percentile of the rounds]")
+    print(
+        f"One request in process, signed in, all controls on (budget: {BUDGET_RATIO} × bare); median "
+        "[5th to 95th percentile of the rounds]"
+    )
     for row in result.rows:
         line = f"  {row.name:<36} {row.micros.median:7.1f} µs"
         if row.ratio is not None and row.added is not None:
-            line += (f"   {row.ratio.median:.2f} × [{row.ratio.p5:.2f} to {row.ratio.p95:.2f}]"
-                     f"   +{row.added.median:.1f} µs   against {row.against}")
+            line += (
+                f"   {row.ratio.median:.2f} × [{row.ratio.p5:.2f} to {row.ratio.p95:.2f}]"
+                f"   +{row.added.median:.1f} µs   against {row.against}"
+            )
         print(line)
     print(f"  {result.queries} queries in {result.requests:,} guarded requests\n")
 
 
 def _print_storms(weathers: list[storm.Weather]) -> None:
-    print(f"{storm.CLIENTS} clients signing in as fast as they may, one worker; a signed-in GET meanwhile "
-          f"(budget: {BUDGET_STORM:.0f} × the quiet p99)")
+    print(
+        f"{storm.CLIENTS} clients signing in as fast as they may, one worker; a signed-in GET meanwhile "
+        f"(budget: {BUDGET_STORM:.0f} × the quiet p99)"
+    )
     for w in weathers:
-        print(f"  {w.server:<20} quiet p99 {w.quiet.p99:6.1f} ms   storm p50 {w.storm.p50:6.1f}, "
-              f"p99 {w.storm.p99:6.1f} ms   {w.ratio:.1f} ×   {w.signed_in:.1f} sign-ins/s, "
-              f"{w.refused:.1f} refused/s   {w.resident_before} → {w.resident_after} MiB")
+        print(
+            f"  {w.server:<20} quiet p99 {w.quiet.p99:6.1f} ms   storm p50 {w.storm.p50:6.1f}, "
+            f"p99 {w.storm.p99:6.1f} ms   {w.ratio:.1f} ×   {w.signed_in:.1f} sign-ins/s, "
+            f"{w.refused:.1f} refused/s   {w.resident_before} → {w.resident_after} MiB"
+        )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -43,7 +44,7 @@ def keyed_flask() -> Flask:
     """Flask with the SECRET_KEY that everybody sets who signs people in: it looks for a session of its own
     in each request's cookies. Behind bylaw it does so only where one is."""
     app = bare_flask()
-    app.secret_key = "of a measurement, and of nothing else"
+    app.secret_key = os.urandom(32)
     return app
 
 

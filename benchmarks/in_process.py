@@ -111,9 +111,11 @@ async def _flask(guarded: Any, visit: Visit) -> list[list[Variant]]:
     await _batches(requests.wsgi(guarded, requests.get(visit.cookie)))(1)  # the process knows the session now
     sent = {"GET": requests.get(visit.cookie), "POST": requests.post(visit.cookie, visit.token())}
     return [
-        [Variant(f"Flask {method}, bare with a SECRET_KEY", _batches(requests.wsgi(keyed, one))),
-         Variant(f"Flask {method}, bare", _batches(requests.wsgi(bare, one))),
-         Variant(f"Flask {method}, bylaw", _batches(requests.wsgi(guarded, one)))]
+        [
+            Variant(f"Flask {method}, bare with a SECRET_KEY", _batches(requests.wsgi(keyed, one))),
+            Variant(f"Flask {method}, bare", _batches(requests.wsgi(bare, one))),
+            Variant(f"Flask {method}, bylaw", _batches(requests.wsgi(guarded, one))),
+        ]
         for method, one in sent.items()
     ]
 
@@ -123,9 +125,11 @@ async def _fastapi(guarded: Any, visit: Visit) -> list[list[Variant]]:
     await requests.asgi(guarded, requests.get(visit.cookie))()
     sent = {"GET": requests.get(visit.cookie), "POST": requests.post(visit.cookie, visit.token())}
     return [
-        [Variant(f"FastAPI {method}, bare", _awaited(requests.asgi(bare, one))),
-         Variant(f"FastAPI {method}, bare with a dependency", _awaited(requests.asgi(dependent, one))),
-         Variant(f"FastAPI {method}, bylaw", _awaited(requests.asgi(guarded, one)))]
+        [
+            Variant(f"FastAPI {method}, bare", _awaited(requests.asgi(bare, one))),
+            Variant(f"FastAPI {method}, bare with a dependency", _awaited(requests.asgi(dependent, one))),
+            Variant(f"FastAPI {method}, bylaw", _awaited(requests.asgi(guarded, one))),
+        ]
         for method, one in sent.items()
     ]
 
@@ -177,10 +181,14 @@ def _compared(group: list[Variant], times: dict[str, list[float]]) -> list[Row]:
     rows = [Row(variant.name, Spread.of(times[variant.name])) for variant in bare]
     for variant in bare:
         pairs = list(zip(times[guarded.name], times[variant.name], strict=True))
-        rows.append(Row(
-            guarded.name, Spread.of(times[guarded.name]), variant.name,
-            Spread.of([ours / theirs for ours, theirs in pairs]),
-            Spread.of([ours - theirs for ours, theirs in pairs]),
-            BUDGET if variant is bare[-1] else None,
-        ))
+        rows.append(
+            Row(
+                guarded.name,
+                Spread.of(times[guarded.name]),
+                variant.name,
+                Spread.of([ours / theirs for ours, theirs in pairs]),
+                Spread.of([ours - theirs for ours, theirs in pairs]),
+                BUDGET if variant is bare[-1] else None,
+            )
+        )
     return rows

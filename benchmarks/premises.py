@@ -35,7 +35,10 @@ def production() -> Iterator[dict[str, str]]:
         migrate.upgrade(engine)
         engine.dispose()
         variables = {
-            "BYLAW_ENV": "production", "SECRET_KEY": secrets.new(), "DATABASE_URL": url, "BASE_URL": ORIGIN,
+            "BYLAW_ENV": "production",
+            "SECRET_KEY": secrets.new(),
+            "DATABASE_URL": url,
+            "BASE_URL": ORIGIN,
         }
         before = {name: os.environ.get(name) for name in variables}
         os.environ.update(variables)

@@ -41,19 +41,37 @@ def get(cookie: str) -> Sent:
 
 def post(cookie: str, token: str) -> Sent:
     """A change by somebody signed in, with the token of the page it is sent from."""
-    return Sent("POST", 201, (
-        *BROWSER, ("origin", ORIGIN), ("cookie", cookie), ("x-csrf-token", token),
-        ("content-type", "application/json"), ("content-length", str(len(BODY))),
-    ), BODY)
+    return Sent(
+        "POST",
+        201,
+        (
+            *BROWSER,
+            ("origin", ORIGIN),
+            ("cookie", cookie),
+            ("x-csrf-token", token),
+            ("content-type", "application/json"),
+            ("content-length", str(len(BODY))),
+        ),
+        BODY,
+    )
 
 
 def wsgi(application: Callable[..., Any], sent: Sent) -> Callable[[], None]:
     """Something that makes a WSGI application answer `sent` once. It raises when the status is another."""
     prepared: dict[str, Any] = {
-        "REQUEST_METHOD": sent.method, "SCRIPT_NAME": "", "PATH_INFO": "/items", "QUERY_STRING": "",
-        "SERVER_NAME": HOST, "SERVER_PORT": "443", "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": "198.51.100.7", "wsgi.version": (1, 0), "wsgi.url_scheme": "https",
-        "wsgi.errors": io.StringIO(), "wsgi.multithread": True, "wsgi.multiprocess": False,
+        "REQUEST_METHOD": sent.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/items",
+        "QUERY_STRING": "",
+        "SERVER_NAME": HOST,
+        "SERVER_PORT": "443",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "198.51.100.7",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "https",
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
         "wsgi.run_once": False,
     }
     for name, value in sent.headers:
@@ -83,9 +101,17 @@ def wsgi(application: Callable[..., Any], sent: Sent) -> Callable[[], None]:
 def asgi(application: Callable[..., Any], sent: Sent) -> Callable[[], Coroutine[Any, Any, None]]:
     """The same for an ASGI application; to be awaited on a running loop."""
     prepared: dict[str, Any] = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": sent.method,
-        "scheme": "https", "path": "/items", "raw_path": b"/items", "query_string": b"", "root_path": "",
-        "client": ("198.51.100.7", 50000), "server": (HOST, 443),
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": sent.method,
+        "scheme": "https",
+        "path": "/items",
+        "raw_path": b"/items",
+        "query_string": b"",
+        "root_path": "",
+        "client": ("198.51.100.7", 50000),
+        "server": (HOST, 443),
     }
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.headers]
     whole = {"type": "http.request", "body": sent.body, "more_body": False}

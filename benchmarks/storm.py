@@ -34,13 +34,32 @@ THREADS: Final = 64
 WARM: Final = 200
 SERVERS: Final[dict[str, list[str]]] = {
     "FastAPI on uvicorn": [
-        "uvicorn", "benchmarks.applications:guarded_fastapi", "--factory", "--port", "{port}",
-        "--no-access-log", "--log-level", "warning",
+        "uvicorn",
+        "benchmarks.applications:guarded_fastapi",
+        "--factory",
+        "--port",
+        "{port}",
+        "--no-access-log",
+        "--log-level",
+        "warning",
     ],
     "Flask on granian": [
-        "granian", "benchmarks.applications:guarded_flask", "--factory", "--interface", "wsgi",
-        "--port", "{port}", "--workers", "1", "--blocking-threads", str(THREADS),
-        "--backpressure", str(2 * THREADS), "--no-access-log", "--log-level", "warning",
+        "granian",
+        "benchmarks.applications:guarded_flask",
+        "--factory",
+        "--interface",
+        "wsgi",
+        "--port",
+        "{port}",
+        "--workers",
+        "1",
+        "--blocking-threads",
+        str(THREADS),
+        "--backpressure",
+        str(2 * THREADS),
+        "--no-access-log",
+        "--log-level",
+        "warning",
     ],
 }
 
@@ -100,8 +119,14 @@ def measure(server: str, *, seconds: float, heed: bool) -> Weather:
             after = _resident(process.pid)
             reader.close()
     return Weather(
-        server, Latency.of(quiet), Latency.of(storm), told[200] / seconds, told[503] / seconds, heed,
-        before, after,
+        server,
+        Latency.of(quiet),
+        Latency.of(storm),
+        told[200] / seconds,
+        told[503] / seconds,
+        heed,
+        before,
+        after,
     )
 
 
@@ -197,8 +222,12 @@ class _Crowd:
     def _one(self, email: str, end: float, told: Counter[int]) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         body = json.dumps({"email": email, "password": PASSWORD})
-        headers = {"Host": HOST, "Origin": ORIGIN, "Sec-Fetch-Site": "same-origin",
-                   "Content-Type": "application/json"}
+        headers = {
+            "Host": HOST,
+            "Origin": ORIGIN,
+            "Sec-Fetch-Site": "same-origin",
+            "Content-Type": "application/json",
+        }
         while time.monotonic() < end:
             connection.request("POST", self.path, body, headers)
             reply = connection.getresponse()

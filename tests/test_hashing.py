@@ -90,16 +90,42 @@ def test_what_is_outdated(scheme: str, stored: str, outdated: bool) -> None:
 @pytest.mark.parametrize(
     "stored",
     [
-        "", "!", "*", "x", "plain", PASSWORD, "None", "null", "!unusable", "$", "$$", "$$$$$",
-        "$argon2", "$argon2id$", "$argon2id$v=19$m=65536,t=3,p=1", "$argon2x$v=19$m=8,t=1,p=1$YQ$YQ",
-        "$argon2id$v=19$m=8,t=1,p=1$\ud800$x", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$!!!",
-        "$2b$12$abcdefghijklmnopqrstuv", "pbkdf2:sha256$salt$ff", "pbkdf2:sha256:0$salt$ff",
-        "pbkdf2:sha256:-1$salt$ff", "pbkdf2:sha256:x$salt$ff", "pbkdf2:nothing:1$salt$ff",
-        "pbkdf2:\0:1$salt$ff", "pbkdf2:sha256:" + "9" * 5000 + "$salt$ff", "scrypt:1:1:1$salt$ff",
-        "scrypt:15:8:1$salt$ff", "scrypt:a:b:c$salt$ff", "scrypt:16384:8$salt$ff", "sha256$salt$ff",
+        "",
+        "!",
+        "*",
+        "x",
+        "plain",
+        PASSWORD,
+        "None",
+        "null",
+        "!unusable",
+        "$",
+        "$$",
+        "$$$$$",
+        "$argon2",
+        "$argon2id$",
+        "$argon2id$v=19$m=65536,t=3,p=1",
+        "$argon2x$v=19$m=8,t=1,p=1$YQ$YQ",
+        "$argon2id$v=19$m=8,t=1,p=1$\ud800$x",
+        "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$!!!",
+        "$2b$12$abcdefghijklmnopqrstuv",
+        "pbkdf2:sha256$salt$ff",
+        "pbkdf2:sha256:0$salt$ff",
+        "pbkdf2:sha256:-1$salt$ff",
+        "pbkdf2:sha256:x$salt$ff",
+        "pbkdf2:nothing:1$salt$ff",
+        "pbkdf2:\0:1$salt$ff",
+        "pbkdf2:sha256:" + "9" * 5000 + "$salt$ff",
+        "scrypt:1:1:1$salt$ff",
+        "scrypt:15:8:1$salt$ff",
+        "scrypt:a:b:c$salt$ff",
+        "scrypt:16384:8$salt$ff",
+        "sha256$salt$ff",
         # Costs that somebody wrote into the table to take the server's memory or its day
-        "pbkdf2:sha256:4000000000$salt$ff", "scrypt:1073741824:8:1$salt$ff",
-        "scrypt:16384:8:1000$salt$ff", "$argon2id$v=19$m=4194304,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g",
+        "pbkdf2:sha256:4000000000$salt$ff",
+        "scrypt:1073741824:8:1$salt$ff",
+        "scrypt:16384:8:1000$salt$ff",
+        "$argon2id$v=19$m=4194304,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g",
         "$argon2id$v=19$m=8,t=4000000,p=1$c2FsdHNhbHQ$aGFzaGhhc2g",
     ],
 )
@@ -124,8 +150,10 @@ def _hashes() -> dict[str, str]:
     return _MADE
 
 
-@given(stored=st.text() | st.from_regex(r"(pbkdf2:sha256:\d{1,3}|scrypt:\d{1,3}:\d:\d)\$\w*\$\w*"),
-       password=st.text())
+@given(
+    stored=st.text() | st.from_regex(r"(pbkdf2:sha256:\d{1,3}|scrypt:\d{1,3}:\d:\d)\$\w*\$\w*"),
+    password=st.text(),
+)
 def test_no_text_is_an_accident(stored: str, password: str) -> None:
     """Whatever stands in the table and whatever is typed: an answer, and never that it is right."""
     assert verify(stored, password) is not True
@@ -173,9 +201,7 @@ def test_hashing_steps_back() -> None:
 
 
 @pytest.mark.parametrize("platform", ["darwin", "linux"])
-def test_a_priority_that_cannot_be_had_is_no_failure(
-    monkeypatch: pytest.MonkeyPatch, platform: str
-) -> None:
+def test_a_priority_that_cannot_be_had_is_no_failure(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
     """Elsewhere a thread's number could be another process's: it is not touched; a refusal is borne."""
     asked = []
 

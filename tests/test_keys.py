@@ -28,12 +28,16 @@ def test_what_the_previous_secret_made_is_good() -> None:
 @pytest.mark.requirement("C-07")
 @pytest.mark.parametrize(
     ("purpose", "message", "seal"),
-    [("flask.session", "message", None), ("csrf", "messag", None), ("csrf", "message ", None),
-     ("csrf", "message", ""), ("csrf", "message", "A" * 22), ("csrf", "message", "\ud800")],
+    [
+        ("flask.session", "message", None),
+        ("csrf", "messag", None),
+        ("csrf", "message ", None),
+        ("csrf", "message", ""),
+        ("csrf", "message", "A" * 22),
+        ("csrf", "message", "\ud800"),
+    ],
 )
-def test_a_seal_is_good_for_one_purpose_and_message(
-    purpose: str, message: str, seal: str | None
-) -> None:
+def test_a_seal_is_good_for_one_purpose_and_message(purpose: str, message: str, seal: str | None) -> None:
     """A token made for a form cannot pass for a session, nor for another form."""
     ring = KeyRing([OLD])
     made = ring.seal("csrf", "message")

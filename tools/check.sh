@@ -34,7 +34,7 @@ step "detect-secrets"  "take the secret out, or see CONTRIBUTING.md, Secrets"   
 step "traceability"    "make trace writes docs/traceability.md anew"               $bin/python -m tools.trace --check
 step "SECURITY.md"     "bylaw verify apps.mtc --write; bylaw document apps.mtc"    $bin/bylaw document apps.mtc --check
 # shellcheck disable=SC2086
-step "mypy"            "the lines are named above"                                 $bin/mypy $code
+step "mypy"            "the lines are named above"                                 $bin/mypy $shipped
 
 if [ -s "$failures" ]; then
     echo

@@ -91,8 +91,11 @@ def policy_page() -> str:
 
 
 def _profile(name: str) -> str:
-    written = [f"`{section}.{key} = {_toml(value)}`"
-               for section, table in profile(name).items() for key, value in table.items()]
+    written = [
+        f"`{section}.{key} = {_toml(value)}`"
+        for section, table in profile(name).items()
+        for key, value in table.items()
+    ]
     return ", ".join(written) or "nothing: the defaults themselves"
 
 
@@ -117,8 +120,11 @@ def _sentence(model: type[BaseModel]) -> str:
 
 
 def _table(fields: dict[str, FieldInfo]) -> list[str]:
-    return ["| key | type | default | meaning |", "|---|---|---|---|",
-            *(_row(key, info) for key, info in fields.items())]
+    return [
+        "| key | type | default | meaning |",
+        "|---|---|---|---|",
+        *(_row(key, info) for key, info in fields.items()),
+    ]
 
 
 def _row(key: str, info: FieldInfo) -> str:
@@ -230,14 +236,19 @@ def schema_file() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "docs/policy.md": policy_page, "docs/commands.md": commands_page, "docs/bylaw.schema.json": schema_file,
+    "docs/policy.md": policy_page,
+    "docs/commands.md": commands_page,
+    "docs/bylaw.schema.json": schema_file,
 }
 
 
 def stale(root: Path = ROOT) -> list[str]:
     """The pages that do not say what the program says."""
-    return [name for name, make in PAGES.items()
-            if not (root / name).is_file() or (root / name).read_text("utf-8") != make()]
+    return [
+        name
+        for name, make in PAGES.items()
+        if not (root / name).is_file() or (root / name).read_text("utf-8") != make()
+    ]
 
 
 def main() -> int:

@@ -36,9 +36,7 @@ def seconds(value: object) -> object:
 Duration = Annotated[
     int,
     BeforeValidator(seconds),
-    WithJsonSchema(
-        {"type": ["integer", "string"], "examples": ["30m", "24h", "7d"], "minimum": 0}
-    ),
+    WithJsonSchema({"type": ["integer", "string"], "examples": ["30m", "24h", "7d"], "minimum": 0}),
 ]
 """Seconds; written as a number or as "30m", "24h", "7d"."""
 
@@ -75,9 +73,7 @@ class Conflict:
 class Section(BaseModel):
     """A table of the policy: closed, typed, frozen, each key documented beside it."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class Settings(Section):

@@ -76,10 +76,12 @@ class PairHeaders(RawHeaders):
     __slots__ = ()
 
     def __init__(self, pairs: Iterable[tuple[bytes, bytes]] | Iterable[tuple[str, str]]) -> None:
-        super().__init__([
-            (k, v) if isinstance(k, bytes) else (k.lower().encode("latin-1"), _raw(v))  # type: ignore[misc]
-            for k, v in pairs
-        ])
+        super().__init__(
+            [
+                (k, v) if isinstance(k, bytes) else (k.lower().encode("latin-1"), _raw(v))  # type: ignore[misc]
+                for k, v in pairs
+            ]
+        )
 
 
 def _raw(value: str | bytes) -> bytes:
@@ -372,7 +374,9 @@ class HeaderBlock:
     __slots__ = ("defaults", "drop", "heeds", "raw", "text")
 
     def __init__(
-        self, said: Iterable[tuple[str, str]], defaults: Iterable[tuple[str, str]] = (),
+        self,
+        said: Iterable[tuple[str, str]],
+        defaults: Iterable[tuple[str, str]] = (),
         drop: Iterable[str] = (),
     ) -> None:
         defaults = tuple(defaults)
@@ -392,7 +396,8 @@ class HeaderBlock:
         pairs = (*self.text[0], *other.text[0])
         return HeaderBlock(
             [pair for pair in pairs if pair[0].lower() not in defaults],
-            [pair for pair in pairs if pair[0].lower() in defaults], self.drop | other.drop,
+            [pair for pair in pairs if pair[0].lower() in defaults],
+            self.drop | other.drop,
         )
 
 

@@ -57,7 +57,8 @@ class _Demand(SecurityBase):
         self.rule = rule
         self.scheme_name = "session"
         self.model = APIKey(
-            **{"in": APIKeyIn.cookie}, name=f"__Host-{cookies.SESSION}",
+            **{"in": APIKeyIn.cookie},
+            name=f"__Host-{cookies.SESSION}",
             description="The cookie of a session, opened by signing in.",
         )
 
@@ -180,12 +181,16 @@ class Bylaw:
             self._routes = []
             problems = list(self._guard_all(self.app, "", last))
             if self.policy.production and self.app.debug:
-                problems.append(Problem("app.debug", "on in production",
-                                        "it shows internals to visitors",
-                                        "off, or BYLAW_ENV=development"))
+                problems.append(
+                    Problem(
+                        "app.debug",
+                        "on in production",
+                        "it shows internals to visitors",
+                        "off, or BYLAW_ENV=development",
+                    )
+                )
             if problems:
-                raise PolicyError(
-                    f"{self.policy.app.name} has routes that nobody may be let into", problems)
+                raise PolicyError(f"{self.policy.app.name} has routes that nobody may be let into", problems)
             self.site.open()
 
     def _guard_all(self, app: Any, prefix: str, last: bool) -> Iterator[Problem]:
@@ -202,8 +207,12 @@ class Bylaw:
             if rule is None:
                 methods = ",".join(sorted((context.methods or {"WEBSOCKET"}) - {"HEAD"}))
                 name = getattr(context.endpoint, "__qualname__", context.name)
-                yield Problem(f"{methods} {path}", f"({name})", "nobody has said who may call it",
-                              'Annotated[Identity, Permit("noun:verb")], SignedIn() or Public("why")')
+                yield Problem(
+                    f"{methods} {path}",
+                    f"({name})",
+                    "nobody has said who may call it",
+                    'Annotated[Identity, Permit("noun:verb")], SignedIn() or Public("why")',
+                )
                 continue
             self._put_before(context, rule)
             for method in sorted((context.methods or {"WEBSOCKET"}) - {"HEAD"}):
@@ -224,15 +233,21 @@ class Bylaw:
                 self._speak_for(mounted)
             yield from self._guard_all(mounted, path, last)
         elif not hasattr(mounted, "guards"):
-            yield Problem(f"mount {path}", f"({type(mounted).__name__})",
-                          "nobody has said who may call it", f'bylaw.mount("{path}", rule)')
+            yield Problem(
+                f"mount {path}",
+                f"({type(mounted).__name__})",
+                "nobody has said who may call it",
+                f'bylaw.mount("{path}", rule)',
+            )
 
     def _rule(self, app: Any, context: Any) -> AccessRule | None:
         dependant = getattr(context, "dependant", None)
         if dependant is not None:
             return all_of(_rules(dependant))  # a router's and a route's: all of them must hold
-        documents = {getattr(app, name, None) for name in
-                     ("docs_url", "redoc_url", "openapi_url", "swagger_ui_oauth2_redirect_url")}
+        documents = {
+            getattr(app, name, None)
+            for name in ("docs_url", "redoc_url", "openapi_url", "swagger_ui_oauth2_redirect_url")
+        }
         if context.path in documents - {None}:
             return DOCUMENTATION if self.policy.production else PUBLIC
         return None
@@ -270,15 +285,13 @@ class Bylaw:
         rendered: Response = self.site.gate.rendered(exchange, verdict)
         response = StarletteResponse(rendered.body, rendered.status)
         response.raw_headers.extend(
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in rendered.headers
+            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in rendered.headers
         )
         return response
 
     async def _refused(self, request: Request, refused: Refused) -> StarletteResponse:
         exchange: Exchange = request.scope[asgi.EXCHANGE]
-        return self._response(exchange, await self._waiting(
-            self.site.gate.refused, exchange, refused))
+        return self._response(exchange, await self._waiting(self.site.gate.refused, exchange, refused))
 
     async def _failed(self, request: Request, error: Exception) -> StarletteResponse:
         """What a route raised. Starlette raises it again after this answer, and the adapter logs it."""
@@ -299,16 +312,13 @@ class Bylaw:
         if error.status_code == 401:
             return self._response(exchange, cast(Refuse, gate.unauthenticated(exchange)))
         if error.status_code == 403:
-            return self._response(exchange, await self._waiting(
-                gate.forbidden, exchange, "the application"))
+            return self._response(exchange, await self._waiting(gate.forbidden, exchange, "the application"))
         headers = tuple((error.headers or {}).items())
         detail = str(error.detail) if error.status_code < 500 else ""
         reason = errors.by_status(error.status_code)
         if detail == _phrase(error.status_code):
             detail = ""
-        return self._response(
-            exchange, Refuse(reason, detail, error.status_code, headers)
-        )
+        return self._response(exchange, Refuse(reason, detail, error.status_code, headers))
 
     async def _invalid(self, request: Request, error: RequestValidationError) -> StarletteResponse:
         """422 with field and reason, never the value: FastAPI's own echoes it (C-11)."""
@@ -319,11 +329,15 @@ class Bylaw:
         kind = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
         unread = any(e["loc"] == ("body",) and e["type"] != "missing" for e in found)
         if unread and kind != "application/json" and not kind.endswith("+json"):
-            return self._response(exchange, Refuse(
-                errors.UNSUPPORTED, "Send application/json.",
-                headers=(("Accept", "application/json"),)))
-        return self._response(exchange, Refuse(
-            errors.INVALID, fields={_pointer(e["loc"]): _without_value(e) for e in found}))
+            return self._response(
+                exchange,
+                Refuse(
+                    errors.UNSUPPORTED, "Send application/json.", headers=(("Accept", "application/json"),)
+                ),
+            )
+        return self._response(
+            exchange, Refuse(errors.INVALID, fields={_pointer(e["loc"]): _without_value(e) for e in found})
+        )
 
     # The OpenAPI document
 
@@ -333,8 +347,8 @@ class Bylaw:
         def described() -> dict[str, Any]:
             if app.openapi_schema is None:
                 app.openapi_schema = openapi.extend(
-                    original(), self.site.pages.routes(),
-                    cookie=cookies.name(self.policy, cookies.SESSION))
+                    original(), self.site.pages.routes(), cookie=cookies.name(self.policy, cookies.SESSION)
+                )
             return app.openapi_schema
 
         app.openapi = described  # type: ignore[method-assign]
@@ -387,5 +401,3 @@ def _phrase(status: int) -> str:
         return http.HTTPStatus(status).phrase
     except ValueError:
         return ""
-
-

@@ -1,13 +1,13 @@
 """bylaw for Flask: what a Flask person expects, over the WSGI adapter.
 
-    app = Flask(__name__)
-    bylaw = Bylaw(app, "bylaw.toml")
+app = Flask(__name__)
+bylaw = Bylaw(app, "bylaw.toml")
 
-    @app.post("/api/upf/processes")
-    @permit("process:create")
-    def create_process(): ...
+@app.post("/api/upf/processes")
+@permit("process:create")
+def create_process(): ...
 
-    bylaw.ready()       # at the end of a factory: refuses to start where a route has no rule
+bylaw.ready()       # at the end of a factory: refuses to start where a route has no rule
 """
 
 from __future__ import annotations
@@ -127,8 +127,11 @@ class Bylaw:
         app.register_error_handler(HTTPException, self._http_error)
         app.register_error_handler(Refused, self._refused)
         app.jinja_env.globals.update(
-            current_user=current_user, csrf_field=self._csrf_field, csrf_token=self._csrf_token,
-            csp_nonce=self._nonce, bylaw_url=self.url,
+            current_user=current_user,
+            csrf_field=self._csrf_field,
+            csrf_token=self._csrf_token,
+            csp_nonce=self._nonce,
+            bylaw_url=self.url,
         )
         app.log_exception = self._log  # type: ignore[method-assign]
         self._configure(app)
@@ -179,8 +182,13 @@ class Bylaw:
 
         Called at the end of a factory; otherwise the first request does.
         """
-        problems = [*self._bypasses(), *self._key(), *self._undeclared(), *self._on_methods(),
-                    *self._strangers()]
+        problems = [
+            *self._bypasses(),
+            *self._key(),
+            *self._undeclared(),
+            *self._on_methods(),
+            *self._strangers(),
+        ]
         if problems:
             raise PolicyError(f"{self.policy.app.name} has routes that nobody may be let into", problems)
         self.site.open()
@@ -189,24 +197,34 @@ class Bylaw:
         if self.policy.production:
             for flag, on in (("debug", self.app.debug), ("testing", self.app.testing)):
                 if on:
-                    yield Problem(f"app.{flag}", "on in production",
-                                  "it shows internals to visitors or weakens checks",
-                                  "off, or BYLAW_ENV=development")
+                    yield Problem(
+                        f"app.{flag}",
+                        "on in production",
+                        "it shows internals to visitors or weakens checks",
+                        "off, or BYLAW_ENV=development",
+                    )
 
     def _key(self) -> Iterator[Problem]:
         """A key of the application's own would sign unseen: a fallback in the code (C-07)."""
         if self.app.secret_key != self.site.house.keys.derive("flask.session")[0]:
-            yield Problem("app.secret_key", "set after Bylaw", "nobody has looked at what signs sessions",
-                          "leave it out: it is derived from [secrets] key")
+            yield Problem(
+                "app.secret_key",
+                "set after Bylaw",
+                "nobody has looked at what signs sessions",
+                "leave it out: it is derived from [secrets] key",
+            )
 
     def _undeclared(self) -> Iterator[Problem]:
         for rule in self.app.url_map.iter_rules():
             declared = self._declared(rule)
             if declared is None:
                 methods = ",".join(sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
-                yield Problem(f"{methods} {rule.rule}", f"({rule.endpoint})",
-                              "nobody has said who may call it",
-                              '@permit("noun:verb"), @login_required or @public("why")')
+                yield Problem(
+                    f"{methods} {rule.rule}",
+                    f"({rule.endpoint})",
+                    "nobody has said who may call it",
+                    '@permit("noun:verb"), @login_required or @public("why")',
+                )
             else:
                 self._rules[rule.endpoint] = declared
 
@@ -233,15 +251,22 @@ class Bylaw:
                 continue
             for name, method in vars(view_class).items():
                 if _own(method):
-                    yield Problem(f"{view_class.__name__}.{name}", f"({endpoint})",
-                                  "a rule on a method is not asked: Flask calls the class",
-                                  "declare it on the class, or use one view per rule")
+                    yield Problem(
+                        f"{view_class.__name__}.{name}",
+                        f"({endpoint})",
+                        "a rule on a method is not asked: Flask calls the class",
+                        "declare it on the class, or use one view per rule",
+                    )
 
     def _strangers(self) -> Iterator[Problem]:
         """Applications beside this one, which requests reach without an access rule."""
         if self.app.wsgi_app is not self.gated:
-            yield Problem("app.wsgi_app", "wrapped after Bylaw", "what answers there passes no gate",
-                          "wrap it before Bylaw(app, …)")
+            yield Problem(
+                "app.wsgi_app",
+                "wrapped after Bylaw",
+                "what answers there passes no gate",
+                "wrap it before Bylaw(app, …)",
+            )
         inner: Any = self._wrapped
         while inner is not None and not hasattr(inner, "__func__"):
             if isinstance(inner, DispatcherMiddleware):
@@ -254,12 +279,17 @@ class Bylaw:
             if prefix in self._guarded_mounts:
                 continue
             if prefix not in self._mounts:
-                yield Problem(f"mount {prefix}", "(DispatcherMiddleware)",
-                              "nobody has said who may call it", f'bylaw.mount("{prefix}", rule)')
+                yield Problem(
+                    f"mount {prefix}",
+                    "(DispatcherMiddleware)",
+                    "nobody has said who may call it",
+                    f'bylaw.mount("{prefix}", rule)',
+                )
                 continue
             self._guarded_mounts.add(prefix)
             dispatcher.mounts = {
-                **dispatcher.mounts, prefix: wsgi.guarded(mounted, self.site, self._mounts[prefix])
+                **dispatcher.mounts,
+                prefix: wsgi.guarded(mounted, self.site, self._mounts[prefix]),
             }
 
     def routes(self) -> Iterator[tuple[str, str, AccessRule]]:

@@ -94,7 +94,7 @@ class Gate:
             return Refuse(errors.MALFORMED, detail=str(malformed))
         except Refused as refused:
             return self.refused(exchange, refused)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach the visitor
             return errors.failed(exchange, error)
         return ALLOW
 
@@ -126,8 +126,12 @@ class Gate:
         try:
             with self.house.store.transaction() as connection:
                 audit.record(
-                    self.house, connection, action="authz_fail", outcome="refused",
-                    actor=exchange.identity or ANONYMOUS, entity_type="route",
+                    self.house,
+                    connection,
+                    action="authz_fail",
+                    outcome="refused",
+                    actor=exchange.identity or ANONYMOUS,
+                    entity_type="route",
                     entity_id=audit.printable(exchange.path, 80),
                     changes={"method": exchange.method, "needed": wanted},
                 )
@@ -144,9 +148,7 @@ class Gate:
             return self.forbidden(exchange, "the operation's permission")
         if refused.reason is UNAUTHENTICATED:
             return self.unauthenticated(exchange)
-        return Refuse(
-            refused.reason, refused.detail, refused.status, refused.headers, refused.fields
-        )
+        return Refuse(refused.reason, refused.detail, refused.status, refused.headers, refused.fields)
 
     # On the way out
 
@@ -194,7 +196,7 @@ class Gate:
         if exchange.wants_html():
             try:
                 return self._render(exchange, refuse)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach the visitor
                 errors.failed(exchange, error)  # a page that cannot be shown must not hide why
         return errors.problem(exchange, refuse)
 

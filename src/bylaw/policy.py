@@ -37,9 +37,7 @@ _BYPASSES: Final = ("FLASK_DEBUG", "TESTING", "BYLAW_TESTING")
 """Variables that switch protection off somewhere; none may be set in production (C-30, C-33)."""
 _PATH: Final = r"^/([^/\\\x00-\x20\x7f][^\x00-\x20\x7f]*)?$"
 """A path of this site: `//` and `/\\` would name another one."""
-_ORIGIN: Final = (
-    r"^https?://([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"
-)
+_ORIGIN: Final = r"^https?://([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"
 """Scheme, host and port in ASCII: browsers send a name of other letters in its punycode."""
 
 S = TypeVar("S", bound=Settings)
@@ -116,7 +114,10 @@ class Pages(Section):
 
 
 _SECTIONS: Final[dict[str, type[Section]]] = {
-    "app": App, "store": Store, "mail": Mail, "pages": Pages,
+    "app": App,
+    "store": Store,
+    "mail": Mail,
+    "pages": Pages,
 }
 
 
@@ -172,9 +173,7 @@ def sections(controls: Iterable[Control]) -> dict[str, type[Section]]:
 class _Reading:
     """One reading of a policy file, gathering every problem on its way."""
 
-    def __init__(
-        self, path: Path, controls: dict[str, Control], environ: Mapping[str, str]
-    ) -> None:
+    def __init__(self, path: Path, controls: dict[str, Control], environ: Mapping[str, str]) -> None:
         self.path = path
         self.dotenv: Path | None = None
         self.controls = controls
@@ -201,8 +200,7 @@ class _Reading:
         self._bypasses()
         self._unknown_sections(tables)
         sections = {
-            name: self._section(name, model, tables.get(name, {}))
-            for name, model in self._models().items()
+            name: self._section(name, model, tables.get(name, {})) for name, model in self._models().items()
         }
         self._give_up_on_problems()
         policy = Policy(
@@ -233,8 +231,9 @@ class _Reading:
         asked = environ.get("BYLAW_ENV", "").strip().lower() or "production"
         if asked not in ("production", "development"):
             self.problems.append(
-                Problem("BYLAW_ENV", repr(asked), "no such environment",
-                        "production (the default) or development")
+                Problem(
+                    "BYLAW_ENV", repr(asked), "no such environment", "production (the default) or development"
+                )
             )
         return "development" if asked == "development" else "production"
 
@@ -246,24 +245,42 @@ class _Reading:
                 try:
                     return {k: v for k, v in dotenv_values(place).items() if v is not None}
                 except (OSError, UnicodeDecodeError):
-                    self.problems.append(Problem(place.name, "not readable", "it holds variables",
-                                                 "UTF-8 text that this process may read"))
+                    self.problems.append(
+                        Problem(
+                            place.name,
+                            "not readable",
+                            "it holds variables",
+                            "UTF-8 text that this process may read",
+                        )
+                    )
         return {}
 
     def _asked_beside(self, dotenv: Mapping[str, str]) -> None:
         """Tell whoever asks for development in `.env` why it is not had that way."""
         asked = dotenv.get("BYLAW_ENV", "").strip() or "production"
         if self.environment == "production" and asked.lower() != "production":
-            self.problems.append(Problem(".env", f"BYLAW_ENV = {asked}", "counts in the process alone",
-                                         f"BYLAW_ENV={asked} before the command, or take the line out"))
+            self.problems.append(
+                Problem(
+                    ".env",
+                    f"BYLAW_ENV = {asked}",
+                    "counts in the process alone",
+                    f"BYLAW_ENV={asked} before the command, or take the line out",
+                )
+            )
 
     def _open_dotenv(self) -> None:
         """In production nobody but its owner may read `.env` (S1-069)."""
         if self.environment == "production" and self.dotenv is not None:
             others = stat.S_IRWXG | stat.S_IRWXO
             if self.dotenv.stat().st_mode & others:
-                self.problems.append(Problem(self.dotenv.name, "readable by others",
-                                             "it holds secrets", f"chmod 600 {self.dotenv.name}"))
+                self.problems.append(
+                    Problem(
+                        self.dotenv.name,
+                        "readable by others",
+                        "it holds secrets",
+                        f"chmod 600 {self.dotenv.name}",
+                    )
+                )
 
     def _tables(self) -> dict[str, Any]:
         try:
@@ -304,9 +321,12 @@ class _Reading:
         for name in _BYPASSES:
             if self.environ.get(name, "").strip().lower() not in ("", "0", "false", "no"):
                 self.problems.append(
-                    Problem(name, "set in production",
-                            "it switches protection off or shows internals to visitors",
-                            "unset it, or ask for development: BYLAW_ENV=development")
+                    Problem(
+                        name,
+                        "set in production",
+                        "it switches protection off or shows internals to visitors",
+                        "unset it, or ask for development: BYLAW_ENV=development",
+                    )
                 )
 
     def _unknown_sections(self, tables: dict[str, Any]) -> None:
@@ -343,8 +363,7 @@ class _Reading:
             for path, value in _leaves((name, key), table[key]):
                 if isinstance(value, str) and not _REFERENCE.match(value) and _is_open(value):
                     table.pop(key, None)
-                    self._report(path, "written out, where everybody reads it",
-                                 '"env:NAME" or "file:/path"')
+                    self._report(path, "written out, where everybody reads it", '"env:NAME" or "file:/path"')
 
     def _resolve(self, value: Any, path: _Key) -> Any:
         """References to the environment and to files, replaced by what they name."""
@@ -396,8 +415,12 @@ class _Reading:
         if path == ("secrets", "key") and self.environment == "development":
             return os.urandom(32).hex()  # per process: it signs nothing that outlives it (C-07)
         self.problems.append(
-            Problem(name, "not set", f"needed by {'.'.join(path)} ({self.where.at(path)})",
-                    _REMEDIES.get(path, f"set {name} in the environment or in .env"))
+            Problem(
+                name,
+                "not set",
+                f"needed by {'.'.join(path)} ({self.where.at(path)})",
+                _REMEDIES.get(path, f"set {name} in the environment or in .env"),
+            )
         )
         return _ABSENT
 
@@ -407,9 +430,12 @@ class _Reading:
             return Path(name).read_text("utf-8").strip()
         except (OSError, ValueError):  # ValueError: not UTF-8, or a NUL in the name
             self.problems.append(
-                Problem(_toml(name)[1:-1], "not readable",
-                        f"needed by {'.'.join(path)} ({self.where.at(path)})",
-                        "a text file that this process may read")
+                Problem(
+                    _toml(name)[1:-1],
+                    "not readable",
+                    f"needed by {'.'.join(path)} ({self.where.at(path)})",
+                    "a text file that this process may read",
+                )
             )
             return _ABSENT
 
@@ -434,24 +460,37 @@ class _Reading:
         """What stands in the documentation is nowhere that people could reach (S1-070, S2-055)."""
         host = _host(policy.app.base_url)
         if not host:
-            self._report(("app", "base_url"), "no address", 'e.g. "https://mtc.acme.eu"',
-                         f" = {_toml(policy.app.base_url)}")
+            self._report(
+                ("app", "base_url"),
+                "no address",
+                'e.g. "https://mtc.acme.eu"',
+                f" = {_toml(policy.app.base_url)}",
+            )
         if not policy.production:
             return
         if _reserved(host):
-            self._report(("app", "base_url"), "a placeholder, not where people reach it",
-                         'the real address, e.g. "https://mtc.acme.eu"',
-                         f" = {_toml(policy.app.base_url)}")
-        for path, secret in ((("store", "database"), policy.store.database),
-                             (("mail", "server"), policy.mail.server)):
+            self._report(
+                ("app", "base_url"),
+                "a placeholder, not where people reach it",
+                'the real address, e.g. "https://mtc.acme.eu"',
+                f" = {_toml(policy.app.base_url)}",
+            )
+        for path, secret in (
+            (("store", "database"), policy.store.database),
+            (("mail", "server"), policy.mail.server),
+        ):
             if secret is not None and _PLACEHOLDER.search(secret.get_secret_value()):
                 self._report(path, "a published placeholder", _REMEDIES.get(path, ""))
 
     def _off_without_because(self, policy: Policy) -> None:
         for name, settings in policy.controls.items():
             if settings.off and not (settings.because or "").strip():
-                self._report((name, "off"), "a control is switched off without a reason",
-                             'because = "…" (it is printed in SECURITY.md)', " = true")
+                self._report(
+                    (name, "off"),
+                    "a control is switched off without a reason",
+                    'because = "…" (it is printed in SECURITY.md)',
+                    " = true",
+                )
 
     def _report(self, path: _Key, why: str, accepted: str = "", found: str = "") -> None:
         path = self.shifted.get(path, path)
@@ -488,8 +527,7 @@ _VARIABLE: Final = re.compile(
     r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<optional>\?)?( or (?P<stand_in>.+))?", re.DOTALL
 )
 _PLACEHOLDER: Final = re.compile(r"your_\w+_here|yourdomain|your-domain", re.IGNORECASE)
-_RESERVED: Final = ("example", "invalid", "test", "localhost", "example.com", "example.org",
-                    "example.net")
+_RESERVED: Final = ("example", "invalid", "test", "localhost", "example.com", "example.org", "example.net")
 """Names that are nobody's, for documentation and tests (RFC 2606, RFC 6761)."""
 _REMEDIES: Final[dict[tuple[str, ...], str]] = {
     ("secrets", "key"): "make one: bylaw secrets new",

@@ -60,7 +60,8 @@ class SmtpMailer:
         port = parts.port or (465 if secure else 587)
         context = ssl.create_default_context()
         with (
-            smtplib.SMTP_SSL(host, port, timeout=20, context=context) if secure
+            smtplib.SMTP_SSL(host, port, timeout=20, context=context)
+            if secure
             else smtplib.SMTP(host, port, timeout=20)
         ) as server:
             if not secure:

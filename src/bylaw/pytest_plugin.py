@@ -16,9 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "requirement(*ids): the requirements that the test proves"
-    )
+    config.addinivalue_line("markers", "requirement(*ids): the requirements that the test proves")
 
 
 @pytest.fixture

@@ -17,8 +17,11 @@ _SHARED: Final = {
         "description": "Taken from the environment or from a file.",
     },
     "address": {"type": "string", "pattern": "://", "description": "An address without a password."},
-    "span": {"type": "string", "examples": ["30m", "24h", "7d"],
-             "pattern": "^\\s*[0-9]+\\s*(s|m|h|d|(second|minute|hour|day)s?)?\\s*$"},
+    "span": {
+        "type": "string",
+        "examples": ["30m", "24h", "7d"],
+        "pattern": "^\\s*[0-9]+\\s*(s|m|h|d|(second|minute|hour|day)s?)?\\s*$",
+    },
 }
 _REFERENCE, _ADDRESS, _SPAN = ({"$ref": f"#/$defs/{name}"} for name in _SHARED)
 

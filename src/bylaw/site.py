@@ -1,7 +1,7 @@
 """A policy at work in one application: what every adapter wraps, and what the command line opens.
 
-    site = Site("bylaw.toml")        # PolicyError names every problem at once
-    site.open()                      # the database is of this version, mail and sessions are minded
+site = Site("bylaw.toml")        # PolicyError names every problem at once
+site.open()                      # the database is of this version, mail and sessions are minded
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ class Site:
         self.house = build(self.policy, world)
         self.pages = Pages(self.house)
         self.gate = Gate(
-            self.house, controls.CONTROLS, endpoints=self.pages.endpoint, render=self.pages.refusal,
+            self.house,
+            controls.CONTROLS,
+            endpoints=self.pages.endpoint,
+            render=self.pages.refusal,
             sign_in=self.pages.urls["sign_in"],
         )
         self._open = False
@@ -61,10 +64,16 @@ class Site:
         if migrate.current(engine) != migrate.latest():
             if self.policy.production:
                 raise PolicyError(
-                    f"{self.policy.app.name} has a database that it cannot use", [Problem(
-                        "store.database", "is of another version",
-                        f"it has {migrate.current(engine) or 'no tables'}, this bylaw needs "
-                        f"{migrate.latest()}", "run: bylaw db upgrade")]
+                    f"{self.policy.app.name} has a database that it cannot use",
+                    [
+                        Problem(
+                            "store.database",
+                            "is of another version",
+                            f"it has {migrate.current(engine) or 'no tables'}, this bylaw needs "
+                            f"{migrate.latest()}",
+                            "run: bylaw db upgrade",
+                        )
+                    ],
                 )
             migrate.upgrade(engine)
         chores.install(self.house)
@@ -82,8 +91,11 @@ class Site:
         Keywords as of `bylaw.controls.audit.record`: entity_type, entity_id, changes, outcome.
         """
         # An ORM session's pending changes and the record leave in one transaction.
-        raw = connection.connection() if hasattr(connection, "connection") and callable(
-            connection.connection) else connection
+        raw = (
+            connection.connection()
+            if hasattr(connection, "connection") and callable(connection.connection)
+            else connection
+        )
         audit.record(self.house, raw, action=action, **facts)
 
 
@@ -102,13 +114,14 @@ def build(rules: Policy, world: Ports) -> House:
         ports=world,
         keys=KeyRing(secrets_control.ring(rules)),
         store=Store(
-            world.database or rules.store.database.get_secret_value(), root=Path.cwd(), clock=world.clock,
-            bound=rules.store.revocation_bound, cached=rules.store.cached_sessions,
+            world.database or rules.store.database.get_secret_value(),
+            root=Path.cwd(),
+            clock=world.clock,
+            bound=rules.store.revocation_bound,
+            cached=rules.store.cached_sessions,
         ),
         scheme=scheme,
-        hashes=HashPool(
-            mebibytes=settings.memory, each=scheme.mebibytes, waiting=settings.waiting
-        ),
+        hashes=HashPool(mebibytes=settings.memory, each=scheme.mebibytes, waiting=settings.waiting),
         mailer=world.mailer(_mailer(rules)),
         decoy=_decoy(settings.hash),
     )

@@ -107,15 +107,23 @@ def post(laboratory: Laboratory, body: bytes, chunks: tuple[bytes, ...] = ()) ->
     token = client.token()
     whole_body = body.replace(b"TOKEN", token.encode(), 1)
     return client.send(
-        "POST", "/x", headers=[*client.from_here, ("Content-Type", FORM)],
-        body=b"" if chunks else whole_body, chunks=chunks)
+        "POST",
+        "/x",
+        headers=[*client.from_here, ("Content-Type", FORM)],
+        body=b"" if chunks else whole_body,
+        chunks=chunks,
+    )
 
 
 @pytest.mark.requirement("S1-036", "S1-038")
-@pytest.mark.parametrize(("reader", "size"), [
-    *((reader, size) for reader in READERS for size in SIZES),
-    *((reader, size) for reader in BY_LINES for size in SIZES[:-1]),
-], ids=lambda value: getattr(value, "__name__", None))
+@pytest.mark.parametrize(
+    ("reader", "size"),
+    [
+        *((reader, size) for reader in READERS for size in SIZES),
+        *((reader, size) for reader in BY_LINES for size in SIZES[:-1]),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
 def test_wsgi_gives_the_body_back(
     wsgi_laboratory: Laboratory, reader: Callable[[Any, int], bytes], size: int
 ) -> None:
@@ -123,8 +131,7 @@ def test_wsgi_gives_the_body_back(
     client = wsgi_laboratory.client("editor")
     body = a_form(client.token(), size)
     with wsgi_laboratory.instead(reading(reader)):
-        reply = client.send("POST", "/x", body=body,
-                            headers=[*client.from_here, ("Content-Type", FORM)])
+        reply = client.send("POST", "/x", body=body, headers=[*client.from_here, ("Content-Type", FORM)])
     assert (reply.status, reply.body) == (200, digest(body))
 
 
@@ -132,17 +139,16 @@ def test_wsgi_gives_the_body_back(
 @pytest.mark.parametrize("size", [0, 1, 64 * KIB, 5 * KIB * KIB])
 @pytest.mark.parametrize("rhythm", ["one", "64 KiB", "empties", "odd"])
 @pytest.mark.parametrize("stack", ["wsgi", "asgi"])
-def test_a_body_in_pieces_is_given_back(
-    stacks: dict[str, Any], stack: str, rhythm: str, size: int
-) -> None:
+def test_a_body_in_pieces_is_given_back(stacks: dict[str, Any], stack: str, rhythm: str, size: int) -> None:
     """The same, sent in pieces and of a length that nobody announced."""
     with stacks[stack].laboratory() as laboratory:
         client = laboratory.client("editor")
         body = a_form(client.token(), size)
         application = reading(in_pieces) if laboratory.is_wsgi else receiving
         with laboratory.instead(application):
-            reply = client.send("POST", "/x", chunks=cut(body, rhythm),
-                                headers=[*client.from_here, ("Content-Type", FORM)])
+            reply = client.send(
+                "POST", "/x", chunks=cut(body, rhythm), headers=[*client.from_here, ("Content-Type", FORM)]
+            )
     assert (reply.status, reply.body) == (200, digest(body))
 
 
@@ -152,8 +158,7 @@ def test_asgi_gives_the_body_back(asgi_laboratory: Laboratory, size: int) -> Non
     client = asgi_laboratory.client("editor")
     body = a_form(client.token(), size)
     with asgi_laboratory.instead(receiving):
-        reply = client.send("POST", "/x", body=body,
-                            headers=[*client.from_here, ("Content-Type", FORM)])
+        reply = client.send("POST", "/x", body=body, headers=[*client.from_here, ("Content-Type", FORM)])
     assert (reply.status, reply.body) == (200, digest(body))
 
 
@@ -165,8 +170,9 @@ def test_what_the_gate_does_not_read_passes_untouched(stacks: dict[str, Any], st
         application = reading(whole) if laboratory.is_wsgi else receiving
         client = laboratory.client("editor")
         with laboratory.instead(application):
-            reply = client.act("POST", "/x", body=body,
-                               headers=[("Content-Type", "application/octet-stream")])
+            reply = client.act(
+                "POST", "/x", body=body, headers=[("Content-Type", "application/octet-stream")]
+            )
     assert (reply.status, reply.body) == (200, digest(body))
 
 
@@ -190,20 +196,25 @@ def test_a_stream_that_gives_little_is_read_to_its_end(length: int) -> None:
     assert in_pieces(environ["wsgi.input"], length) == body
 
 
-@pytest.mark.parametrize("text", ["", "-1", "+5", "5,5", "5;5", "0x5", "5.0", " 5", "²", "٣", "1e3",
-                                  "99999999999999999999999"])
+@pytest.mark.parametrize(
+    "text", ["", "-1", "+5", "5,5", "5;5", "0x5", "5.0", " 5", "²", "٣", "1e3", "99999999999999999999999"]
+)
 @pytest.mark.parametrize("stack", ["wsgi", "flask"])
-def test_a_length_that_is_none_is_no_length(
-    stacks: dict[str, Any], stack: str, text: str
-) -> None:
+def test_a_length_that_is_none_is_no_length(stacks: dict[str, Any], stack: str, text: str) -> None:
     """Content-Length as no server should hand it over: refused or read as nothing, never a 5xx."""
     with stacks[stack].laboratory() as laboratory:
         visitor = laboratory.visitor()
         for path in ("/auth/api_login", "/auth/login", "/x"):
             reply = visitor.send(
-                "POST", path, body=b'{"email":"a@b.co","password":"x"}',
-                headers=[*visitor.from_here, ("Content-Type", "application/json"),
-                         ("Content-Length", text.encode().decode("latin-1"))])
+                "POST",
+                path,
+                body=b'{"email":"a@b.co","password":"x"}',
+                headers=[
+                    *visitor.from_here,
+                    ("Content-Type", "application/json"),
+                    ("Content-Length", text.encode().decode("latin-1")),
+                ],
+            )
             assert reply.status < 500, (path, reply)
 
 
@@ -215,8 +226,13 @@ def test_a_chunked_body_that_the_server_has_not_undone_is_not_waited_for(
     with wsgi_laboratory.live() as server:
         for path in ("/auth/api_login", "/auth/login"):
             answer = server.request(
-                f"POST {path} HTTP/1.1", "Host: app.lab", "Transfer-Encoding: chunked",
-                "Origin: https://app.lab", "Content-Type: application/json", patience=5)
+                f"POST {path} HTTP/1.1",
+                "Host: app.lab",
+                "Transfer-Encoding: chunked",
+                "Origin: https://app.lab",
+                "Content-Type: application/json",
+                patience=5,
+            )
             assert answer.split(b" ")[1] in (b"400", b"403", b"411", b"422"), answer[:200]
 
 
@@ -229,8 +245,13 @@ def test_a_real_server_gives_the_body_back(stacks: dict[str, Any], stack: str) -
         body = f"csrf_token={token}&text=".encode() + b"a" * 100_000
         with laboratory.live() as server:
             answer = server.request(
-                "POST /form HTTP/1.1", "Host: app.lab", "Origin: https://app.lab",
+                "POST /form HTTP/1.1",
+                "Host: app.lab",
+                "Origin: https://app.lab",
                 f"Cookie: {laboratory.cookie}={client.cookies[laboratory.cookie]}",
-                f"Content-Type: {FORM}", f"Content-Length: {len(body)}", body=body)
+                f"Content-Type: {FORM}",
+                f"Content-Length: {len(body)}",
+                body=body,
+            )
     assert answer.split(b" ")[1] in (b"200", b"201"), answer[:300]
     assert b"a" * 100_000 in answer

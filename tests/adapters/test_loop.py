@@ -61,8 +61,11 @@ def test_nothing_that_waits_runs_on_the_loop(stacks: dict[str, Bench], stack: st
             assert alice.get(laboratory.api("users")).status == 403
             assert alice.get("/report").status in (200, 403)
             root.page(laboratory.url("users"))
-            root.act("POST", laboratory.api("users"), json={
-                "email": "new@people.test", "password": "another long password"})
+            root.act(
+                "POST",
+                laboratory.api("users"),
+                json={"email": "new@people.test", "password": "another long password"},
+            )
             alice.act("POST", laboratory.api("sign_out"), json={})
         assert loop not in seen["statements"] | seen["hashes"]
         assert any(name.startswith("bylaw-worker") for name in seen["statements"])
@@ -70,9 +73,7 @@ def test_nothing_that_waits_runs_on_the_loop(stacks: dict[str, Bench], stack: st
 
 
 @pytest.mark.parametrize("stack", ["asgi", "fastapi"])
-def test_a_known_session_is_decided_on_the_loop_without_a_query(
-    stacks: dict[str, Bench], stack: str
-) -> None:
+def test_a_known_session_is_decided_on_the_loop_without_a_query(stacks: dict[str, Bench], stack: str) -> None:
     """The second request of a session costs no thread, no query and no disk."""
     with stacks[stack].laboratory() as laboratory:
         alice = laboratory.client("manager")
@@ -94,8 +95,15 @@ def test_the_loop_turns_while_people_sign_in(stacks: dict[str, Bench]) -> None:
         people = [laboratory.person("user") for _ in range(6)]
         known = laboratory.client("user")
         laboratory.whoami(known)
-        sent = [p.prepared("POST", laboratory.api("sign_in"), headers=p.from_here,
-                           json={"email": p.email, "password": p.password}) for p in people]
+        sent = [
+            p.prepared(
+                "POST",
+                laboratory.api("sign_in"),
+                headers=p.from_here,
+                json={"email": p.email, "password": p.password},
+            )
+            for p in people
+        ]
 
         async def together() -> tuple[list[Any], int]:
             tasks = [asyncio.ensure_future(transport.request(s)) for s in sent]
@@ -126,8 +134,7 @@ def test_a_pool_that_is_full_does_not_shut_out_whoever_is_signed_in(
 
     alice = laboratory.client("user")
     assert laboratory.whoami(alice).status == 200
-    holders = [threading.Thread(target=house.hashes.run, args=(waiting,))
-               for _ in range(house.hashes.places)]
+    holders = [threading.Thread(target=house.hashes.run, args=(waiting,)) for _ in range(house.hashes.places)]
     for thread in holders:
         thread.start()
     try:
@@ -197,11 +204,14 @@ def test_a_real_server_does_not_mix_identities(laboratory: Laboratory) -> None:
     people = [laboratory.client("user") for _ in range(4)]
 
     with laboratory.live() as server:
+
         def one(number: int) -> bytes:
             person = people[number % 4]
             return server.request(
-                "GET /auth/api_me HTTP/1.1", "Host: app.lab",
-                f"Cookie: {laboratory.cookie}={person.cookies[laboratory.cookie]}")
+                "GET /auth/api_me HTTP/1.1",
+                "Host: app.lab",
+                f"Cookie: {laboratory.cookie}={person.cookies[laboratory.cookie]}",
+            )
 
         answers = laboratory.burst(one, 16)
     for number, answer in enumerate(answers):

@@ -76,22 +76,22 @@ EVERYWHERE: dict[str, Ask] = {
     "exempt, not JSON": signed_in("POST", "/api/open/x", headers=HERE, form=[("a", "b")]),
     "exempt, no origin": signed_in("POST", "/api/open/x", json={}),
     "a made-up cookie": nobody("GET", "/auth/api_me", headers=[("Cookie", "__Host-sid=" + "a" * 43)]),
-    "two cookies": nobody("GET", "/auth/api_me", headers=[("Cookie", "__Host-sid=a"),
-                                                          ("Cookie", "__Host-sid=b")]),
+    "two cookies": nobody(
+        "GET", "/auth/api_me", headers=[("Cookie", "__Host-sid=a"), ("Cookie", "__Host-sid=b")]
+    ),
     "sign-in without a body": nobody("POST", "/auth/api_login", headers=HERE),
     "sign-in with another body": nobody("POST", "/auth/api_login", headers=[*HERE, JSON], body=b"["),
     "sign-in, unknown field": nobody("POST", "/auth/api_login", headers=HERE, json={"a": 1}),
     "sign-in, too large": nobody("POST", "/auth/api_login", headers=[*HERE, JSON], body=b"a" * 70000),
     "sign-in, wrong": signing_in("wrong but long enough"),
     "sign-in, right": signing_in(PASSWORD),
-    "sign-in form, wrong": with_token("POST", "/auth/login", form=[("email", "a@b.co"),
-                                                                   ("password", "x")]),
-    "sign-up form, weak": with_token("POST", "/auth/signup", form=[("email", "a@b.co"),
-                                                                   ("password", "x")]),
+    "sign-in form, wrong": with_token("POST", "/auth/login", form=[("email", "a@b.co"), ("password", "x")]),
+    "sign-up form, weak": with_token("POST", "/auth/signup", form=[("email", "a@b.co"), ("password", "x")]),
     "sign-out": acting("POST", "/auth/api_logout", json={}),
     "sessions": signed_in("GET", "/auth/api_sessions"),
-    "password, wrong": acting("POST", "/auth/api_password", json={"current": "x",
-                                                                  "password": "another one, long"}),
+    "password, wrong": acting(
+        "POST", "/auth/api_password", json={"current": "x", "password": "another one, long"}
+    ),
     "a percent in the path": nobody("GET", "/auth/%6c%6fgin", headers=[HTML]),
 }
 # What needs the application's own routes.
@@ -135,11 +135,15 @@ def shape(reply: Reply) -> tuple[Any, ...]:
     """What must not depend on the stack: status, reason, headers, the names and marks of cookies."""
     fields = {
         (name.lower(), _NONCE.sub("'nonce-…'", value).lower().replace(" ", ""))
-        for name, value in reply.headers if name.lower() not in _FREE
+        for name, value in reply.headers
+        if name.lower() not in _FREE
     }
     given = sorted(re.sub(r"=[^;]*", "=…", c, count=1).lower() for c in reply.all("set-cookie"))
-    doubled = sorted(name for name in {n.lower() for n, _ in reply.headers}
-                     if name != "set-cookie" and len(reply.all(name)) > 1)
+    doubled = sorted(
+        name
+        for name in {n.lower() for n, _ in reply.headers}
+        if name != "set-cookie" and len(reply.all(name)) > 1
+    )
     return reply.status, reply.code, sorted(fields), given, doubled
 
 

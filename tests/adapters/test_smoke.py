@@ -18,5 +18,5 @@ def test_a_signed_in_reader_reads(laboratory: Laboratory) -> None:
 def test_every_route_answers_as_declared(laboratory: Laboratory) -> None:
     """Every route by every role and by nobody: what the rules say is what happens."""
     cells = matrix.measure(laboratory)
-    assert [] == [cell for cell in cells if not cell.as_declared]
+    assert [cell for cell in cells if not cell.as_declared] == []
     assert len(cells) == len(laboratory.routes()) * (len(laboratory.roles) + 1)

@@ -30,17 +30,13 @@ def with_sockets() -> FastAPI:
         await socket.close()
 
     @app.websocket("/notes")
-    async def readers(
-        socket: WebSocket, who: Annotated[Identity, Permit("note:read")]
-    ) -> None:
+    async def readers(socket: WebSocket, who: Annotated[Identity, Permit("note:read")]) -> None:
         await socket.accept()
         await socket.send_text(who.id)
         await socket.close()
 
     @app.websocket("/report")
-    async def managers(
-        socket: WebSocket, who: Annotated[Identity, Permit("report:read")]
-    ) -> None:
+    async def managers(socket: WebSocket, who: Annotated[Identity, Permit("report:read")]) -> None:
         await socket.accept()
         await socket.close()
 
@@ -81,16 +77,20 @@ def test_a_socket_opens_for_whoever_may(talking: Laboratory) -> None:
 
 
 @pytest.mark.requirement("S1-038")
-@pytest.mark.parametrize("headers", [
-    [("Origin", "https://evil.test")],
-    [("Origin", "https://evil.test"), ("Sec-Fetch-Site", "same-origin")],
-    [("Origin", "null")], [("Origin", "http://app.lab")], [("Origin", "https://sub.app.lab")],
-    [("Sec-Fetch-Site", "cross-site")], [("Sec-Fetch-Site", "same-site")],
-    [("Origin", "https://app.lab"), ("Origin", "https://evil.test")],
-])
-def test_no_foreign_page_opens_a_socket(
-    talking: Laboratory, headers: list[tuple[str, str]]
-) -> None:
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Origin", "https://evil.test")],
+        [("Origin", "https://evil.test"), ("Sec-Fetch-Site", "same-origin")],
+        [("Origin", "null")],
+        [("Origin", "http://app.lab")],
+        [("Origin", "https://sub.app.lab")],
+        [("Sec-Fetch-Site", "cross-site")],
+        [("Sec-Fetch-Site", "same-site")],
+        [("Origin", "https://app.lab"), ("Origin", "https://evil.test")],
+    ],
+)
+def test_no_foreign_page_opens_a_socket(talking: Laboratory, headers: list[tuple[str, str]]) -> None:
     """Cross-site WebSocket hijacking: no preflight stands before a handshake, only this check."""
     alice = talking.client("user")
     for path in ("/notes", "/open", "/nothing"):
@@ -158,12 +158,19 @@ ODD = {
     "an absolute target": ("GET http://evil.test/auth/api_me HTTP/1.1", "Host: app.lab"),
     "an asterisk": ("OPTIONS * HTTP/1.1", "Host: app.lab"),
     "an authority": ("CONNECT app.lab:443 HTTP/1.1", "Host: app.lab"),
-    "two lengths": ("POST /auth/api_login HTTP/1.1", "Host: app.lab", "Content-Length: 0",
-                    "Content-Length: 5"),
-    "a length and chunks": ("POST /auth/api_login HTTP/1.1", "Host: app.lab", "Content-Length: 5",
-                            "Transfer-Encoding: chunked"),
-    "a length that is none": ("POST /auth/api_login HTTP/1.1", "Host: app.lab",
-                              "Content-Length: abc"),
+    "two lengths": (
+        "POST /auth/api_login HTTP/1.1",
+        "Host: app.lab",
+        "Content-Length: 0",
+        "Content-Length: 5",
+    ),
+    "a length and chunks": (
+        "POST /auth/api_login HTTP/1.1",
+        "Host: app.lab",
+        "Content-Length: 5",
+        "Transfer-Encoding: chunked",
+    ),
+    "a length that is none": ("POST /auth/api_login HTTP/1.1", "Host: app.lab", "Content-Length: abc"),
     "a space before the colon": ("GET /auth/api_me HTTP/1.1", "Host: app.lab", "Origin : x"),
     "a folded line": ("GET /auth/api_me HTTP/1.1", "Host: app.lab", "X-A: b\r\n c: d"),
     "an underscore": ("GET /auth/api_me HTTP/1.1", "Host: app.lab", "Sec_Fetch_Site: same-origin"),
@@ -175,10 +182,14 @@ ODD = {
     "a long path": ("GET /" + "a" * 20_000 + " HTTP/1.1", "Host: app.lab"),
     "a long header": ("GET /auth/api_me HTTP/1.1", "Host: app.lab", "X-A: " + "a" * 20_000),
     "many headers": ("GET /auth/api_me HTTP/1.1", "Host: app.lab", *["X-A: b"] * 90),
-    "many cookies": ("GET /auth/api_me HTTP/1.1", "Host: app.lab",
-                     *["Cookie: __Host-sid=" + "a" * 43] * 20),
-    "two origins": ("POST /auth/api_login HTTP/1.1", "Host: app.lab", "Origin: https://app.lab",
-                    "Origin: https://evil.test", "Content-Length: 0"),
+    "many cookies": ("GET /auth/api_me HTTP/1.1", "Host: app.lab", *["Cookie: __Host-sid=" + "a" * 43] * 20),
+    "two origins": (
+        "POST /auth/api_login HTTP/1.1",
+        "Host: app.lab",
+        "Origin: https://app.lab",
+        "Origin: https://evil.test",
+        "Content-Length: 0",
+    ),
     "a path with its host": ("GET //evil.test/auth/api_me HTTP/1.1", "Host: app.lab"),
     "dots": ("GET /x/../auth/api_me HTTP/1.1", "Host: app.lab"),
     "encoded dots": ("GET /x/%2e%2e/auth/api_me HTTP/1.1", "Host: app.lab"),
@@ -187,15 +198,17 @@ ODD = {
     "an unknown method": ("FOO /auth/api_me HTTP/1.1", "Host: app.lab"),
     "a method of markup": ("<script> /auth/api_me HTTP/1.1", "Host: app.lab"),
     "a range": ("GET /auth/static/bylaw.css HTTP/1.1", "Host: app.lab", "Range: bytes=0-1"),
-    "an expectation": ("POST /auth/api_login HTTP/1.1", "Host: app.lab", "Expect: 100-continue",
-                       "Content-Length: 0"),
+    "an expectation": (
+        "POST /auth/api_login HTTP/1.1",
+        "Host: app.lab",
+        "Expect: 100-continue",
+        "Content-Length: 0",
+    ),
 }
 
 
 @pytest.mark.parametrize("framework", ["flask", "fastapi"])
-def test_odd_bytes_get_no_5xx_and_open_nothing(
-    framework: str, benches: dict[str, Bench]
-) -> None:
+def test_odd_bytes_get_no_5xx_and_open_nothing(framework: str, benches: dict[str, Bench]) -> None:
     """Requests that no browser sends, through a socket: refused or answered, by whole answers."""
     with benches[framework].laboratory() as laboratory, laboratory.live() as server:
         for name, lines in ODD.items():
@@ -218,8 +231,12 @@ def test_a_forged_request_does_not_hide_behind_another_header_line(
     with benches[framework].laboratory() as laboratory:
         alice = laboratory.client("manager")
         sid = f"Cookie: {laboratory.cookie}={alice.cookies[laboratory.cookie]}"
-        base = ("POST /api/open/notes HTTP/1.1", "Host: app.lab",
-                "Content-Type: application/json", "Content-Length: 12")
+        base = (
+            "POST /api/open/notes HTTP/1.1",
+            "Host: app.lab",
+            "Content-Type: application/json",
+            "Content-Length: 12",
+        )
         doubled = {
             "origin": ("Origin: https://app.lab", "Origin: https://evil.test"),
             "origin, the other way": ("Origin: https://evil.test", "Origin: https://app.lab"),
@@ -236,12 +253,14 @@ def test_a_forged_request_does_not_hide_behind_another_header_line(
 
 
 @pytest.mark.parametrize("framework", ["flask", "fastapi"])
-def test_a_client_that_goes_away_leaves_the_server_alive(
-    framework: str, benches: dict[str, Bench]
-) -> None:
+def test_a_client_that_goes_away_leaves_the_server_alive(framework: str, benches: dict[str, Bench]) -> None:
     """Half a request, and gone; the next one is answered."""
     with benches[framework].laboratory() as laboratory, laboratory.live() as server:
-        for half in (b"", b"GET", b"GET / HTTP/1.1\r\n",
-                     b"POST /auth/api_login HTTP/1.1\r\nHost: app.lab\r\nContent-Length: 100\r\n\r\n{"):
+        for half in (
+            b"",
+            b"GET",
+            b"GET / HTTP/1.1\r\n",
+            b"POST /auth/api_login HTTP/1.1\r\nHost: app.lab\r\nContent-Length: 100\r\n\r\n{",
+        ):
             server.raw(half, shut=True, patience=5)
         assert server.request("GET / HTTP/1.1", "Host: app.lab").split(b" ")[1] == b"200"

@@ -27,8 +27,13 @@ class Server:
         self.events: list[str] = []
         self.headers: list[tuple[str, str]] = []
         self.environ = {
-            "REQUEST_METHOD": "GET", "PATH_INFO": "/x", "SCRIPT_NAME": "", "QUERY_STRING": "",
-            "wsgi.url_scheme": "https", "REMOTE_ADDR": "1.2.3.4", **environ,
+            "REQUEST_METHOD": "GET",
+            "PATH_INFO": "/x",
+            "SCRIPT_NAME": "",
+            "QUERY_STRING": "",
+            "wsgi.url_scheme": "https",
+            "REMOTE_ADDR": "1.2.3.4",
+            **environ,
         }
         gated: Any = laboratory.gated
         with laboratory.instead(application):
@@ -89,9 +94,7 @@ def test_wsgi_closes_what_it_did_not_send(wsgi_laboratory: Laboratory) -> None:
 
 @pytest.mark.requirement("S3-052", "S3-053", "C-36")
 @pytest.mark.parametrize("when", ["at once", "after start", "at the first piece", "refused"])
-def test_wsgi_answers_whole_what_fails_before_it_began(
-    wsgi_laboratory: Laboratory, when: str
-) -> None:
+def test_wsgi_answers_whole_what_fails_before_it_began(wsgi_laboratory: Laboratory, when: str) -> None:
     """An error before the first byte: one whole answer, with headers, and no half of another."""
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -167,9 +170,7 @@ def test_wsgi_takes_what_is_written(wsgi_laboratory: Laboratory) -> None:
 
 
 @pytest.mark.parametrize("answer", [None, [], "no start"])
-def test_wsgi_says_what_an_application_did_wrong(
-    wsgi_laboratory: Laboratory, answer: Any
-) -> None:
+def test_wsgi_says_what_an_application_did_wrong(wsgi_laboratory: Laboratory, answer: Any) -> None:
     """An application that answers without a status: a clean 500, not a broken connection."""
 
     def application(environ: dict[str, Any], start_response: Any) -> Any:
@@ -201,7 +202,8 @@ def test_a_stream_knows_whom_it_is_for(wsgi_laboratory: Laboratory) -> None:
 def scope_of(laboratory: Laboratory, method: str = "GET") -> dict[str, Any]:
     transport: Any = laboratory.transport
     scope: dict[str, Any] = transport._scope(
-        Sent(method, "/x", "", [("Host", "app.lab")], b"", "https", "1.2.3.4"))
+        Sent(method, "/x", "", [("Host", "app.lab")], b"", "https", "1.2.3.4")
+    )
     return scope
 
 
@@ -230,8 +232,7 @@ def test_asgi_streams_as_it_is_made(asgi_laboratory: Laboratory) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for number in range(3):
             seen.append(f"made {number}")
-            await send({"type": "http.response.body", "body": b"%d" % number,
-                        "more_body": number < 2})
+            await send({"type": "http.response.body", "body": b"%d" % number, "more_body": number < 2})
 
     async def send(message: dict[str, Any]) -> None:
         seen.append(message["type"].rpartition(".")[2])
@@ -246,9 +247,7 @@ def test_asgi_streams_as_it_is_made(asgi_laboratory: Laboratory) -> None:
 
 @pytest.mark.requirement("S3-052", "S3-053", "C-36")
 @pytest.mark.parametrize("error", [RuntimeError("canary"), Refused(MISSING), KeyError("canary")])
-def test_asgi_answers_whole_what_fails_before_it_began(
-    asgi_laboratory: Laboratory, error: Exception
-) -> None:
+def test_asgi_answers_whole_what_fails_before_it_began(asgi_laboratory: Laboratory, error: Exception) -> None:
     """An error before the start of the answer: one whole answer with its headers."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -286,8 +285,11 @@ def test_asgi_hands_over_a_disconnect(asgi_laboratory: Laboratory) -> None:
 
     client = asgi_laboratory.client("editor")
     token = client.token()
-    messages = [{"type": "http.request", "body": f"csrf_token={token}&a=".encode(),
-                 "more_body": True}, {"type": "http.disconnect"}, {"type": "http.disconnect"}]
+    messages = [
+        {"type": "http.request", "body": f"csrf_token={token}&a=".encode(), "more_body": True},
+        {"type": "http.disconnect"},
+        {"type": "http.disconnect"},
+    ]
 
     async def receive() -> dict[str, Any]:
         return messages.pop(0)
@@ -296,9 +298,11 @@ def test_asgi_hands_over_a_disconnect(asgi_laboratory: Laboratory) -> None:
         """The server has nobody to send it to."""
 
     transport: Any = asgi_laboratory.transport
-    scope = transport._scope(client.prepared(
-        "POST", "/x", headers=[*client.from_here,
-                               ("Content-Type", "application/x-www-form-urlencoded")]))
+    scope = transport._scope(
+        client.prepared(
+            "POST", "/x", headers=[*client.from_here, ("Content-Type", "application/x-www-form-urlencoded")]
+        )
+    )
     with asgi_laboratory.instead(application):
         asyncio.run(asgi_laboratory.gated(scope, receive, send))
     assert told == ["http.request", "http.disconnect"]
@@ -308,8 +312,11 @@ def test_asgi_hands_over_a_disconnect(asgi_laboratory: Laboratory) -> None:
 def test_asgi_answers_a_form_that_broke_off(asgi_laboratory: Laboratory, path: str) -> None:
     """The browser goes away while it sends a form: nothing is read from half of it."""
     visitor = asgi_laboratory.visitor()
-    messages = [{"type": "http.request", "body": b'{"email":"a@b.co",', "more_body": True},
-                {"type": "http.disconnect"}, {"type": "http.disconnect"}]
+    messages = [
+        {"type": "http.request", "body": b'{"email":"a@b.co",', "more_body": True},
+        {"type": "http.disconnect"},
+        {"type": "http.disconnect"},
+    ]
     seen: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -319,7 +326,8 @@ def test_asgi_answers_a_form_that_broke_off(asgi_laboratory: Laboratory, path: s
         seen.append(dict(message))
 
     transport: Any = asgi_laboratory.transport
-    scope = transport._scope(visitor.prepared(
-        "POST", path, headers=[*visitor.from_here, ("Content-Type", "application/json")]))
+    scope = transport._scope(
+        visitor.prepared("POST", path, headers=[*visitor.from_here, ("Content-Type", "application/json")])
+    )
     asyncio.run(asgi_laboratory.gated(scope, receive, send))
     assert 400 <= seen[0]["status"] < 500

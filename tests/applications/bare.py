@@ -84,8 +84,13 @@ class BareAsgi(Bare):
             return
         scope[asgi.EXCHANGE].permitted = True
         self.changes += 1
-        await send({"type": "http.response.start", "status": 200,
-                    "headers": [tuple(text.encode() for text in PLAIN)]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [tuple(text.encode() for text in PLAIN)],
+            }
+        )
         await send({"type": "http.response.body", "body": b"passed"})
 
 
@@ -94,8 +99,12 @@ class Core(Bare):
 
     def __call__(self, sent: Sent) -> Reply:
         exchange = Exchange(
-            method=sent.method, path=unquote(sent.path, "utf-8", "replace"), headers=PairHeaders(sent.headers),
-            scheme=sent.scheme, query=sent.query, peer=sent.peer,
+            method=sent.method,
+            path=unquote(sent.path, "utf-8", "replace"),
+            headers=PairHeaders(sent.headers),
+            scheme=sent.scheme,
+            query=sent.query,
+            peer=sent.peer,
         )
         token = enter(exchange)
         try:

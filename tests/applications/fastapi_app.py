@@ -54,9 +54,7 @@ def listed(request: Request, who: Annotated[Identity, Permit("note:read")]) -> l
 
 
 @router.post("/notes", status_code=201)
-def create(
-    request: Request, draft: Draft, who: Annotated[Identity, Permit("note:create")]
-) -> dict[str, Any]:
+def create(request: Request, draft: Draft, who: Annotated[Identity, Permit("note:create")]) -> dict[str, Any]:
     return _notes(request).create(who, draft.text)
 
 
@@ -68,9 +66,7 @@ def change(
 
 
 @router.delete("/notes/{number:int}")
-def delete(
-    request: Request, number: int, who: Annotated[Identity, Permit("note:delete")]
-) -> dict[str, Any]:
+def delete(request: Request, number: int, who: Annotated[Identity, Permit("note:delete")]) -> dict[str, Any]:
     _notes(request).delete(who, number)
     return {}
 
@@ -93,23 +89,17 @@ def create_open(
 
 
 @router.get("/papers")
-def papers(
-    request: Request, who: Annotated[Identity, Permit("paper:read")]
-) -> list[dict[str, Any]]:
+def papers(request: Request, who: Annotated[Identity, Permit("paper:read")]) -> list[dict[str, Any]]:
     return _notes(request).mine(who, request.query_params.multi_items())
 
 
 @router.post("/papers", status_code=201)
-def write(
-    request: Request, draft: Draft, who: Annotated[Identity, Permit("paper:create")]
-) -> dict[str, Any]:
+def write(request: Request, draft: Draft, who: Annotated[Identity, Permit("paper:create")]) -> dict[str, Any]:
     return _notes(request).write(who, draft.text)
 
 
 @router.get("/papers/{number:int}")
-def read(
-    request: Request, number: int, who: Annotated[Identity, Permit("paper:read")]
-) -> dict[str, Any]:
+def read(request: Request, number: int, who: Annotated[Identity, Permit("paper:read")]) -> dict[str, Any]:
     return _notes(request).read(who, number)
 
 
@@ -138,16 +128,13 @@ def discard_many(
 
 
 @router.get("/papers/key/{key}")
-def by_key(
-    request: Request, key: str, who: Annotated[Identity, Permit("paper:read")]
-) -> dict[str, Any]:
+def by_key(request: Request, key: str, who: Annotated[Identity, Permit("paper:read")]) -> dict[str, Any]:
     return _notes(request).by_key(who, key)
 
 
 @router.get("/papers/export", response_class=Csv)
 def export(request: Request, who: Annotated[Identity, Permit("paper:read")]) -> Csv:
-    return Csv(_notes(request).export(who),
-               headers={"Content-Disposition": model.disposition("papers.csv")})
+    return Csv(_notes(request).export(who), headers={"Content-Disposition": model.disposition("papers.csv")})
 
 
 # Pages
@@ -180,20 +167,22 @@ async def home() -> str:
     return "notes"
 
 
-@pages.get("/go", response_class=RedirectResponse, status_code=303,
-           dependencies=[Public("redirects within the site")])
+@pages.get(
+    "/go",
+    response_class=RedirectResponse,
+    status_code=303,
+    dependencies=[Public("redirects within the site")],
+)
 async def go(to: str = "") -> RedirectResponse:
     return RedirectResponse(model.destination(to), 303)
 
 
-@pages.get("/download", response_class=Binary,
-           dependencies=[Public("a file by the name that was asked for")])
+@pages.get("/download", response_class=Binary, dependencies=[Public("a file by the name that was asked for")])
 async def download(name: str = "") -> Binary:
     return Binary("file", headers={"Content-Disposition": model.disposition(name)})
 
 
-@pages.get("/greeting", response_class=PlainTextResponse,
-           dependencies=[Public("the language is remembered")])
+@pages.get("/greeting", response_class=PlainTextResponse, dependencies=[Public("the language is remembered")])
 async def greeting(lang: str = "") -> PlainTextResponse:
     chosen = model.language(lang)
     response = PlainTextResponse("hello", headers={"Content-Language": chosen})

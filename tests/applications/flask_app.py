@@ -34,8 +34,9 @@ Body = TypeVar("Body", bound=BaseModel)
 
 def _body(kind: type[Body]) -> Body:
     if request.mimetype != "application/json":
-        raise Refused(errors.UNSUPPORTED, detail="Send application/json.",
-                      headers=(("Accept", "application/json"),))
+        raise Refused(
+            errors.UNSUPPORTED, detail="Send application/json.", headers=(("Accept", "application/json"),)
+        )
     try:
         return kind.model_validate(request.get_json())
     except ValidationError as error:
@@ -142,8 +143,11 @@ def by_key(key: str):
 @notes.get("/api/papers/export")
 @permit("paper:read")
 def export():
-    return Response(_notes().export(current_user), content_type="text/csv; charset=utf-8",
-                    headers={"Content-Disposition": model.disposition("papers.csv")})
+    return Response(
+        _notes().export(current_user),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": model.disposition("papers.csv")},
+    )
 
 
 # Pages
@@ -188,16 +192,20 @@ def go():
 @notes.get("/download")
 @public("a file by the name that was asked for")
 def download():
-    return Response("file", content_type="application/octet-stream", headers={
-        "Content-Disposition": model.disposition(request.args.get("name", ""))})
+    return Response(
+        "file",
+        content_type="application/octet-stream",
+        headers={"Content-Disposition": model.disposition(request.args.get("name", ""))},
+    )
 
 
 @notes.get("/greeting")
 @public("the language is remembered")
 def greeting():
     chosen = model.language(request.args.get("lang", ""))
-    response = Response("hello", content_type="text/plain; charset=utf-8",
-                        headers={"Content-Language": chosen})
+    response = Response(
+        "hello", content_type="text/plain; charset=utf-8", headers={"Content-Language": chosen}
+    )
     response.set_cookie("lang", chosen)
     return response
 

@@ -91,7 +91,8 @@ class Notes:
             raise Refused(errors.INVALID, status=400, detail="Known, once each: owner, q.")
         filters = dict(asked)
         return [
-            asdict(paper) for paper in self.papers.values()
+            asdict(paper)
+            for paper in self.papers.values()
             if who.may("paper:read", owner=paper.owner)
             and filters.get("owner", paper.owner) == paper.owner
             and filters.get("q", "") in paper.text

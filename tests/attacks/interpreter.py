@@ -38,16 +38,51 @@ FOLDER = Path(__file__).parent
 ATTACK = {"id", "title", "story", "requirements", "source", "everywhere", "try"}
 TRY = {"name", "each", "step", "everywhere"}
 STEP = {
-    "name", "as", "send", "from", "headers", "accept", "token", "token_in", "json", "form", "body",
-    "type", "cookies", "after", "save", "expect",
+    "name",
+    "as",
+    "send",
+    "from",
+    "headers",
+    "accept",
+    "token",
+    "token_in",
+    "json",
+    "form",
+    "body",
+    "type",
+    "cookies",
+    "after",
+    "save",
+    "expect",
 }
 EXPECT = {
-    "status", "reason", "who", "me", "changed", "unchanged", "mail", "cookies", "header", "absent",
-    "body", "lacks", "rows", "audit", "same_as", "hashes", "within", "fields",
+    "status",
+    "reason",
+    "who",
+    "me",
+    "changed",
+    "unchanged",
+    "mail",
+    "cookies",
+    "header",
+    "absent",
+    "body",
+    "lacks",
+    "rows",
+    "audit",
+    "same_as",
+    "hashes",
+    "within",
+    "fields",
 }
 PEOPLE: dict[str, tuple[str, ...]] = {
-    "alice": ("user",), "bob": ("user",), "mallory": ("user",), "gina": ("user",),
-    "erin": ("editor",), "max": ("manager",), "root": ("admin",),
+    "alice": ("user",),
+    "bob": ("user",),
+    "mallory": ("user",),
+    "gina": ("user",),
+    "erin": ("editor",),
+    "max": ("manager",),
+    "root": ("admin",),
 }
 WITHOUT_PASSWORD = {"gina"}
 EVIL = "https://evil.test"
@@ -57,11 +92,16 @@ FROM: dict[str, list[tuple[str, str]]] = {
     "elsewhere": [("Origin", EVIL), ("Sec-Fetch-Site", "cross-site")],
     "sibling": [("Origin", "https://evil.app.lab"), ("Sec-Fetch-Site", "same-site")],
 }
-HEADERS = ("x-content-type-options", "strict-transport-security", "x-frame-options",
-           "content-security-policy", "referrer-policy", "cross-origin-resource-policy",
-           "x-request-id")
-INSIDE = ("Traceback (most", 'File "/', "sqlalchemy", "sqlite3", "site-packages", "$argon2id$",
-          "canary-7f3a")
+HEADERS = (
+    "x-content-type-options",
+    "strict-transport-security",
+    "x-frame-options",
+    "content-security-policy",
+    "referrer-policy",
+    "cross-origin-resource-policy",
+    "x-request-id",
+)
+INSIDE = ("Traceback (most", 'File "/', "sqlalchemy", "sqlite3", "site-packages", "$argon2id$", "canary-7f3a")
 
 
 @dataclass(frozen=True)
@@ -134,7 +174,11 @@ def _attempt(attack: dict[str, Any], table: dict[str, Any]) -> Attempt:
     if unused := [name for name in table.get("each", {}) if f"{{{name}}}" not in str(steps)]:
         raise ValueError(f"{where}: no step speaks of {', '.join(unused)}")
     return Attempt(
-        attack["id"], table["name"], attack["story"], tuple(steps), table.get("each", {}),
+        attack["id"],
+        table["name"],
+        attack["story"],
+        tuple(steps),
+        table.get("each", {}),
         table.get("everywhere", attack.get("everywhere", False)),
     )
 
@@ -178,7 +222,8 @@ class Cast:
         """Somebody's account, signed in; made when it is first spoken of."""
         if name not in self.people:
             client = self.laboratory.person(
-                *PEOPLE[name], email=f"{name}-{uuid.uuid4().hex[:8]}@people.test",
+                *PEOPLE[name],
+                email=f"{name}-{uuid.uuid4().hex[:8]}@people.test",
                 password=None if name in WITHOUT_PASSWORD else PASSWORD,
             )
             self.people[name] = client
@@ -266,15 +311,27 @@ def places(laboratory: Laboratory) -> dict[str, str]:
     """The paths and names that every vector may use."""
     policy = laboratory.policy
     found = {
-        "RES": "/api/papers", "NOTES": "/api/notes", "OPEN": "/api/open/notes",
-        "ORIGIN": policy.app.origin, "HOST": policy.app.origin.partition("://")[2],
-        "SID": laboratory.cookie, "VISITOR": cookies.name(policy, cookies.VISITOR),
-        "CSRF_HEADER": policy.of(csrf.Settings).header, "CSRF_FIELD": policy.of(csrf.Settings).field,
-        "PASSWORD_OF_ALL": PASSWORD, "STYLESHEET": laboratory.url("stylesheet"), "EVIL": EVIL,
+        "RES": "/api/papers",
+        "NOTES": "/api/notes",
+        "OPEN": "/api/open/notes",
+        "ORIGIN": policy.app.origin,
+        "HOST": policy.app.origin.partition("://")[2],
+        "SID": laboratory.cookie,
+        "VISITOR": cookies.name(policy, cookies.VISITOR),
+        "CSRF_HEADER": policy.of(csrf.Settings).header,
+        "CSRF_FIELD": policy.of(csrf.Settings).field,
+        "PASSWORD_OF_ALL": PASSWORD,
+        "STYLESHEET": laboratory.url("stylesheet"),
+        "EVIL": EVIL,
     }
     for name, endpoint in (
-        ("LOGIN", "sign_in"), ("SIGNUP", "sign_up"), ("LOGOUT", "sign_out"), ("ME", "me"),
-        ("CHANGE", "change_password"), ("SESSIONS", "sessions"), ("USERS", "users"),
+        ("LOGIN", "sign_in"),
+        ("SIGNUP", "sign_up"),
+        ("LOGOUT", "sign_out"),
+        ("ME", "me"),
+        ("CHANGE", "change_password"),
+        ("SESSIONS", "sessions"),
+        ("USERS", "users"),
     ):
         found[name] = laboratory.api(endpoint)
         found[f"{name}_PAGE"] = laboratory.url(endpoint)
@@ -344,17 +401,13 @@ def run(laboratory: Laboratory, attempt: Attempt) -> None:
                 replies[name] = reply
 
 
-def _told(
-    attempt: Attempt, variant: dict[str, Any], name: str, step: dict[str, Any], error: object
-) -> str:
+def _told(attempt: Attempt, variant: dict[str, Any], name: str, step: dict[str, Any], error: object) -> str:
     shown = ", ".join(f"{k}={str(v)[:60]!r}" for k, v in variant.items())
     what = " ".join(str(error).split())[:700]
     return f"{attempt.attack} {attempt.name}, step {name} [{shown}] {step.get('send', '')}: {what}"
 
 
-def _step(
-    cast: Cast, step: dict[str, Any], counted: Counted, replies: dict[str, Reply]
-) -> Reply | None:
+def _step(cast: Cast, step: dict[str, Any], counted: Counted, replies: dict[str, Reply]) -> Reply | None:
     laboratory = cast.laboratory
     for name, text in step.get("save", {}).items():
         cast.saved[name] = fill(cast, text)
@@ -419,8 +472,13 @@ def _request(cast: Cast, client: Client, step: dict[str, Any]) -> dict[str, Any]
 
 
 def _token(
-    cast: Cast, client: Client, where: str, given: str, headers: list[tuple[str, str]],
-    how: dict[str, Any], target: str,
+    cast: Cast,
+    client: Client,
+    where: str,
+    given: str,
+    headers: list[tuple[str, str]],
+    how: dict[str, Any],
+    target: str,
 ) -> str:
     name, place = cast.look_up("CSRF_FIELD"), cast.look_up("CSRF_HEADER")
     match where:
@@ -456,8 +514,7 @@ def state(laboratory: Laboratory) -> dict[str, Any]:
                 continue
             rows = connection.execute(table.select()).mappings()
             found[name] = {
-                tuple((k, v) for k, v in row.items() if k not in ("seen_at", "renew"))
-                for row in rows
+                tuple((k, v) for k, v in row.items() if k not in ("seen_at", "renew")) for row in rows
             }
         outbox = connection.execute(metadata.tables["outbox"].select()).all()
     # A message on its way is in the outbox, or in the mailbox, or for a moment in both.
@@ -472,7 +529,8 @@ def state(laboratory: Laboratory) -> dict[str, Any]:
 def _difference(before: dict[str, Any], after: dict[str, Any]) -> str:
     return "; ".join(
         f"{name}: -{before[name] - after[name]} +{after[name] - before[name]}"
-        for name in before if before[name] != after[name]
+        for name in before
+        if before[name] != after[name]
     )
 
 
@@ -521,7 +579,11 @@ def _mail(laboratory: Laboratory, before: dict[str, Any], expect: dict[str, Any]
 
 
 def _answer(
-    cast: Cast, client: Client, reply: Reply, expect: dict[str, Any], replies: dict[str, Reply],
+    cast: Cast,
+    client: Client,
+    reply: Reply,
+    expect: dict[str, Any],
+    replies: dict[str, Reply],
     had: dict[str, str],
 ) -> None:
     if "reason" in expect:
@@ -547,8 +609,11 @@ def _answer(
     if "same_as" in expect:
         assert normal(reply) == normal(replies[expect["same_as"]])
     for action in expect.get("audit", []):
-        newest = [row["action"] for row in cast.laboratory.audit()
-                  if row["request_id"] == reply.header("x-request-id")]
+        newest = [
+            row["action"]
+            for row in cast.laboratory.audit()
+            if row["request_id"] == reply.header("x-request-id")
+        ]
         assert action in newest, f"{action} is not among {newest}"
     if "me" in expect:
         now = cast.laboratory.whoami(client)
@@ -590,6 +655,9 @@ def normal(reply: Reply) -> tuple[object, ...]:
     for pattern, instead in _CHANGING:
         text = pattern.sub(instead, text)
     set_cookies = sorted(re.sub(r"=[^;]*", "=…", c, count=1) for c in reply.all("set-cookie"))
-    other = sorted((k.lower(), v) for k, v in reply.headers
-                   if k.lower() not in ("x-request-id", "set-cookie", "content-security-policy"))
+    other = sorted(
+        (k.lower(), v)
+        for k, v in reply.headers
+        if k.lower() not in ("x-request-id", "set-cookie", "content-security-policy")
+    )
     return reply.status, text, set_cookies, other

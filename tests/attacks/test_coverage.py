@@ -38,10 +38,16 @@ def test_every_attack_is_answered(area: str) -> None:
 def test_what_the_data_says_it_proves_is_marked_on_its_test(area: str) -> None:
     """The register of proofs reads markers, not data: both say the same."""
     tree = ast.parse((FOLDER / "test_vectors.py").read_text(encoding="utf-8"))
-    test = next(node for node in ast.walk(tree)
-                if isinstance(node, ast.FunctionDef) and node.name == f"test_{area}")
-    marked = {value.value for mark in test.decorator_list if isinstance(mark, ast.Call)
-              for value in mark.args if isinstance(value, ast.Constant)} - {area}
+    test = next(
+        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == f"test_{area}"
+    )
+    marked = {
+        value.value
+        for mark in test.decorator_list
+        if isinstance(mark, ast.Call)
+        for value in mark.args
+        if isinstance(value, ast.Constant)
+    } - {area}
     said = {id_ for attack in interpreter.read(area) for id_ in attack.requirements}
     assert marked == said
 

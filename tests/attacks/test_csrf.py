@@ -18,7 +18,7 @@ MARKED = ("GET", "HEAD", "OPTIONS")
 def strict(request: pytest.FixtureRequest, tmp_path: Path) -> Laboratory:
     """The notes application under a policy that answers 400, as the first source policy does."""
     policy = tmp_path / "bylaw.toml"
-    policy.write_text(flask_app.POLICY.read_text() + '\n[csrf]\nstatus = 400\n')
+    policy.write_text(flask_app.POLICY.read_text() + "\n[csrf]\nstatus = 400\n")
     factory = flask_app.create_app if request.param == "flask" else fastapi_app.create_app
     bench = Bench(Target(request.param, lambda: factory(policy)))
     laboratory = bench.laboratory()
@@ -34,8 +34,12 @@ def test_a098_the_status_is_the_policys(strict: Laboratory, method: str) -> None
     client = strict.client("editor")
     before = interpreter.state(strict)
     missing = client.send(method, "/api/papers/1", headers=client.from_here, json={"text": "x"})
-    wrong = client.send(method, "/api/papers/1", json={"text": "x"},
-                        headers=[*client.from_here, ("X-CSRF-Token", "aaaaaaaa.bbbb")])
+    wrong = client.send(
+        method,
+        "/api/papers/1",
+        json={"text": "x"},
+        headers=[*client.from_here, ("X-CSRF-Token", "aaaaaaaa.bbbb")],
+    )
     assert (missing.status, missing.code) == (400, "csrf.token_missing")
     assert (wrong.status, wrong.code) == (400, "csrf.token_wrong")
     assert interpreter.state(strict) == before
@@ -49,12 +53,13 @@ def test_a098_every_character_of_a_token_counts(flask_laboratory: Laboratory) ->
     variants = {token[:-1], token[1:], token * 2, token.swapcase(), token + "\t", " " + token}
     for place in range(len(token)):
         other = "A" if token[place] != "A" else "B"
-        variants |= {token[:place] + other + token[place + 1:], token[:place] + token[place + 1:]}
+        variants |= {token[:place] + other + token[place + 1 :], token[:place] + token[place + 1 :]}
     # The last character of a base64 text holds unused bits: those variants decode alike, and are
     # refused all the same, since texts are compared.
     for variant in variants - {token}:
-        reply = client.send("POST", "/api/papers", json={"text": "x"},
-                            headers=[*client.from_here, ("X-CSRF-Token", variant)])
+        reply = client.send(
+            "POST", "/api/papers", json={"text": "x"}, headers=[*client.from_here, ("X-CSRF-Token", variant)]
+        )
         assert reply.status == 403, variant
     assert state(flask_laboratory).changes == 0
 
@@ -65,11 +70,15 @@ def test_a102_no_address_changes_anything(laboratory: Laboratory) -> None:
     root = laboratory.administrator()
     root.act("POST", "/api/papers", json={"text": "x"})
     before = interpreter.state(laboratory)
-    headers = [("Origin", "https://evil.test"), ("Sec-Fetch-Site", "cross-site"),
-               ("Sec-Fetch-Dest", "image")]
+    headers = [("Origin", "https://evil.test"), ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Dest", "image")]
     for _, path, _ in laboratory.routes():
-        concrete = path.replace("{id}", root.id).replace("<int:number>", "1").replace(
-            "{number:int}", "1").replace("<key>", "x").replace("{key}", "x")
+        concrete = (
+            path.replace("{id}", root.id)
+            .replace("<int:number>", "1")
+            .replace("{number:int}", "1")
+            .replace("<key>", "x")
+            .replace("{key}", "x")
+        )
         for method in MARKED:
             reply = root.send(method, concrete, headers=headers)
             assert reply.status < 500 or path == "/broken", (method, path, reply)

@@ -73,9 +73,14 @@ def test_a019_two_sign_ups_at_once_make_one_account(laboratory: Laboratory) -> N
     def one(number: int) -> tuple[int, bytes]:
         visitor = laboratory.visitor()
         reply = visitor.send(
-            "POST", laboratory.api("sign_up"), headers=visitor.from_here,
-            json={"email": "New@People.test" if number % 2 else "new@people.test",
-                  "password": f"another long password {number}"})
+            "POST",
+            laboratory.api("sign_up"),
+            headers=visitor.from_here,
+            json={
+                "email": "New@People.test" if number % 2 else "new@people.test",
+                "password": f"another long password {number}",
+            },
+        )
         return reply.status, reply.body
 
     answers = laboratory.burst(one, 8)
@@ -94,7 +99,13 @@ def test_a019_no_body_says_that_an_address_is_taken(laboratory: Laboratory) -> N
     visitor = laboratory.visitor()
     for password in ("another long password", "x"):
         reply = visitor.send(
-            "POST", laboratory.api("sign_up"), headers=visitor.from_here,
-            json={"email": alice.email, "password": password})
-        assert not [word for word in ("taken", "exists", "already", "registered", alice.email)
-                    if word in reply.text.lower()]
+            "POST",
+            laboratory.api("sign_up"),
+            headers=visitor.from_here,
+            json={"email": alice.email, "password": password},
+        )
+        assert not [
+            word
+            for word in ("taken", "exists", "already", "registered", alice.email)
+            if word in reply.text.lower()
+        ]

@@ -29,19 +29,27 @@ def raised() -> list[BaseException]:
     outer = RuntimeError("outer")
     outer.__cause__ = inner
     return [
-        RuntimeError(CANARY), outer, ExceptionGroup(CANARY, [inner]), KeyError(CANARY),
-        Unspeakable(), RecursionError(CANARY), MemoryError(CANARY), AssertionError(CANARY),
-        UnicodeEncodeError("ascii", CANARY, 0, 1, CANARY), StopIteration(CANARY),
-        OperationalError(f"SELECT {CANARY}", {}, Exception(CANARY)), NotImplementedError(CANARY),
-        TimeoutError(CANARY), ConnectionResetError(CANARY), PermissionError(13, CANARY),
+        RuntimeError(CANARY),
+        outer,
+        ExceptionGroup(CANARY, [inner]),
+        KeyError(CANARY),
+        Unspeakable(),
+        RecursionError(CANARY),
+        MemoryError(CANARY),
+        AssertionError(CANARY),
+        UnicodeEncodeError("ascii", CANARY, 0, 1, CANARY),
+        StopIteration(CANARY),
+        OperationalError(f"SELECT {CANARY}", {}, Exception(CANARY)),
+        NotImplementedError(CANARY),
+        TimeoutError(CANARY),
+        ConnectionResetError(CANARY),
+        PermissionError(13, CANARY),
     ]
 
 
 @pytest.mark.requirement("S3-052", "S3-053", "S3-054", "S3-055")
 @pytest.mark.parametrize("error", raised(), ids=lambda error: type(error).__name__)
-def test_a184_whatever_is_raised_is_answered_alike(
-    laboratory: Laboratory, error: Exception
-) -> None:
+def test_a184_whatever_is_raised_is_answered_alike(laboratory: Laboratory, error: Exception) -> None:
     """An error with a secret in it: one fixed answer to everybody, the story in the log."""
     people = {"nobody": laboratory.visitor(), "root": laboratory.administrator()}
     if isinstance(error, StopIteration) and not laboratory.is_wsgi:
@@ -75,9 +83,7 @@ def test_a184_both_frameworks_say_it_alike(benches: dict[str, Any]) -> None:
 
 @pytest.mark.requirement("S3-055")
 @pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 599])
-def test_a184_an_applications_own_page_for_an_error_is_withheld(
-    laboratory: Laboratory, status: int
-) -> None:
+def test_a184_an_applications_own_page_for_an_error_is_withheld(laboratory: Laboratory, status: int) -> None:
     """The application answers a 5xx with a page of its own, full of its inside."""
     with laboratory.answering(status, [("Content-Type", "text/html")], CANARY.encode()):
         reply = laboratory.visitor().get("/x")
@@ -116,12 +122,24 @@ def test_a184_without_its_database_nobody_is_let_in_and_nothing_is_told(
         replies = [
             alice.send("GET", laboratory.api("me"), headers=headers),
             alice.send("GET", "/api/papers", headers=headers),
-            alice.send("POST", "/api/papers", json={"text": "x"},
-                       headers=[*headers, *alice.from_here, ("X-CSRF-Token", token)]),
-            stranger.send("POST", laboratory.api("sign_in"), json={"email": "a@b.co", "password": "x"},
-                          headers=[*headers, *stranger.from_here]),
-            stranger.send("POST", laboratory.api("sign_up"), headers=[*headers, *stranger.from_here],
-                          json={"email": "a@b.co", "password": "another long password"}),
+            alice.send(
+                "POST",
+                "/api/papers",
+                json={"text": "x"},
+                headers=[*headers, *alice.from_here, ("X-CSRF-Token", token)],
+            ),
+            stranger.send(
+                "POST",
+                laboratory.api("sign_in"),
+                json={"email": "a@b.co", "password": "x"},
+                headers=[*headers, *stranger.from_here],
+            ),
+            stranger.send(
+                "POST",
+                laboratory.api("sign_up"),
+                headers=[*headers, *stranger.from_here],
+                json={"email": "a@b.co", "password": "another long password"},
+            ),
         ]
         page = stranger.page(laboratory.url("sign_in"))
     for reply in replies:
@@ -156,8 +174,12 @@ def test_a184_mail_that_is_not_taken_is_kept_and_not_told(laboratory: Laboratory
         raise OSError(CANARY)
 
     laboratory.site.house.mailer, before = down, laboratory.site.house.mailer
-    reply = visitor.send("POST", laboratory.api("sign_up"), headers=visitor.from_here,
-                         json={"email": alice.email, "password": "another long password"})
+    reply = visitor.send(
+        "POST",
+        laboratory.api("sign_up"),
+        headers=visitor.from_here,
+        json={"email": alice.email, "password": "another long password"},
+    )
     assert reply.status == 202
     assert CANARY not in reply.text
     assert laboratory.mail() == []
@@ -170,8 +192,7 @@ def test_a184_mail_that_is_not_taken_is_kept_and_not_told(laboratory: Laboratory
 def test_a188_no_page_of_a_framework_is_shown(laboratory: Laboratory) -> None:
     """404, 405 and 400 of Werkzeug and Starlette: bylaw's words, whatever was asked for."""
     visitor = laboratory.visitor()
-    for method, path in (("GET", "/nothing"), ("DELETE", "/"), ("GET", "/api/papers/x"),
-                         ("FOO", "/nothing")):
+    for method, path in (("GET", "/nothing"), ("DELETE", "/"), ("GET", "/api/papers/x"), ("FOO", "/nothing")):
         for accept in ("text/html", "application/json", "", "text/plain", "image/*"):
             reply = visitor.send(method, path, headers=[("Accept", accept), *visitor.from_here])
             assert reply.status in (401, 404, 405), (method, path, reply)

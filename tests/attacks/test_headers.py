@@ -11,8 +11,15 @@ from bylaw.controls import headers
 from bylaw.verify.laboratory import Laboratory
 from tests.applications import flask_app
 
-BLOCK = ("x-content-type-options", "x-frame-options", "content-security-policy", "referrer-policy",
-         "strict-transport-security", "cross-origin-resource-policy", "x-request-id")
+BLOCK = (
+    "x-content-type-options",
+    "x-frame-options",
+    "content-security-policy",
+    "referrer-policy",
+    "strict-transport-security",
+    "cross-origin-resource-policy",
+    "x-request-id",
+)
 PAYLOADS = ["x\r\nX-Evil: 1", "x\nX-Evil: 1", "x\rX-Evil: 1", "x\0y", "\r\n\r\n<script>"]
 
 
@@ -29,11 +36,18 @@ def test_a130_every_status_bears_the_headers(laboratory: Laboratory, status: int
 
 
 @pytest.mark.requirement("S3-062", "S3-063", "C-36")
-@pytest.mark.parametrize(("name", "weak"), [
-    ("X-Frame-Options", "ALLOWALL"), ("X-Content-Type-Options", "none"), ("Server", "Werkzeug/3"),
-    ("X-Powered-By", "Python"), ("Strict-Transport-Security", "max-age=0"),
-    ("X-Request-Id", "made-up"), ("x-frame-options", "ALLOWALL"),
-])
+@pytest.mark.parametrize(
+    ("name", "weak"),
+    [
+        ("X-Frame-Options", "ALLOWALL"),
+        ("X-Content-Type-Options", "none"),
+        ("Server", "Werkzeug/3"),
+        ("X-Powered-By", "Python"),
+        ("Strict-Transport-Security", "max-age=0"),
+        ("X-Request-Id", "made-up"),
+        ("x-frame-options", "ALLOWALL"),
+    ],
+)
 def test_a130_an_applications_own_header_is_never_doubled(
     laboratory: Laboratory, name: str, weak: str
 ) -> None:
@@ -66,8 +80,14 @@ def test_a130_a_page_has_a_nonce_of_its_own_each_time(laboratory: Laboratory) ->
 def test_a130_a_real_server_sends_them_too(laboratory: Laboratory) -> None:
     """Seen at the socket: the headers are there, and none names the server's software."""
     with laboratory.live() as server:
-        for line in ("GET / HTTP/1.1", "GET /auth/login HTTP/1.1", "GET /broken HTTP/1.1",
-                     "GET /nothing HTTP/1.1", "POST / HTTP/1.1", "HEAD / HTTP/1.1"):
+        for line in (
+            "GET / HTTP/1.1",
+            "GET /auth/login HTTP/1.1",
+            "GET /broken HTTP/1.1",
+            "GET /nothing HTTP/1.1",
+            "POST / HTTP/1.1",
+            "HEAD / HTTP/1.1",
+        ):
             answer = server.request(line, "Host: app.lab")
             head = answer.partition(b"\r\n\r\n")[0].lower().decode("latin-1")
             for name in BLOCK:
@@ -87,10 +107,15 @@ def test_a130_no_https_is_promised_where_there_is_none(laboratory: Laboratory) -
 
 
 @pytest.mark.requirement("S3-065")
-@pytest.mark.parametrize("own", [
-    ("Cache-Control", "public, max-age=3600"), ("Cache-Control", "private"),
-    ("cache-control", "max-age=60"), ("Cache-Control", "no-cache"),
-])
+@pytest.mark.parametrize(
+    "own",
+    [
+        ("Cache-Control", "public, max-age=3600"),
+        ("Cache-Control", "private"),
+        ("cache-control", "max-age=60"),
+        ("Cache-Control", "no-cache"),
+    ],
+)
 def test_a132_an_application_cannot_have_a_private_answer_kept(
     laboratory: Laboratory, own: tuple[str, str]
 ) -> None:
@@ -105,8 +130,9 @@ def test_a132_an_application_cannot_have_a_private_answer_kept(
 
 @pytest.mark.requirement("S3-062", "S3-065")
 @pytest.mark.parametrize("payload", PAYLOADS)
-@pytest.mark.parametrize("name", ["X-Note", "Location", "Content-Disposition", "Set-Cookie",
-                                  "Content-Type", "Content-Language"])
+@pytest.mark.parametrize(
+    "name", ["X-Note", "Location", "Content-Disposition", "Set-Cookie", "Content-Type", "Content-Language"]
+)
 def test_a136_a_line_break_of_the_application_becomes_no_header(
     laboratory: Laboratory, name: str, payload: str
 ) -> None:
@@ -135,12 +161,19 @@ def test_a136_nor_does_it_at_a_real_server(laboratory: Laboratory, payload: str)
 
 
 @pytest.mark.requirement("S3-062")
-@pytest.mark.parametrize("source", [
-    "https://a.test; script-src *", "https://a.test, default-src *", "https://a.test\r\nX-Evil: 1",
-    "https://a.test https://b.test", "", "https://ä.test", "https://a.test\0",
-])
-@pytest.mark.parametrize("key", ["script_src", "style_src", "img_src", "connect_src",
-                                 "frame_ancestors"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "https://a.test; script-src *",
+        "https://a.test, default-src *",
+        "https://a.test\r\nX-Evil: 1",
+        "https://a.test https://b.test",
+        "",
+        "https://ä.test",
+        "https://a.test\0",
+    ],
+)
+@pytest.mark.parametrize("key", ["script_src", "style_src", "img_src", "connect_src", "frame_ancestors"])
 def test_a136_a_policy_with_a_second_directive_in_a_source_does_not_start(
     flask_laboratory: Laboratory, key: str, source: str
 ) -> None:

@@ -26,7 +26,9 @@ def test_a007_five_enormous_passwords_keep_nobody_waiting(laboratory: Laboratory
             return laboratory.whoami(alice).status, monotonic() - began
         visitor = laboratory.visitor()
         reply = visitor.send(
-            "POST", paths[number % 2], headers=visitor.from_here,
+            "POST",
+            paths[number % 2],
+            headers=visitor.from_here,
             json={"email": "alice@people.test", "password": MEGABYTE * (1 + 4 * (number > 2))},
         )
         return reply.status, monotonic() - began
@@ -42,19 +44,42 @@ def test_a007_a_body_of_unknown_length_is_not_gathered(laboratory: Laboratory) -
     """Five megabytes in pieces, without a length: refused when the limit is reached."""
     visitor = laboratory.visitor()
     for path in (laboratory.api("sign_in"), laboratory.url("sign_in")):
-        headers = [*visitor.from_here, ("Content-Type", "application/json"),
-                   ("X-CSRF-Token", visitor.token())]
+        headers = [
+            *visitor.from_here,
+            ("Content-Type", "application/json"),
+            ("X-CSRF-Token", visitor.token()),
+        ]
         reply = visitor.send("POST", path, headers=headers, chunks=(b"a" * 65536,) * 80)
         assert reply.status in (400, 413), reply
 
 
 @pytest.mark.requirement("S1-010", "S3-002")
-@pytest.mark.parametrize("stored", [
-    "", " ", "!", "*", "x", "!unusable", "$", "$argon2id$", "$argon2id$v=19$m=65536,t=3,p=1$",
-    "$argon2id$v=19$m=65536,t=3,p=1$AAAA$AAAA", "$2b$12$abcdefghijklmnopqrstuv", "pbkdf2:sha256",
-    "pbkdf2:sha256:$a$b", "pbkdf2:sha256:0$a$b", "pbkdf2:sha256:-1$a$b", "pbkdf2:nothing:10$a$b",
-    "pbkdf2:sha256:99999999999$a$b", "scrypt:1:1:1$a$b", "scrypt:0:8:1$a$b", "md5$a$b", PASSWORD,
-])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "",
+        " ",
+        "!",
+        "*",
+        "x",
+        "!unusable",
+        "$",
+        "$argon2id$",
+        "$argon2id$v=19$m=65536,t=3,p=1$",
+        "$argon2id$v=19$m=65536,t=3,p=1$AAAA$AAAA",
+        "$2b$12$abcdefghijklmnopqrstuv",
+        "pbkdf2:sha256",
+        "pbkdf2:sha256:$a$b",
+        "pbkdf2:sha256:0$a$b",
+        "pbkdf2:sha256:-1$a$b",
+        "pbkdf2:nothing:10$a$b",
+        "pbkdf2:sha256:99999999999$a$b",
+        "scrypt:1:1:1$a$b",
+        "scrypt:0:8:1$a$b",
+        "md5$a$b",
+        PASSWORD,
+    ],
+)
 def test_a014_what_is_no_hash_opens_nothing(flask_laboratory: Laboratory, stored: str) -> None:
     """An imported row holds a marker, a cut-off hash or plain text: no password fits it, not itself."""
     laboratory = flask_laboratory

@@ -78,9 +78,15 @@ def _fastapi_stranger(app: FastAPI) -> None:
 
 
 HOLES: list[tuple[str, Callable[[Any], None]]] = [
-    ("flask", _flask_view), ("flask", _flask_blueprint), ("flask", _flask_class),
-    ("flask", _flask_mounted), ("fastapi", _fastapi_route), ("fastapi", _fastapi_router),
-    ("fastapi", _fastapi_starlette), ("fastapi", _fastapi_socket), ("fastapi", _fastapi_mounted),
+    ("flask", _flask_view),
+    ("flask", _flask_blueprint),
+    ("flask", _flask_class),
+    ("flask", _flask_mounted),
+    ("fastapi", _fastapi_route),
+    ("fastapi", _fastapi_router),
+    ("fastapi", _fastapi_starlette),
+    ("fastapi", _fastapi_socket),
+    ("fastapi", _fastapi_mounted),
     ("fastapi", _fastapi_stranger),
 ]
 
@@ -108,9 +114,7 @@ def test_a094_a_route_that_nobody_declared_does_not_start(
 
 @pytest.mark.requirement("S1-030")
 @pytest.mark.parametrize("framework", ["flask", "fastapi"])
-def test_a094_a_route_added_after_the_start_answers_nobody(
-    framework: str, benches: dict[str, Bench]
-) -> None:
+def test_a094_a_route_added_after_the_start_answers_nobody(framework: str, benches: dict[str, Bench]) -> None:
     """A plug-in adds a view while the application is running: refused, or its answer is withheld."""
     with benches[framework].laboratory() as laboratory:
         app: Any = laboratory.app
@@ -150,8 +154,12 @@ def test_a092_two_administrators_cannot_take_each_other_away(laboratory: Laborat
 
     def demote(number: int) -> int:
         who, whom = pairs[number]
-        reply = who.send("POST", f"{laboratory.api('users')}/{whom.id}", headers=headers[who.id],
-                         json={"action": "roles", "role": ["user"]})
+        reply = who.send(
+            "POST",
+            f"{laboratory.api('users')}/{whom.id}",
+            headers=headers[who.id],
+            json={"action": "roles", "role": ["user"]},
+        )
         return reply.status
 
     answers = laboratory.burst(demote, 2)
@@ -163,9 +171,7 @@ def test_a092_two_administrators_cannot_take_each_other_away(laboratory: Laborat
 
 @pytest.mark.requirement("S1-031", "S1-033")
 @pytest.mark.parametrize("role", ["manager,admin", "*", "gone", "user:manage"])
-def test_a092_a_role_that_is_not_the_policys_may_nothing(
-    laboratory: Laboratory, role: str
-) -> None:
+def test_a092_a_role_that_is_not_the_policys_may_nothing(laboratory: Laboratory, role: str) -> None:
     """A row was edited by hand, or the policy has lost a role: it means nothing, and no 500."""
     client = laboratory.client(role)
     assert client.get("/report").status == 403
@@ -175,9 +181,7 @@ def test_a092_a_role_that_is_not_the_policys_may_nothing(
 
 @pytest.mark.requirement("S1-031")
 @pytest.mark.parametrize("role", ["Manager", "MANAGER", " manager", "manager ", ""])
-def test_a092_a_role_in_other_dress_is_not_stored(
-    flask_laboratory: Laboratory, role: str
-) -> None:
+def test_a092_a_role_in_other_dress_is_not_stored(flask_laboratory: Laboratory, role: str) -> None:
     """Written straight into the table, an odd-cased role is refused by the database itself."""
     with pytest.raises(IntegrityError):
         flask_laboratory.client(role)

@@ -24,12 +24,36 @@ from tests.applications.stacks import hurry
 ROOT = Path(__file__).parents[2]
 GOOD = "b7c1f0e95d6a43f28e0c9b1a7d4f6e3c2a5b8d9e0f1c4a7b6d3e2f5a8c9b0d1e"
 WEAK = [
-    "", " ", "\n", '""', "fallback-dev-key", "Fallback-Dev-Key", "dev", "changeme", "secret",
-    "your_secret_key_here", "CHANGEME" * 8, "changeme" + "0" * 60, "<secret>", "${SECRET_KEY}",
-    "env:SECRET_KEY", "None", "null", "undefined", "12345678", "a" * 64, "ab" * 32,
-    "0123456789abcdef" * 4, "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz", "0" * 64,
-    GOOD[:42], "7f0c8e4e-1c8b-4b4e-9a55-3b1d8d7f3f11", "A" * 43, base64.b64encode(bytes(64)).decode(),
-    "supersecretsupersecretsupersecretsupersecretsupersecret", "2026-11-21" * 7,
+    "",
+    " ",
+    "\n",
+    '""',
+    "fallback-dev-key",
+    "Fallback-Dev-Key",
+    "dev",
+    "changeme",
+    "secret",
+    "your_secret_key_here",
+    "CHANGEME" * 8,
+    "changeme" + "0" * 60,
+    "<secret>",
+    "${SECRET_KEY}",
+    "env:SECRET_KEY",
+    "None",
+    "null",
+    "undefined",
+    "12345678",
+    "a" * 64,
+    "ab" * 32,
+    "0123456789abcdef" * 4,
+    "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz",
+    "0" * 64,
+    GOOD[:42],
+    "7f0c8e4e-1c8b-4b4e-9a55-3b1d8d7f3f11",
+    "A" * 43,
+    base64.b64encode(bytes(64)).decode(),
+    "supersecretsupersecretsupersecretsupersecretsupersecret",
+    "2026-11-21" * 7,
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
     "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
 ]
@@ -37,9 +61,7 @@ WEAK = [
 
 @pytest.mark.requirement("S1-062", "S1-063", "S1-068", "S2-013", "C-07", "C-19")
 @pytest.mark.parametrize("key", WEAK)
-def test_a178_a_known_short_or_missing_key_does_not_start(
-    laboratory: Laboratory, key: str
-) -> None:
+def test_a178_a_known_short_or_missing_key_does_not_start(laboratory: Laboratory, key: str) -> None:
     """Somebody deploys with the key of a tutorial: nothing starts, and the key is not repeated."""
     error = laboratory.refuses_to_start(SECRET_KEY=key)
     assert isinstance(error, PolicyError)
@@ -71,9 +93,7 @@ def test_a178_a_typing_mistake_in_the_environment_is_not_development(
 
 @pytest.mark.requirement("C-30", "C-33")
 @pytest.mark.parametrize("name", ["FLASK_DEBUG", "TESTING", "BYLAW_TESTING"])
-def test_a181_a_way_in_for_tests_does_not_start_in_production(
-    laboratory: Laboratory, name: str
-) -> None:
+def test_a181_a_way_in_for_tests_does_not_start_in_production(laboratory: Laboratory, name: str) -> None:
     """A variable that switches protection off is set in production: nothing starts."""
     error = laboratory.refuses_to_start(**{name: "1"})
     assert error is not None
@@ -91,12 +111,15 @@ def test_a178_a_session_signed_with_a_known_key_is_nobodys(laboratory: Laborator
         assert serializer is not None
         data = base64.b64encode(json.dumps(payload).encode()).decode()
         mac = hmac.new(key.encode(), data.encode(), hashlib.sha1).digest()
-        forged = [str(serializer.dumps(payload)),
-                  f"{data}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"]
+        forged = [
+            str(serializer.dumps(payload)),
+            f"{data}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}",
+        ]
         for value in forged:
             for name in (laboratory.cookie, "__Host-flask", "session"):
-                reply = laboratory.visitor().get(laboratory.api("me"),
-                                                 headers=[("Cookie", f"{name}={value}")])
+                reply = laboratory.visitor().get(
+                    laboratory.api("me"), headers=[("Cookie", f"{name}={value}")]
+                )
                 assert reply.status == 401
             visitor = laboratory.visitor()
             reply = visitor.get(laboratory.api("me"), headers=[("Authorization", f"Bearer {value}")])
@@ -105,9 +128,7 @@ def test_a178_a_session_signed_with_a_known_key_is_nobodys(laboratory: Laborator
 
 @pytest.mark.requirement("C-21", "C-19")
 @pytest.mark.parametrize("previous", ["", " ", "dev", "a" * 64, "x"])
-def test_a180_a_weak_previous_key_does_not_start(
-    flask_laboratory: Laboratory, previous: str
-) -> None:
+def test_a180_a_weak_previous_key_does_not_start(flask_laboratory: Laboratory, previous: str) -> None:
     """An empty entry among the keys of before would fit whatever was signed with nothing."""
     text = (ROOT / "tests/applications/bylaw.toml").read_text()
     text += '\n[secrets]\nprevious = ["env:SECRET_KEY_BEFORE"]\n'
@@ -139,7 +160,8 @@ def test_a181_nothing_that_stands_in_our_documents_opens_anything(
     written = "\n".join(
         file.read_text(encoding="utf-8", errors="replace")
         for place in ("README.md", "CONTRIBUTING.md", ".env.example", "SECURITY.md")
-        for file in [ROOT / place] if file.is_file()
+        for file in [ROOT / place]
+        if file.is_file()
     ) + "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "docs").rglob("*.md"))
     addresses = set(re.findall(r"[\w.+-]+@[\w-]+\.[\w.]+", written)) | {"admin@app.lab"}
     visitor = laboratory.visitor()
@@ -165,8 +187,16 @@ def test_a183_no_setting_says_what_it_holds(laboratory: Laboratory) -> None:
     house = laboratory.site.house
     key = laboratory.environ["SECRET_KEY"]
     shown = []
-    for thing in (laboratory.policy, house, house.keys, house.policy.store, house.store.engine,
-                  laboratory.site, house.policy.of(secrets.Settings), house.mailer):
+    for thing in (
+        laboratory.policy,
+        house,
+        house.keys,
+        house.policy.store,
+        house.store.engine,
+        laboratory.site,
+        house.policy.of(secrets.Settings),
+        house.mailer,
+    ):
         shown += [repr(thing), str(thing), f"{thing}", f"{thing!r}"]
     settings = house.policy.of(secrets.Settings)
     shown += [settings.model_dump_json(), repr(settings.model_dump()), repr(vars(settings))]
@@ -180,17 +210,23 @@ def test_a183_no_setting_says_what_it_holds(laboratory: Laboratory) -> None:
 
 
 @pytest.mark.requirement("S1-063")
-@pytest.mark.parametrize("url", [
-    "postgresql+psycopg://app:C4nary-Passw0rd@127.0.0.1:1/x", "nonsense://C4nary-Passw0rd",
-    "postgresql+psycopg://app:C4nary%2DPassw0rd@127.0.0.1:1/x", "C4nary-Passw0rd", "sqlite://",
-])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://app:C4nary-Passw0rd@127.0.0.1:1/x",
+        "nonsense://C4nary-Passw0rd",
+        "postgresql+psycopg://app:C4nary%2DPassw0rd@127.0.0.1:1/x",
+        "C4nary-Passw0rd",
+        "sqlite://",
+    ],
+)
 def test_a183_a_database_that_does_not_answer_says_nothing_of_its_password(
     flask_laboratory: Laboratory, url: str
 ) -> None:
     """The address of the database is wrong: the message names the setting, never the password."""
     try:
         flask_laboratory.refuses_to_start(DATABASE_URL=url)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not tell
+    except Exception as error:
         text = "".join(traceback.format_exception(error))
         assert "C4nary-Passw0rd" not in text
         assert "C4nary%2DPassw0rd" not in text

@@ -69,8 +69,7 @@ def watch(elsewhere: Elsewhere, number: int) -> tuple[str, float]:
 
 
 def _identity(site: object, secret: str) -> str:
-    exchange = Exchange(method="GET", path="/", headers=PairHeaders(
-        [("Cookie", f"__Host-sid={secret}")]))
+    exchange = Exchange(method="GET", path="/", headers=PairHeaders([("Cookie", f"__Host-sid={secret}")]))
     bare.driven(site.gate.enter(exchange), b"")  # type: ignore[attr-defined]
     return exchange.identity.id if exchange.identity else ""
 
@@ -84,8 +83,11 @@ def test_a036_a_second_process_heeds_it_within_the_bound(
     laboratory = flask_laboratory
     alice = laboratory.ordinary()
     ready, ended = tmp_path / "ready", tmp_path / "ended"
-    laboratory.environ |= {"ALICES_COOKIE": alice.cookies[laboratory.cookie],
-                           "READY": str(ready), "ENDED": str(ended)}
+    laboratory.environ |= {
+        "ALICES_COOKIE": alice.cookies[laboratory.cookie],
+        "READY": str(ready),
+        "ENDED": str(ended),
+    }
 
     def end() -> None:
         while not Path(f"{ready}0").exists():
@@ -137,14 +139,25 @@ def test_a039_every_cookie_of_every_answer_is_marked(laboratory: Laboratory) -> 
 
 
 @pytest.mark.requirement("S1-076", "S1-077", "S2-009")
-@pytest.mark.parametrize("cookie", [
-    "a=1", "a=1; secure", "a=1; Path=/x", 'a="x; Secure"', "a=secure", "a=1; Comment=Secure",
-    "a=1; HttpOnly", "a=1; samesite=strict", "a=1;Max-Age=60", "a=", "__Host-a=1; Path=/",
-    "a=1; HttpOnly=false", "a=1; SECURE; HTTPONLY",
-])
-def test_a039_an_applications_cookie_is_completed_once(
-    laboratory: Laboratory, cookie: str
-) -> None:
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "a=1",
+        "a=1; secure",
+        "a=1; Path=/x",
+        'a="x; Secure"',
+        "a=secure",
+        "a=1; Comment=Secure",
+        "a=1; HttpOnly",
+        "a=1; samesite=strict",
+        "a=1;Max-Age=60",
+        "a=",
+        "__Host-a=1; Path=/",
+        "a=1; HttpOnly=false",
+        "a=1; SECURE; HTTPONLY",
+    ],
+)
+def test_a039_an_applications_cookie_is_completed_once(laboratory: Laboratory, cookie: str) -> None:
     """An application sets a cookie as if there were no attackers; it leaves marked, each mark once."""
     with laboratory.answering(headers=[("Set-Cookie", cookie), ("Set-Cookie", "b=2")]):
         given = laboratory.visitor().get("/").all("set-cookie")
@@ -171,15 +184,17 @@ def test_a044_a_secret_that_decodes_alike_is_another_one(laboratory: Laboratory)
     secret = alice.cookies[laboratory.cookie]
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     twins = [
-        secret[:-1] + last for last in alphabet
-        if last != secret[-1] and base64.urlsafe_b64decode(secret[:-1] + last + "=")
-        == base64.urlsafe_b64decode(secret + "=")
+        secret[:-1] + last
+        for last in alphabet
+        if last != secret[-1]
+        and base64.urlsafe_b64decode(secret[:-1] + last + "=") == base64.urlsafe_b64decode(secret + "=")
     ]
     assert len(twins) == 3
     for twin in [*twins, secret.swapcase(), secret + "=", f'"{secret}"', secret.replace("A", "%41")]:
         if twin != secret:
-            reply = laboratory.visitor().get(laboratory.api("me"), headers=[
-                ("Cookie", f"{laboratory.cookie}={twin}")])
+            reply = laboratory.visitor().get(
+                laboratory.api("me"), headers=[("Cookie", f"{laboratory.cookie}={twin}")]
+            )
             assert reply.status == 401, twin
 
 
@@ -191,8 +206,7 @@ def test_a045_a_thousand_made_up_ids_leave_nothing_behind(laboratory: Laboratory
     visitor = laboratory.visitor()
     for number in range(1000):
         made_up = digest(str(number))[:43]
-        reply = visitor.get(laboratory.api("me"), headers=[
-            ("Cookie", f"{laboratory.cookie}={made_up}")])
+        reply = visitor.get(laboratory.api("me"), headers=[("Cookie", f"{laboratory.cookie}={made_up}")])
         assert reply.status == 401
     for _ in range(20):
         visitor.send("POST", laboratory.api("sign_out"), headers=visitor.from_here, json={})

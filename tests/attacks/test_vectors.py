@@ -19,7 +19,8 @@ def vectors(area: str) -> Callable[..., Any]:
     """One case for each try and each stack that it says something about."""
     cases = [
         pytest.param(attempt, stack, id=f"{attempt}-{stack}")
-        for attack in interpreter.read(area) for attempt in attack.attempts
+        for attack in interpreter.read(area)
+        for attempt in attack.attempts
         for stack in (TARGETS if attempt.everywhere else FRAMEWORKS)
     ]
     return pytest.mark.parametrize(("attempt", "stack"), cases)
@@ -30,9 +31,7 @@ def play(stacks: dict[str, Bench], attempt: Attempt, stack: str) -> None:
         interpreter.run(laboratory, attempt)
 
 
-@pytest.mark.requirement(
-    "S1-034", "S1-035", "S1-037", "S1-038", "S1-040", "S1-041", "S2-016", "C-15", "C-17"
-)
+@pytest.mark.requirement("S1-034", "S1-035", "S1-037", "S1-038", "S1-040", "S1-041", "S2-016", "C-15", "C-17")
 @vectors("csrf")
 def test_csrf(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
     """Another site has a visitor's browser send something, and nothing comes of it."""
@@ -54,8 +53,17 @@ def test_enumeration(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> 
 
 
 @pytest.mark.requirement(
-    "S1-003", "S1-010", "S1-076", "S1-077", "S2-008", "S2-009", "S2-011", "S3-066", "S3-069",
-    "C-32", "C-40",
+    "S1-003",
+    "S1-010",
+    "S1-076",
+    "S1-077",
+    "S2-008",
+    "S2-009",
+    "S2-011",
+    "S3-066",
+    "S3-069",
+    "C-32",
+    "C-40",
 )
 @vectors("sessions")
 def test_sessions(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
@@ -79,18 +87,14 @@ def test_headers(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None
     play(stacks, attempt, stack)
 
 
-@pytest.mark.requirement(
-    "S3-052", "S3-053", "S3-055", "S3-062", "C-11", "C-23"
-)
+@pytest.mark.requirement("S3-052", "S3-053", "S3-055", "S3-062", "C-11", "C-23")
 @vectors("errors")
 def test_errors(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
     """No error says anything about the inside, and no error page runs what was sent."""
     play(stacks, attempt, stack)
 
 
-@pytest.mark.requirement(
-    "S1-061", "S1-062", "S1-063", "S1-068", "S2-012", "C-07", "C-19"
-)
+@pytest.mark.requirement("S1-061", "S1-062", "S1-063", "S1-068", "S2-012", "C-07", "C-19")
 @vectors("secrets")
 def test_secrets(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
     """Nothing that stands in somebody's documentation opens anything, and nothing secret is shown."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli import transcript
 
-_FLASK = '''
+_FLASK = """
 from flask import Flask
 from bylaw.flask import Bylaw, permit, public
 
@@ -36,7 +36,7 @@ def create_app():
 
 def sample(bylaw):
     print("sample data")
-'''
+"""
 _numbers = itertools.count()
 
 

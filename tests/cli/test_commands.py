@@ -76,9 +76,11 @@ def test_no_line_of_a_list_of_commands_is_cut_off(words: tuple[str, ...]) -> Non
 def test_check_counts_what_is_below_the_standard(project: Path) -> None:
     """A weaker value passes with its source and reason shown; --strict fails on it."""
     with Path("bylaw.toml").open("a") as file:
-        file.write('[passwords]\nmin_length = 8\nbecause = "our [published] policy"\n'
-                   '[[csrf.exempt]]\npath = "/hook"\nreason = "a machine calls it"\nowner = "platform"\n'
-                   'expires = 2099-01-01\n[headers]\noff = true\nbecause = "the proxy sends its own"\n')
+        file.write(
+            '[passwords]\nmin_length = 8\nbecause = "our [published] policy"\n'
+            '[[csrf.exempt]]\npath = "/hook"\nreason = "a machine calls it"\nowner = "platform"\n'
+            'expires = 2099-01-01\n[headers]\noff = true\nbecause = "the proxy sends its own"\n'
+        )
     result = call("check")
     assert result.exit_code == 0
     assert "passwords.min_length" in result.output
@@ -88,7 +90,8 @@ def test_check_counts_what_is_below_the_standard(project: Path) -> None:
     assert call("check", "--strict").exit_code == 1
     below = json.loads(call("check", "--json").stdout)["below_standard"]
     assert [(b["section"], b["key"], b["because"]) for b in below] == [
-        ("passwords", "min_length", "our [published] policy")]
+        ("passwords", "min_length", "our [published] policy")
+    ]
 
 
 def test_check_finds_an_alias_of_nothing(project: Path) -> None:
@@ -119,7 +122,9 @@ def test_init_makes_a_policy_that_can_be_kept(tmp_path: Path, framework: str) ->
     assert f"from bylaw.{framework} import Bylaw" in printed
     checked, code = run("bylaw check", {"BYLAW_ENV": "development"})
     assert (code, checked.splitlines()[0]) == (
-        0, f"Shop · development policy · {len(CONTROLS)} controls on, 0 off · it can be kept")
+        0,
+        f"Shop · development policy · {len(CONTROLS)} controls on, 0 off · it can be kept",
+    )
     assert run("bylaw check", {})[1] == 1, "production asks for its own database and address"
     schema = json.loads((tmp_path / "bylaw.schema.json").read_text("utf-8"))
     assert set(tomllib.loads((tmp_path / "bylaw.toml").read_text("utf-8"))) <= set(schema["properties"])
@@ -159,8 +164,7 @@ def test_init_touches_nothing_that_is_there(tmp_path: Path) -> None:
 def test_init_writes_any_name_as_toml(tmp_path: Path, name: str) -> None:
     """A folder may be called anything; the policy is one all the same."""
     assert call("init", str(tmp_path), "--name", name).exit_code == 0
-    read = policy.load(tmp_path / "bylaw.toml", CONTROLS,
-                       {"BYLAW_ENV": "development", "SECRET_KEY": SECRET})
+    read = policy.load(tmp_path / "bylaw.toml", CONTROLS, {"BYLAW_ENV": "development", "SECRET_KEY": SECRET})
     assert read.app.name
 
 
@@ -185,8 +189,17 @@ def test_accounts_are_listed_beyond_one_page(project: Path) -> None:
         from bylaw.store import users
 
         for number in range(60):
-            users.add(connection, {"id": f"{number:02}", "email": f"p{number:02}@acme.eu", "name": "[x]",
-                                   "password_hash": None, "epoch": 1, "created_at": 1.0})
+            users.add(
+                connection,
+                {
+                    "id": f"{number:02}",
+                    "email": f"p{number:02}@acme.eu",
+                    "name": "[x]",
+                    "password_hash": None,
+                    "epoch": 1,
+                    "created_at": 1.0,
+                },
+            )
     listed = json.loads(call("user", "list", "--json").stdout)
     assert [each["email"] for each in listed] == [f"p{number:02}@acme.eu" for number in range(60)]
     found = call("user", "list", "--search", "p07").stdout.splitlines()
@@ -334,8 +347,10 @@ def test_what_is_no_evidence_is_not_cited(project: Path, text: str) -> None:
 def test_a_document_needs_no_variable_of_this_machine(project: Path) -> None:
     """A policy that names further variables is printed all the same, and alike, on every machine."""
     with Path("bylaw.toml").open("a") as file:
-        file.write('[mail]\nserver = "env:SMTP_URL"\n[secrets]\nprevious = ["env:KEY_OF_MARCH"]\n'
-                   '[store]\ndatabase = "env:OTHER_URL"\n')
+        file.write(
+            '[mail]\nserver = "env:SMTP_URL"\n[secrets]\nprevious = ["env:KEY_OF_MARCH"]\n'
+            '[store]\ndatabase = "env:OTHER_URL"\n'
+        )
     assert call("document").exit_code == 0
     first = Path("SECURITY.md").read_text("utf-8")
     assert call("document", SMTP_URL="smtps://a:b@mail.acme.eu", KEY_OF_MARCH="y").exit_code == 0
@@ -397,14 +412,26 @@ def test_no_command_prints_a_secret(app: str) -> None:
     with Path("bylaw.toml").open("a") as file:
         file.write('[mail]\nserver = "env:SMTP_URL?"\n[secrets]\nprevious = ["env:OLD_KEY?"]\n')
     environ = {"DATABASE_URL": url, "SMTP_URL": smtp, "OLD_KEY": SECRET[::-1]}
-    printed = [call(*words.split(), **environ).output for words in (
-        "check", "check --json", "db current", "role list", "user list", "document", "document --check",
-        f"verify {app} --only cookies --json --junit out.xml", f"matrix {app} --json", "schema",
-        f"run {app} --no-serve",
-    )]
+    printed = [
+        call(*words.split(), **environ).output
+        for words in (
+            "check",
+            "check --json",
+            "db current",
+            "role list",
+            "user list",
+            "document",
+            "document --check",
+            f"verify {app} --only cookies --json --junit out.xml",
+            f"matrix {app} --json",
+            "schema",
+            f"run {app} --no-serve",
+        )
+    ]
     printed += [call("check", SECRET_KEY=SECRET[:30], **environ).output]
-    printed += [path.read_text("utf-8") for path in Path.cwd().iterdir()
-                if path.suffix in {".md", ".xml", ".json"}]
+    printed += [
+        path.read_text("utf-8") for path in Path.cwd().iterdir() if path.suffix in {".md", ".xml", ".json"}
+    ]
     for canary in (SECRET[:12], SECRET[::-1][:12], "Tr0ub4dor", "c0rrect-h0rse"):
         assert [text for text in printed if canary in text] == []
 
@@ -418,5 +445,3 @@ def test_a_mistake_in_the_program_is_not_a_sentence() -> None:
 
     with pytest.raises(KeyError):
         wrong()
-
-

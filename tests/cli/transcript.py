@@ -103,7 +103,7 @@ def _variables(command: str) -> tuple[str, dict[str, str]]:
     variables = {}
     while match := re.match(r"([A-Z_]+)=(\S*) ", command):
         variables[match[1]] = match[2]
-        command = command[match.end():]
+        command = command[match.end() :]
     return command, variables
 
 
@@ -132,8 +132,15 @@ def elsewhere(directory: Path, environ: Mapping[str, str]) -> Run:
         words = shlex.split(command)
         words = [str(Path(sys.executable).parent / words[0]), *words[1:]]
         done = subprocess.run(
-            words, cwd=directory, env={**environ, **variables}, text=True, check=False, timeout=100,
-            input=_said(said), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            words,
+            cwd=directory,
+            env={**environ, **variables},
+            text=True,
+            check=False,
+            timeout=100,
+            input=_said(said),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         return done.stdout, done.returncode
 

@@ -53,8 +53,9 @@ def recorded(house: House, **facts: Any) -> dict[str, Any]:
 
 
 def change(laboratory: Laboratory, by: Client, of: Client, action: str, *granted: str) -> Reply:
-    return by.act("POST", laboratory.api("user").replace("{id}", of.id),
-                  json={"action": action, "role": list(granted)})
+    return by.act(
+        "POST", laboratory.api("user").replace("{id}", of.id), json={"action": action, "role": list(granted)}
+    )
 
 
 @contextmanager
@@ -77,8 +78,12 @@ def test_a_record_has_all_its_fields(house: House) -> None:
     """Who, what, to what, when (UTC), from where, with what outcome, old and new: each in its type."""
     who = Identity(id="u1", roles=frozenset({"user", "manager"}))
     request = Exchange(
-        method="PUT", path="/x", peer="192.0.2.7", request_id="r1",
-        headers=PairHeaders([("User-Agent", "curl/8"), ("User-Agent", "second")]))
+        method="PUT",
+        path="/x",
+        peer="192.0.2.7",
+        request_id="r1",
+        headers=PairHeaders([("User-Agent", "curl/8"), ("User-Agent", "second")]),
+    )
     request.identity = who
     token = enter(request)
     try:
@@ -87,9 +92,16 @@ def test_a_record_has_all_its_fields(house: House) -> None:
         leave(token)
     assert row.pop("id") == 1
     assert row == {
-        "timestamp": datetime.fromtimestamp(house.now(), UTC), "user_id": "u1",
-        "actor_role": "manager,user", "action": "update", "outcome": "success", "entity_type": "lot",
-        "entity_id": "17", "ip_address": "192.0.2.7", "user_agent": "curl/8", "request_id": "r1",
+        "timestamp": datetime.fromtimestamp(house.now(), UTC),
+        "user_id": "u1",
+        "actor_role": "manager,user",
+        "action": "update",
+        "outcome": "success",
+        "entity_type": "lot",
+        "entity_id": "17",
+        "ip_address": "192.0.2.7",
+        "user_agent": "curl/8",
+        "request_id": "r1",
         "changes": {"n": {"old": 1, "new": 2}},
     }
     assert row["timestamp"].utcoffset() == timedelta(0)
@@ -98,12 +110,15 @@ def test_a_record_has_all_its_fields(house: House) -> None:
 @pytest.mark.requirement("S1-113")
 @pytest.mark.parametrize(
     ("actor", "user_id", "roles"),
-    [(None, None, ""), ("u2", "u2", ""), ("", None, ""), (Identity(id=""), None, ""),
-     (accounts.SYSTEM, None, "system")],
+    [
+        (None, None, ""),
+        ("u2", "u2", ""),
+        ("", None, ""),
+        (Identity(id=""), None, ""),
+        (accounts.SYSTEM, None, "system"),
+    ],
 )
-def test_who_it_was_outside_of_a_request(
-    house: House, actor: Any, user_id: str | None, roles: str
-) -> None:
+def test_who_it_was_outside_of_a_request(house: House, actor: Any, user_id: str | None, roles: str) -> None:
     """An account, the system or nobody; without a request there is no address to tell."""
     row = recorded(house, actor=actor)
     assert (row["user_id"], row["actor_role"]) == (user_id, roles)
@@ -143,10 +158,38 @@ def test_printable_is_one_line(value: str, limit: int) -> None:
 @pytest.mark.requirement("S1-114", "S1-010")
 @pytest.mark.parametrize(
     "name",
-    ["password", "Password", "new_password", "passwordHash", "passwd", "pwd", "passphrase", "secret",
-     "client_secret", "clientSecret", "token", "access_token", "refreshToken", "csrf-token", "api_key",
-     "apiKey", "api-key", "X-API-Key", "apikey", "private_key", "privateKey", "hash", "Authorization",
-     "cookie", "Set-Cookie", "credentials", "totp", "otp_code", "recovery_codes", "session_id"],
+    [
+        "password",
+        "Password",
+        "new_password",
+        "passwordHash",
+        "passwd",
+        "pwd",
+        "passphrase",
+        "secret",
+        "client_secret",
+        "clientSecret",
+        "token",
+        "access_token",
+        "refreshToken",
+        "csrf-token",
+        "api_key",
+        "apiKey",
+        "api-key",
+        "X-API-Key",
+        "apikey",
+        "private_key",
+        "privateKey",
+        "hash",
+        "Authorization",
+        "cookie",
+        "Set-Cookie",
+        "credentials",
+        "totp",
+        "otp_code",
+        "recovery_codes",
+        "session_id",
+    ],
 )
 def test_a_secrets_field_is_masked(name: str) -> None:
     """Whatever way a field is spelt, its old and new values are not recorded."""
@@ -183,7 +226,8 @@ def test_a_set_is_a_list() -> None:
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.decimals(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=8,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
 )
 
 
@@ -218,7 +262,8 @@ def test_a_change_without_its_record_is_undone(
     def state() -> list[Any]:
         with house.store.reading() as connection:
             return [
-                users.count(connection), users.by_id(connection, person.id),
+                users.count(connection),
+                users.by_id(connection, person.id),
                 connection.execute(select(func.count()).select_from(session_table)).scalar(),
                 connection.execute(select(func.count()).select_from(outbox)).scalar(),
             ]
@@ -226,13 +271,25 @@ def test_a_change_without_its_record_is_undone(
     before = state()
     with no_room(monkeypatch):
         replies = [
-            change(laboratory, admin, person, "roles", "admin"), change(laboratory, admin, person, "disable"),
-            visitor.send("POST", laboratory.api("sign_up"), headers=visitor.from_here,
-                         json={"email": "a@people.test", "name": "", "password": PASSWORD}),
-            visitor.send("POST", laboratory.api("sign_up"), headers=visitor.from_here,
-                         json={"email": person.email, "name": "", "password": PASSWORD}),
-            person.act("POST", laboratory.api("change_password"),
-                       json={"current": person.password, "password": PASSWORD}),
+            change(laboratory, admin, person, "roles", "admin"),
+            change(laboratory, admin, person, "disable"),
+            visitor.send(
+                "POST",
+                laboratory.api("sign_up"),
+                headers=visitor.from_here,
+                json={"email": "a@people.test", "name": "", "password": PASSWORD},
+            ),
+            visitor.send(
+                "POST",
+                laboratory.api("sign_up"),
+                headers=visitor.from_here,
+                json={"email": person.email, "name": "", "password": PASSWORD},
+            ),
+            person.act(
+                "POST",
+                laboratory.api("change_password"),
+                json={"current": person.password, "password": PASSWORD},
+            ),
             person.act("POST", laboratory.api("sign_out"), json={}),
             laboratory.sign_in(laboratory.visitor()),
         ]
@@ -243,9 +300,7 @@ def test_a_change_without_its_record_is_undone(
 
 
 @pytest.mark.requirement("S3-067")
-def test_a_refusal_stands_without_its_record(
-    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refusal_stands_without_its_record(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a 403 cannot be recorded it is a 403 all the same, and the log says what is missing."""
     client = laboratory.client()
     with no_room(monkeypatch):
@@ -264,15 +319,21 @@ def test_an_applications_change_and_its_record_are_one(laboratory: Laboratory) -
     def rename(name: str) -> None:
         with Session(engine) as session, session.begin():
             session.execute(lots.insert().values(name=name))
-            site.record(session, action="create", entity_type="lot", entity_id=name,
-                        changes={"name": {"old": None, "new": name}})
+            site.record(
+                session,
+                action="create",
+                entity_type="lot",
+                entity_id=name,
+                changes={"name": {"old": None, "new": name}},
+            )
             session.execute(lots.insert().values(name=f"{name} again"))
 
     rename("first")
     with pytest.raises(IntegrityError):
         rename("first")
     assert [row["changes"] for row in laboratory.audit(entity_type="lot")] == [
-        {"name": {"old": None, "new": "first"}}]
+        {"name": {"old": None, "new": "first"}}
+    ]
     with engine.connect() as connection:
         assert connection.execute(select(func.count()).select_from(lots)).scalar() == 2
 
@@ -284,8 +345,12 @@ def test_an_applications_change_and_its_record_are_one(laboratory: Laboratory) -
 def test_each_event_leaves_one_record(laboratory: Laboratory) -> None:
     """Signing up, in and out, failing, being refused and what administrators do: one row each."""
     admin, visitor = laboratory.administrator(), laboratory.visitor()
-    visitor.send("POST", laboratory.api("sign_up"), headers=visitor.from_here,
-                 json={"email": "ann@people.test", "name": "", "password": PASSWORD})
+    visitor.send(
+        "POST",
+        laboratory.api("sign_up"),
+        headers=visitor.from_here,
+        json={"email": "ann@people.test", "name": "", "password": PASSWORD},
+    )
     with laboratory.site.house.store.reading() as connection:
         ann = users.by_email(connection, "ann@people.test")
     assert ann is not None
@@ -294,26 +359,40 @@ def test_each_event_leaves_one_record(laboratory: Laboratory) -> None:
     laboratory.sign_in(visitor)
     visitor.token_page = laboratory.url("change_password")
     visitor.get(laboratory.api("users"))
-    visitor.act("POST", laboratory.api("change_password"),
-                json={"current": "wrong", "password": PASSWORD + " anew"})
-    visitor.act("POST", laboratory.api("change_password"),
-                json={"current": PASSWORD, "password": PASSWORD + " anew"})
+    visitor.act(
+        "POST", laboratory.api("change_password"), json={"current": "wrong", "password": PASSWORD + " anew"}
+    )
+    visitor.act(
+        "POST", laboratory.api("change_password"), json={"current": PASSWORD, "password": PASSWORD + " anew"}
+    )
     visitor.act("POST", laboratory.api("sessions"), json={"session": "others"})
     visitor.act("POST", laboratory.api("sign_out"), json={})
-    for action in (("roles", "user"), ("roles", "user", "manager"), ("roles", "manager", "user"),
-                   ("disable",), ("disable",), ("enable",), ("enable",)):
+    for action in (
+        ("roles", "user"),
+        ("roles", "user", "manager"),
+        ("roles", "manager", "user"),
+        ("disable",),
+        ("disable",),
+        ("enable",),
+        ("enable",),
+    ):
         assert change(laboratory, admin, visitor, *action).status == 200
     own = {(row["action"], row["outcome"]) for row in laboratory.audit(user_id=ann.id)}
     assert own == {
-        ("user_created", "success"), ("authn_login_fail", "failure"), ("authn_login_success", "success"),
-        ("authz_fail", "refused"), ("authn_password_change_fail", "failure"),
-        ("authn_password_change", "success"), ("session_ended_others", "success"),
+        ("user_created", "success"),
+        ("authn_login_fail", "failure"),
+        ("authn_login_success", "success"),
+        ("authz_fail", "refused"),
+        ("authn_password_change_fail", "failure"),
+        ("authn_password_change", "success"),
+        ("session_ended_others", "success"),
         ("session_logout", "success"),
     }
     assert len(laboratory.audit(user_id=ann.id)) == len(own), "one each"
     done = [row["action"] for row in laboratory.audit(user_id=admin.id) if row["entity_id"] == ann.id]
     assert sorted(done) == ["privilege_permissions_changed", "user_disabled", "user_enabled"], (
-        "what changes nothing is not recorded")
+        "what changes nothing is not recorded"
+    )
     assert {row["ip_address"] for row in laboratory.audit(user_id=ann.id)} == {visitor.peer}
 
 
@@ -345,8 +424,9 @@ def test_no_secret_is_in_the_table(laboratory: Laboratory) -> None:
     laboratory.sign_in(person)
     secret = person.cookies[laboratory.cookie]
     person.token_page = laboratory.url("change_password")
-    person.act("POST", laboratory.api("change_password"),
-               json={"current": person.password, "password": PASSWORD})
+    person.act(
+        "POST", laboratory.api("change_password"), json={"current": person.password, "password": PASSWORD}
+    )
     everything = repr(laboratory.audit(limit=1000))
     for hidden in (person.password, PASSWORD, secret, person.cookies[laboratory.cookie], "$argon2"):
         assert hidden not in everything
@@ -357,8 +437,12 @@ def test_no_secret_is_in_the_table(laboratory: Laboratory) -> None:
 def test_a_user_agent_cannot_forge_a_line(laboratory: Laboratory, agent: str) -> None:
     """Whatever a client calls itself: one printable line of 256 characters, in log and session list."""
     person = laboratory.person()
-    person.send("POST", laboratory.api("sign_in"), headers=[*person.from_here, ("User-Agent", agent)],
-                json={"email": person.email, "password": person.password})
+    person.send(
+        "POST",
+        laboratory.api("sign_in"),
+        headers=[*person.from_here, ("User-Agent", agent)],
+        json={"email": person.email, "password": person.password},
+    )
     [row] = laboratory.audit(action="authn_login_success", user_id=person.id)
     assert row["user_agent"].isprintable()
     assert len(row["user_agent"]) <= 256
@@ -395,8 +479,9 @@ def test_the_database_keeps_its_records(house: House, statement: str) -> None:
 def test_an_account_may_go_and_its_records_stay(house: House) -> None:
     """Records name an account by its id; they do not go with it."""
     with house.store.transaction() as connection:
-        users.add(connection, {"id": "u", "email": "a@people.test", "name": "", "epoch": 1,
-                               "created_at": 0.0})
+        users.add(
+            connection, {"id": "u", "email": "a@people.test", "name": "", "epoch": 1, "created_at": 0.0}
+        )
     recorded(house, actor="u", entity_id="u")
     with house.store.transaction() as connection:
         connection.execute(text("DELETE FROM users"))
@@ -445,7 +530,8 @@ def test_the_statement_names_the_table(tmp_path: Path) -> None:
     assert "`audit_log`" in said
     assert "refuses to change or delete" in said
     assert {"timestamp", "user_id", "action", "entity_type", "entity_id", "ip_address", "changes"} <= set(
-        audit_log.c.keys())
+        audit_log.c.keys()
+    )
 
 
 # Proof
@@ -466,5 +552,3 @@ def test_every_sabotage_is_noticed(benches: dict[str, Bench], way: Any) -> None:
         caught = next((r for r in results if r.outcome == "fail"), None)
     assert caught is not None
     assert "could not go on" not in caught.evidence
-
-

@@ -41,7 +41,17 @@ from bylaw.verify.runner import attempt, broken
 from tests.controls.houses import Builder, exchange
 
 CANARY = "canary-7f3a postgres://app:pw@db.people.test/app"
-INSIDE = (CANARY, "canary", "Traceback", 'File "', "Error(", "sqlalchemy", "sqlite3", "site-packages", "SELECT")
+INSIDE = (
+    CANARY,
+    "canary",
+    "Traceback",
+    'File "',
+    "Error(",
+    "sqlalchemy",
+    "sqlite3",
+    "site-packages",
+    "SELECT",
+)
 HTML, ANY, JSON = ("Accept", "text/html"), ("Accept", "*/*"), ("Accept", "application/json")
 TYPE = ("Content-Type", "application/json")
 
@@ -71,21 +81,59 @@ def _raised(name: str) -> Exception:
     except KeyError as error:
         cause = error
     made: dict[str, Exception] = {
-        "runtime": RuntimeError(CANARY), "key": KeyError(CANARY), "strange": Strange(),
-        "group": ExceptionGroup(CANARY, [ValueError(CANARY)]), "recursion": RecursionError(CANARY),
-        "memory": MemoryError(CANARY), "unicode": UnicodeDecodeError("utf-8", CANARY.encode(), 0, 1, CANARY),
+        "runtime": RuntimeError(CANARY),
+        "key": KeyError(CANARY),
+        "strange": Strange(),
+        "group": ExceptionGroup(CANARY, [ValueError(CANARY)]),
+        "recursion": RecursionError(CANARY),
+        "memory": MemoryError(CANARY),
+        "unicode": UnicodeDecodeError("utf-8", CANARY.encode(), 0, 1, CANARY),
         "integrity": IntegrityError("INSERT", {"password": CANARY}, Exception(CANARY)),
         "statement": ProgrammingError("SELECT", {"id": CANARY}, Exception(CANARY)),
-        "stop": StopIteration(CANARY), "assertion": AssertionError(CANARY), "os": OSError(5, CANARY),
+        "stop": StopIteration(CANARY),
+        "assertion": AssertionError(CANARY),
+        "os": OSError(5, CANARY),
     }
     made[name].__cause__ = cause
     return made[name]
 
 
-RAISED = ("runtime", "key", "strange", "group", "recursion", "memory", "unicode", "integrity", "statement",
-          "assertion", "os")
-ABORTED = (400, 404, 405, 406, 408, 409, 410, 412, 413, 415, 418, 422, 428, 429, 431, 451, 500, 501, 502,
-           503, 504)
+RAISED = (
+    "runtime",
+    "key",
+    "strange",
+    "group",
+    "recursion",
+    "memory",
+    "unicode",
+    "integrity",
+    "statement",
+    "assertion",
+    "os",
+)
+ABORTED = (
+    400,
+    404,
+    405,
+    406,
+    408,
+    409,
+    410,
+    412,
+    413,
+    415,
+    418,
+    422,
+    428,
+    429,
+    431,
+    451,
+    500,
+    501,
+    502,
+    503,
+    504,
+)
 
 
 def _flask(file: Path) -> Flask:
@@ -213,9 +261,7 @@ FACTORIES: dict[str, Callable[[Path], Any]] = {"flask": _flask, "fastapi": _fast
 
 
 @pytest.fixture(scope="module", params=sorted(FACTORIES))
-def failing(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Laboratory]:
+def failing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
     """An application whose every route fails."""
     file = tmp_path_factory.mktemp("failing") / "bylaw.toml"
     file.write_text('[app]\nname = "Failing"\n[roles]\nadmin = ["*"]\n')
@@ -230,11 +276,21 @@ def failing(
 @pytest.mark.parametrize(
     ("status", "code"),
     [
-        (400, "errors.malformed"), (404, "errors.not_found"), (405, "errors.method_not_allowed"),
-        (413, "errors.too_large"), (415, "errors.unsupported_type"), (422, "errors.invalid"),
-        (402, "errors.refused"), (409, "errors.refused"), (418, "errors.refused"), (429, "errors.refused"),
-        (499, "errors.refused"), (500, "errors.internal"), (502, "errors.internal"),
-        (503, "errors.unavailable"), (599, "errors.internal"),
+        (400, "errors.malformed"),
+        (404, "errors.not_found"),
+        (405, "errors.method_not_allowed"),
+        (413, "errors.too_large"),
+        (415, "errors.unsupported_type"),
+        (422, "errors.invalid"),
+        (402, "errors.refused"),
+        (409, "errors.refused"),
+        (418, "errors.refused"),
+        (429, "errors.refused"),
+        (499, "errors.refused"),
+        (500, "errors.internal"),
+        (502, "errors.internal"),
+        (503, "errors.unavailable"),
+        (599, "errors.internal"),
     ],
 )
 def test_every_status_has_a_reason(status: int, code: str) -> None:
@@ -250,8 +306,11 @@ def test_a_problem_is_rfc_9457() -> None:
     plain = problem(asked, Refuse(errors.INTERNAL))
     assert plain.status == 500
     assert json.loads(plain.body) == {
-        "type": "urn:bylaw:errors.internal", "title": "Something went wrong on our side.", "status": 500,
-        "code": "errors.internal", "instance": "urn:request:r1",
+        "type": "urn:bylaw:errors.internal",
+        "title": "Something went wrong on our side.",
+        "status": 500,
+        "code": "errors.internal",
+        "instance": "urn:request:r1",
     }
     assert plain.headers == [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
     full = problem(asked, Refuse(errors.INVALID, "Why.", 400, (("X-A", "b"),), {"email": "needed"}))
@@ -347,8 +406,12 @@ def test_what_a_view_raises_stays_inside(failing: Laboratory, name: str, accept:
         assert request_id in reply.text
         if accept is not HTML:
             assert reply.json() == {
-                "type": "urn:bylaw:errors.internal", "title": errors.INTERNAL.title, "status": 500,
-                "code": "errors.internal", "instance": f"urn:request:{request_id}"}
+                "type": "urn:bylaw:errors.internal",
+                "title": errors.INTERNAL.title,
+                "status": 500,
+                "code": "errors.internal",
+                "instance": f"urn:request:{request_id}",
+            }
         assert any(request_id in line and "Traceback" in line for line in failing.logs.lines)
 
 
@@ -483,8 +546,17 @@ def test_junk_is_the_clients_mistake(
 @pytest.mark.parametrize(
     "document",
     [
-        {"text": "canary", "number": "canary"}, {"text": 1}, {"text": ["canary"]}, {}, ["canary"], "canary",
-        {"text": "x", "\ud800": "canary"}, {"text": {"canary": "canary"}}, None, 1e300, {"number": "canary"},
+        {"text": "canary", "number": "canary"},
+        {"text": 1},
+        {"text": ["canary"]},
+        {},
+        ["canary"],
+        "canary",
+        {"text": "x", "\ud800": "canary"},
+        {"text": {"canary": "canary"}},
+        None,
+        1e300,
+        {"number": "canary"},
     ],
 )
 def test_fastapis_own_refusals_repeat_nothing(tmp_path: Path, document: Any) -> None:
@@ -493,8 +565,9 @@ def test_fastapis_own_refusals_repeat_nothing(tmp_path: Path, document: Any) -> 
     target = Target("failing", lambda: _fastapi(tmp_path / "bylaw.toml"))
     with Laboratory(target) as laboratory:
         visitor = laboratory.visitor()
-        reply = visitor.send("POST", "/draft", headers=[*visitor.from_here, TYPE],
-                             body=json.dumps(document).encode())
+        reply = visitor.send(
+            "POST", "/draft", headers=[*visitor.from_here, TYPE], body=json.dumps(document).encode()
+        )
     if document == {"text": "x", "\ud800": "canary"}:
         assert reply.status == 200  # an unknown name, which this route ignores
         return
@@ -509,8 +582,9 @@ def test_a_method_that_is_not_there(laboratory: Laboratory, method: str) -> None
     """405 says which methods there are; a method of nobody's is no way in."""
     client = laboratory.client()
     for path in (laboratory.api("sign_in"), laboratory.url("sign_in"), "/api/notes"):
-        reply = client.send(method, path, headers=[
-            *client.from_here, (client.token_header, client.token()), TYPE])
+        reply = client.send(
+            method, path, headers=[*client.from_here, (client.token_header, client.token()), TYPE]
+        )
         quiet(reply)
         assert reply.status in (403, 405, 501)
         if reply.status == 405:
@@ -523,8 +597,23 @@ MARKUP = "<script>canary()</script>\"'{{7*7}}${7*7}"
 @pytest.mark.requirement("C-23")
 @pytest.mark.parametrize("accept", [HTML, JSON])
 @pytest.mark.parametrize(
-    "place", ["path", "own path", "query", "content-type", "accept", "user-agent", "origin", "x-request-id",
-              "referer", "cookie", "method", "next", "field"])
+    "place",
+    [
+        "path",
+        "own path",
+        "query",
+        "content-type",
+        "accept",
+        "user-agent",
+        "origin",
+        "x-request-id",
+        "referer",
+        "cookie",
+        "method",
+        "next",
+        "field",
+    ],
+)
 def test_a_refusal_reflects_nothing(laboratory: Laboratory, place: str, accept: tuple[str, str]) -> None:
     """Markup in any part of a request comes back escaped or not at all, under a strict policy (A188)."""
     visitor = laboratory.visitor()

@@ -58,8 +58,11 @@ nothing = []
 """
 """The three roles of the first source policy (S1-027 to S1-029), the third's editor, and two more."""
 GRANTS = {
-    "admin": ["*"], "clerk": ["user:manage"], "manager": ["process:*", "lot:*", "report:*"],
-    "user": ["*:read", "entry:create"], "editor": ["*:read", "document:create", "document:*:own"],
+    "admin": ["*"],
+    "clerk": ["user:manage"],
+    "manager": ["process:*", "lot:*", "report:*"],
+    "user": ["*:read", "entry:create"],
+    "editor": ["*:read", "document:create", "document:*:own"],
     "nothing": [],
 }
 
@@ -103,8 +106,9 @@ def refused(start: Start, factory: Callable[[], Any]) -> str:
 
 
 def change(laboratory: Laboratory, by: Client, of: Client, action: str, *granted: str) -> Reply:
-    return by.act("POST", laboratory.api("user").replace("{id}", of.id),
-                  json={"action": action, "role": list(granted)})
+    return by.act(
+        "POST", laboratory.api("user").replace("{id}", of.id), json={"action": action, "role": list(granted)}
+    )
 
 
 # What a role may do
@@ -115,12 +119,21 @@ def change(laboratory: Laboratory, by: Client, of: Client, action: str, *granted
     ("role", "allowed", "refused"),
     [
         ("admin", ["process:create", "user:manage", "anything:at_all", "a:b:own"], []),
-        ("manager", ["process:create", "process:read", "lot:update", "report:read", "lot:update:own"],
-         ["user:manage", "entry:create", "processes:create", "process", "lot", ":create", ""]),
-        ("user", ["process:read", "anything:read", "entry:create"],
-         ["process:create", "entry:update", "user:manage", "read", "process:read:all", "*", "*:*"]),
-        ("editor", ["document:create", "document:update:own", "document:delete:own", "document:read"],
-         ["document:update", "document:delete", "paper:update:own", "document:*"]),
+        (
+            "manager",
+            ["process:create", "process:read", "lot:update", "report:read", "lot:update:own"],
+            ["user:manage", "entry:create", "processes:create", "process", "lot", ":create", ""],
+        ),
+        (
+            "user",
+            ["process:read", "anything:read", "entry:create"],
+            ["process:create", "entry:update", "user:manage", "read", "process:read:all", "*", "*:*"],
+        ),
+        (
+            "editor",
+            ["document:create", "document:update:own", "document:delete:own", "document:read"],
+            ["document:update", "document:delete", "paper:update:own", "document:*"],
+        ),
         ("clerk", ["user:manage"], ["user:read", "user:*", "*"]),
         ("nothing", [], ["a:read", "", "*"]),
         ("unknown", [], ["a:read", "*"]),
@@ -149,9 +162,15 @@ def test_roles_add_up() -> None:
 @pytest.mark.parametrize(
     ("identity", "owner", "allowed"),
     [
-        (who("editor"), "me", True), (who("editor"), "other", False), (who("editor"), None, False),
-        (who("editor"), "", False), (who("admin"), None, True), (who("admin"), "other", True),
-        (who("user"), "me", False), (who("editor", id=""), "", False), (ANONYMOUS, None, False),
+        (who("editor"), "me", True),
+        (who("editor"), "other", False),
+        (who("editor"), None, False),
+        (who("editor"), "", False),
+        (who("admin"), None, True),
+        (who("admin"), "other", True),
+        (who("user"), "me", False),
+        (who("editor", id=""), "", False),
+        (ANONYMOUS, None, False),
         (ANONYMOUS, "", False),
     ],
 )
@@ -179,17 +198,21 @@ def test_one_may_do_to_ones_own(identity: Identity, owner: str | None, allowed: 
 )
 def test_what_a_rule_decides(rule: AccessRule, nobody: Any, user: Any, admin: Any) -> None:
     """401 for nobody, 403 for somebody without the permission."""
-    assert (rule.decide(None), rule.decide(who("user")), rule.decide(who("admin"))) == (
-        nobody, user, admin)
+    assert (rule.decide(None), rule.decide(who("user")), rule.decide(who("admin"))) == (nobody, user, admin)
 
 
-@given(st.lists(st.sampled_from(["*", "a:*", "a:b", "*:b", "a:b:own", "a:*:own"]), max_size=3),
-       st.from_regex(r"[ab]:[bc](:own)?", fullmatch=True))
+@given(
+    st.lists(st.sampled_from(["*", "a:*", "a:b", "*:b", "a:b:own", "a:*:own"]), max_size=3),
+    st.from_regex(r"[ab]:[bc](:own)?", fullmatch=True),
+)
 def test_permissions_never_exceed_their_patterns(patterns: list[str], permission: str) -> None:
     """Whatever a role holds, it allows exactly what one of its patterns names."""
     noun, verb, *own = permission.split(":")
-    named = {"*", f"{noun}:*", f"{noun}:{verb}"} if not own else {
-        "*", f"{noun}:*", f"{noun}:{verb}:own", f"{noun}:*:own"}
+    named = (
+        {"*", f"{noun}:*", f"{noun}:{verb}"}
+        if not own
+        else {"*", f"{noun}:*", f"{noun}:{verb}:own", f"{noun}:*:own"}
+    )
     if not own:
         named.add(f"*:{verb}")
     assert permissions_of(["r"], {"r": patterns}).allow(permission) == bool(named & set(patterns))
@@ -240,15 +263,18 @@ def test_who_manages_users(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("by", "touched", "allowed"),
     [
-        ("admin", ["admin", "editor", "clerk"], True), ("clerk", ["clerk", "nothing"], True),
-        ("clerk", ["admin"], False), ("clerk", ["user"], False), ("manager", ["manager"], True),
-        ("editor", ["editor"], True), ("user", ["editor"], False), ("clerk", [], True),
+        ("admin", ["admin", "editor", "clerk"], True),
+        ("clerk", ["clerk", "nothing"], True),
+        ("clerk", ["admin"], False),
+        ("clerk", ["user"], False),
+        ("manager", ["manager"], True),
+        ("editor", ["editor"], True),
+        ("user", ["editor"], False),
+        ("clerk", [], True),
         ("clerk", ["unknown"], True),
     ],
 )
-def test_nobody_gives_more_than_he_has(
-    tmp_path: Path, by: str, touched: list[str], allowed: bool
-) -> None:
+def test_nobody_gives_more_than_he_has(tmp_path: Path, by: str, touched: list[str], allowed: bool) -> None:
     """A role is given and taken by whoever may do all that it allows (A089)."""
     house = Builder(tmp_path).house(POLICY)
     if allowed:
@@ -318,8 +344,15 @@ def test_flask_refuses_to_start_with_undeclared_routes(start: Start, tmp_path: P
         return app
 
     said = refused(start, factory)
-    for route in ("GET,POST /plain", "DELETE /outer/nested/<int:number>", "GET /class", "GET /no-view",
-                  "GET /static-by-name", "(outer.inner.nested)", '@permit("noun:verb")'):
+    for route in (
+        "GET,POST /plain",
+        "DELETE /outer/nested/<int:number>",
+        "GET /class",
+        "GET /no-view",
+        "GET /static-by-name",
+        "(outer.inner.nested)",
+        '@permit("noun:verb")',
+    ):
         assert route in said, said
     assert "/declared" not in said
     assert "(5 problems)" in said
@@ -401,9 +434,14 @@ def test_a_declaration_may_stand_on_a_view_or_a_class(start: Start, tmp_path: Pa
 
     laboratory = start(factory)
     asked = ("/class", "/decorators", "/public")
-    seen = {name: [client.get(path).status for path in asked] for name, client in {
-        "nobody": laboratory.visitor(), "nothing": laboratory.client("nothing"),
-        "manager": laboratory.client("manager")}.items()}
+    seen = {
+        name: [client.get(path).status for path in asked]
+        for name, client in {
+            "nobody": laboratory.visitor(),
+            "nothing": laboratory.client("nothing"),
+            "manager": laboratory.client("manager"),
+        }.items()
+    }
     assert seen == {"nobody": [401, 401, 200], "nothing": [403, 200, 200], "manager": [200, 200, 200]}
 
 
@@ -473,8 +511,15 @@ def test_fastapi_refuses_to_start_with_undeclared_routes(start: Start, tmp_path:
         return app
 
     said = refused(start, factory)
-    for route in ("GET,POST /plain", "GET /another-dependency", "DELETE /outer/inner/nested/{number}",
-                  "WEBSOCKET /socket", "GET /below/sub", "mount /mounted", "GET /starlette"):
+    for route in (
+        "GET,POST /plain",
+        "GET /another-dependency",
+        "DELETE /outer/inner/nested/{number}",
+        "WEBSOCKET /socket",
+        "GET /below/sub",
+        "mount /mounted",
+        "GET /starlette",
+    ):
         assert route in said, said
     assert "/declared" not in said
     assert "/by-router" not in said
@@ -514,10 +559,21 @@ def test_fastapi_guards_what_is_declared(start: Start, tmp_path: Path) -> None:
         return app
 
     laboratory = start(factory)
-    asked = ("/parameter", "/public", "/routed/both", "/below/inside", "/files/a.txt", "/docs",
-             "/openapi.json")
-    people = {"nobody": laboratory.visitor(), "nothing": laboratory.client("nothing"),
-              "manager": laboratory.client("manager"), "admin": laboratory.client("admin")}
+    asked = (
+        "/parameter",
+        "/public",
+        "/routed/both",
+        "/below/inside",
+        "/files/a.txt",
+        "/docs",
+        "/openapi.json",
+    )
+    people = {
+        "nobody": laboratory.visitor(),
+        "nothing": laboratory.client("nothing"),
+        "manager": laboratory.client("manager"),
+        "admin": laboratory.client("admin"),
+    }
     seen = {name: [client.get(path).status for path in asked] for name, client in people.items()}
     assert seen["nobody"] == [401, 200, 401, 401, 200, 401, 401]
     assert seen["nothing"] == [403, 200, 403, 403, 200, 403, 403]
@@ -619,16 +675,28 @@ def test_nothing_that_is_sent_is_a_role(laboratory: Laboratory, where: str, said
 @pytest.mark.requirement("S1-031")
 @pytest.mark.parametrize(
     "extra",
-    [{"role": "admin"}, {"roles": ["admin"]}, {"is_superuser": True}, {"password_hash": "x"}, {"epoch": 9},
-     {"email": "root@people.test"}, {"disabled_at": None}, {"id": "1"}],
+    [
+        {"role": "admin"},
+        {"roles": ["admin"]},
+        {"is_superuser": True},
+        {"password_hash": "x"},
+        {"epoch": 9},
+        {"email": "root@people.test"},
+        {"disabled_at": None},
+        {"id": "1"},
+    ],
 )
 def test_privileged_fields_are_nobodys_to_send(laboratory: Laboratory, extra: dict[str, Any]) -> None:
     """One's own pages take what they name and nothing else (A089)."""
     user = laboratory.ordinary()
     before = laboratory.whoami(user).json()
-    for method, path in (("POST", laboratory.api("change_password")), ("PATCH", laboratory.api("me")),
-                         ("PUT", laboratory.api("me")), ("POST", laboratory.api("me")),
-                         ("POST", laboratory.api("user").replace("{id}", user.id))):
+    for method, path in (
+        ("POST", laboratory.api("change_password")),
+        ("PATCH", laboratory.api("me")),
+        ("PUT", laboratory.api("me")),
+        ("POST", laboratory.api("me")),
+        ("POST", laboratory.api("user").replace("{id}", user.id)),
+    ):
         assert user.act(method, path, json=extra).status in (403, 405, 422)
     assert laboratory.whoami(user).json() == before
 
@@ -651,16 +719,17 @@ def test_a_demotion_holds_at_once(laboratory: Laboratory) -> None:
 
 @pytest.mark.requirement("S1-031")
 @pytest.mark.parametrize("actions", [("roles", "roles"), ("disable", "disable"), ("roles", "disable")])
-def test_two_administrators_demote_each_other(
-    laboratory: Laboratory, actions: tuple[str, str]
-) -> None:
+def test_two_administrators_demote_each_other(laboratory: Laboratory, actions: tuple[str, str]) -> None:
     """At the same moment, each takes the other's rights: one of them stays (A092)."""
     two = [laboratory.administrator(), laboratory.administrator()]
     headers = [[*a.from_here, (a.token_header, a.token())] for a in two]
     paths = [laboratory.api("user").replace("{id}", a.id) for a in two]
     replies = laboratory.burst(
-        lambda n: two[n].send("POST", paths[1 - n], headers=headers[n],
-                              json={"action": actions[n], "role": []}), 2)
+        lambda n: two[n].send(
+            "POST", paths[1 - n], headers=headers[n], json={"action": actions[n], "role": []}
+        ),
+        2,
+    )
     left = [a for a in two if a.get(laboratory.api("users")).status == 200]
     assert len(left) == 1
     assert sorted(reply.status for reply in replies)[0] == 200
@@ -680,9 +749,16 @@ def test_a_clerk_cannot_make_himself_an_administrator(start: Start, tmp_path: Pa
         change(laboratory, clerk, other, "roles", "admin"),
         change(laboratory, clerk, boss, "roles"),
         change(laboratory, clerk, boss, "disable"),
-        clerk.act("POST", laboratory.api("users"), json={
-            "email": "x@people.test", "name": "", "role": ["admin"],
-            "password": "wide green fields and quiet water"}),
+        clerk.act(
+            "POST",
+            laboratory.api("users"),
+            json={
+                "email": "x@people.test",
+                "name": "",
+                "role": ["admin"],
+                "password": "wide green fields and quiet water",
+            },
+        ),
     ):
         assert (reply.status, reply.code) == (403, "roles.forbidden")
     assert change(laboratory, clerk, other, "roles", "clerk").status == 200
@@ -695,8 +771,16 @@ def test_a_clerk_cannot_make_himself_an_administrator(start: Start, tmp_path: Pa
 @pytest.mark.requirement("S1-031")
 @pytest.mark.parametrize(
     ("path_id", "status"),
-    [("0", 404), ("-1", 404), ("me", 404), ("%00", 404), ("{}", 404), ("a" * 3000, 404), ("..%2f..", 404),
-     ("\u0663", 404)],
+    [
+        ("0", 404),
+        ("-1", 404),
+        ("me", 404),
+        ("%00", 404),
+        ("{}", 404),
+        ("a" * 3000, 404),
+        ("..%2f..", 404),
+        ("\u0663", 404),
+    ],
 )
 def test_an_account_that_does_not_exist(laboratory: Laboratory, path_id: str, status: int) -> None:
     """Any other id names nobody, for reading and for changing, and never fails (A089, A186)."""
@@ -709,8 +793,17 @@ def test_an_account_that_does_not_exist(laboratory: Laboratory, path_id: str, st
 @pytest.mark.requirement("C-11")
 @pytest.mark.parametrize(
     "query",
-    ["order_by=password_hash", "sort=password_hash", "password_hash=a", "filter[password_hash]=a",
-     "fields=*", "search=a&fields=password_hash", "limit=1000000", "offset=1", "search[$ne]=a"],
+    [
+        "order_by=password_hash",
+        "sort=password_hash",
+        "password_hash=a",
+        "filter[password_hash]=a",
+        "fields=*",
+        "search=a&fields=password_hash",
+        "limit=1000000",
+        "offset=1",
+        "search[$ne]=a",
+    ],
 )
 def test_the_list_cannot_be_asked_for_more(laboratory: Laboratory, query: str) -> None:
     """No parameter reaches a column that the list does not show (A097)."""

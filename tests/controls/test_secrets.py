@@ -30,7 +30,8 @@ from tests.controls.houses import ENVIRON, OWN, Builder
 ROOT = Path(__file__).parents[2]
 NOTES = flask_app.POLICY.read_text("utf-8")
 CREATE: dict[str, Callable[[Path], Any]] = {
-    "flask": flask_app.create_app, "fastapi": fastapi_app.create_app,
+    "flask": flask_app.create_app,
+    "fastapi": fastapi_app.create_app,
 }
 # The same in every process: it stands in the names of tests, which run in several.
 GOOD = hashlib.sha256(b"a secret of these tests").hexdigest()
@@ -46,27 +47,39 @@ def build(tmp_path: Path) -> Builder:
 # What a secret is
 
 
-@pytest.mark.requirement(
-    "S1-062", "S1-068", "S1-070", "S1-126", "S2-013", "S2-055", "S2-079", "C-07", "C-19")
+@pytest.mark.requirement("S1-062", "S1-068", "S1-070", "S1-126", "S2-013", "S2-055", "S2-079", "C-07", "C-19")
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        ("", "empty"), (" \t\n", "empty"),
-        ("fallback-dev-key", PLACEHOLDER), ("FALLBACK-DEV-KEY", PLACEHOLDER),
-        (" fallback-dev-key\n", PLACEHOLDER), ("'changeme'", PLACEHOLDER), ('"changeme"', PLACEHOLDER),
-        ("0x3f8a2b...c7d9e1f4", PLACEHOLDER), ("GOCSPX-abc123...xyz789", PLACEHOLDER),
+        ("", "empty"),
+        (" \t\n", "empty"),
+        ("fallback-dev-key", PLACEHOLDER),
+        ("FALLBACK-DEV-KEY", PLACEHOLDER),
+        (" fallback-dev-key\n", PLACEHOLDER),
+        ("'changeme'", PLACEHOLDER),
+        ('"changeme"', PLACEHOLDER),
+        ("0x3f8a2b...c7d9e1f4", PLACEHOLDER),
+        ("GOCSPX-abc123...xyz789", PLACEHOLDER),
         ("123456789.apps.googleusercontent.com", PLACEHOLDER),
         ("postgresql://user:password@host:5432/dbname", PLACEHOLDER),
-        ("your_secret_key_here", PLACEHOLDER), ("your_admin_token_here", PLACEHOLDER),
-        ("ADMIN123", PLACEHOLDER), ("\\2\\1thisismyscretkey\\1\\2\\e\\y\\y\\h", PLACEHOLDER),
-        ("<paste the output of bylaw secrets new>", PLACEHOLDER), ("${SECRET_KEY}", PLACEHOLDER),
-        ("{{ secret_key }}", PLACEHOLDER), ("<" + "paste here " * 9 + ">", PLACEHOLDER),
-        ("django-insecure-" + GOOD, PLACEHOLDER), ("changeme" + GOOD, PLACEHOLDER),
+        ("your_secret_key_here", PLACEHOLDER),
+        ("your_admin_token_here", PLACEHOLDER),
+        ("ADMIN123", PLACEHOLDER),
+        ("\\2\\1thisismyscretkey\\1\\2\\e\\y\\y\\h", PLACEHOLDER),
+        ("<paste the output of bylaw secrets new>", PLACEHOLDER),
+        ("${SECRET_KEY}", PLACEHOLDER),
+        ("{{ secret_key }}", PLACEHOLDER),
+        ("<" + "paste here " * 9 + ">", PLACEHOLDER),
+        ("django-insecure-" + GOOD, PLACEHOLDER),
+        ("changeme" + GOOD, PLACEHOLDER),
         (GOOD[:30] + "..." + GOOD[:30], PLACEHOLDER),
         ("09D25E094FAA6CA2556C818166B7A9563B93F7099F6F0F4CAA6CF63B88E8D3E7", PLACEHOLDER),
-        (GOOD[:42], "too short (42 characters)"), ("Zk3v9Q2m", "too short (8 characters)"),
-        (GOOD[:32] + "\n" + GOOD[32:], "not one line of text"), ("\u200b" * 50, "not one line of text"),
-        ("a" * 64, "one piece over and over"), ("a1" * 32, "one piece over and over"),
+        (GOOD[:42], "too short (42 characters)"),
+        ("Zk3v9Q2m", "too short (8 characters)"),
+        (GOOD[:32] + "\n" + GOOD[32:], "not one line of text"),
+        ("\u200b" * 50, "not one line of text"),
+        ("a" * 64, "one piece over and over"),
+        ("a1" * 32, "one piece over and over"),
         (GOOD[:21] * 3, "one piece over and over"),
         ("0123456789" * 5 + "0", "one piece over and over"),
         ("".join(map(chr, range(40, 100))), "one piece over and over"),
@@ -164,9 +177,7 @@ def test_whoever_asks_for_more_gets_it() -> None:
         ("[secrets]\nfallback = 'x'", {}, "no such key"),
     ],
 )
-def test_a_policy_that_cannot_be_kept(
-    build: Builder, text: str, environ: dict[str, str], said: str
-) -> None:
+def test_a_policy_that_cannot_be_kept(build: Builder, text: str, environ: dict[str, str], said: str) -> None:
     """Each of them refuses to start, names the key and repeats no value."""
     refusal = build.refusal(text, **environ)
     assert said in refusal
@@ -178,16 +189,20 @@ def test_a_policy_that_cannot_be_kept(
 @pytest.mark.parametrize(
     ("url", "refused"),
     [
-        (DATABASE.format("Vq7mZ4kRw8tYp2Lc9XsD"), False), (DATABASE.format(GOOD), False),
+        (DATABASE.format("Vq7mZ4kRw8tYp2Lc9XsD"), False),
+        (DATABASE.format(GOOD), False),
         (DATABASE.format("%20Vq7mZ4kRw8tYp2Lc9Xs"), False),
         (DATABASE.format("Vq7mZ4kRw8tYp2Lc9Xs"), True),  # 19 characters
-        (DATABASE.format("password"), True), (DATABASE.format(""), True),
-        (DATABASE.format("a" * 40), True), (DATABASE.format("ab" * 20), True),
+        (DATABASE.format("password"), True),
+        (DATABASE.format(""), True),
+        (DATABASE.format("a" * 40), True),
+        (DATABASE.format("ab" * 20), True),
         (DATABASE.format("changeme" + "Vq7mZ4kRw8tYp2Lc9Xs"), True),
         ("postgresql+psycopg://app@db.people.test/app", True),
         ("postgresql+psycopg://app:short@localhost/app", False),
         ("postgresql+psycopg://app@127.0.0.1/app", False),
-        ("postgresql+psycopg://app@/app", False), ("sqlite:///app.db", False),
+        ("postgresql+psycopg://app@/app", False),
+        ("sqlite:///app.db", False),
         (DATABASE.format(ENVIRON["SECRET_KEY"]), True),
     ],
 )
@@ -263,10 +278,13 @@ def test_no_secret_stands_in_the_code() -> None:
     random = re.compile("(?=.*[0-9])[A-Za-z0-9+/=_-]{43,}")
     found = [
         f"{file.relative_to(ROOT)}:{node.lineno}"
-        for folder in ("src", "apps") for file in (ROOT / folder).rglob("*.py")
+        for folder in ("src", "apps")
+        for file in (ROOT / folder).rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        and random.fullmatch(node.value) and weakness(node.value) is None
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and random.fullmatch(node.value)
+        and weakness(node.value) is None
     ]
     assert found == []
 
@@ -274,8 +292,12 @@ def test_no_secret_stands_in_the_code() -> None:
 def test_the_ring_has_the_current_one_first(build: Builder) -> None:
     """The current secret makes, the previous ones check, blanks around them count for nothing."""
     old, older = secrets.new(), secrets.new()
-    policy = build.policy('[secrets]\nprevious = ["env:OLD", "env:NONE?", "env:OLDER"]',
-                          SECRET_KEY=f" {GOOD}\n", OLD=old, OLDER=older)
+    policy = build.policy(
+        '[secrets]\nprevious = ["env:OLD", "env:NONE?", "env:OLDER"]',
+        SECRET_KEY=f" {GOOD}\n",
+        OLD=old,
+        OLDER=older,
+    )
     assert secrets.ring(policy) == [GOOD.encode(), old.encode(), older.encode()]
 
 
@@ -333,8 +355,12 @@ def test_a_change_of_secrets_ends_nobodys_work(start: Start) -> None:
 
     def try_in(laboratory: Laboratory) -> tuple[int, str]:
         client.transport = laboratory.transport
-        reply = client.send("POST", laboratory.api("change_password"), json={}, headers=[
-            *client.from_here, (client.token_header, token)])
+        reply = client.send(
+            "POST",
+            laboratory.api("change_password"),
+            json={},
+            headers=[*client.from_here, (client.token_header, token)],
+        )
         return laboratory.whoami(client).status, reply.code
 
     assert try_in(before) == (200, "errors.invalid")
@@ -372,8 +398,11 @@ def test_a_failure_in_the_open_shows_no_secret(laboratory: Laboratory) -> None:
 @pytest.mark.parametrize("token", ["ADMIN123", "your_admin_token_here", "", "null"])
 def test_a_token_of_the_documentation_opens_nothing(laboratory: Laboratory, token: str) -> None:
     """The token that was once hardcoded is no key to anything, in header, query or cookie."""
-    for headers in ([("Authorization", f"Bearer {token}")], [("X-Admin-Token", token)],
-                    [("Cookie", f"{laboratory.cookie}={token}; admin_token={token}")]):
+    for headers in (
+        [("Authorization", f"Bearer {token}")],
+        [("X-Admin-Token", token)],
+        [("Cookie", f"{laboratory.cookie}={token}; admin_token={token}")],
+    ):
         for path in (laboratory.api("me"), laboratory.api("users"), "/report"):
             reply = laboratory.visitor().get(f"{path}?token={token}", headers=headers)
             assert reply.status == 401

@@ -80,9 +80,13 @@ def environ() -> dict[str, str]:
     import bylaw
 
     ours = [str(Path(bylaw.__file__).parents[1])]
-    return {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-            "PYTHONPATH": os.pathsep.join(ours), "COLUMNS": "100", "PYTHONDONTWRITEBYTECODE": "1",
-            "HOME": os.environ.get("HOME", "/")}
+    return {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONPATH": os.pathsep.join(ours),
+        "COLUMNS": "100",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": os.environ.get("HOME", "/"),
+    }
 
 
 def walk(page: Path, folder: Path) -> Iterator[tuple[Block, transcript.Exchange, transcript.Exchange]]:

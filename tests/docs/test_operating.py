@@ -20,8 +20,14 @@ ROTATION = next(b.text for b in pages.blocks(PAGE) if b.language == "toml" and "
 def site(folder: Path, **environ: str) -> Site:
     """A process with the page's policy and these secrets."""
     (folder / "bylaw.toml").write_text(ROTATION)
-    return Site(folder / "bylaw.toml", environ={
-        "BASE_URL": "https://shop.acme.eu", "DATABASE_URL": f"sqlite:///{folder}/shop.db", **environ})
+    return Site(
+        folder / "bylaw.toml",
+        environ={
+            "BASE_URL": "https://shop.acme.eu",
+            "DATABASE_URL": f"sqlite:///{folder}/shop.db",
+            **environ,
+        },
+    )
 
 
 def token_of(one: Site) -> tuple[str, str]:
@@ -87,6 +93,10 @@ def test_a_process_that_only_signs_people_up_sends_its_mail(benches: dict[str, B
     with benches["flask"].laboratory() as laboratory:
         assert laboratory.site.house.store.feed._pid == 0
         stranger = laboratory.visitor()
-        stranger.send("POST", laboratory.api("sign_up"), headers=stranger.from_here, json={
-            "email": "ann@people.test", "name": "", "password": "another long passphrase"})
+        stranger.send(
+            "POST",
+            laboratory.api("sign_up"),
+            headers=stranger.from_here,
+            json={"email": "ann@people.test", "name": "", "password": "another long passphrase"},
+        )
         assert laboratory.site.house.store.feed._pid != 0

@@ -22,8 +22,13 @@ from bylaw.verify.client import Client
 from bylaw.verify.laboratory import Bench, Laboratory
 from tests.applications.stacks import TARGETS, hurry
 
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
-          response_headers_conformance, response_schema_conformance]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
 # Raises on purpose; ends the session that the next example needs.
 LEFT_OUT = {"/broken", "/auth/api_logout", "/auth/api_login"}
 
@@ -61,17 +66,21 @@ def ask(client: Client, case: Any, headers: list[tuple[str, str]]) -> httpx.Resp
     """Send a case of schemathesis in process, and give it back what came."""
     how = case.as_transport_kwargs(base_url="https://app.lab")
     request = httpx.Request(
-        how["method"], how["url"], params=how.get("params"), json=how.get("json"),
+        how["method"],
+        how["url"],
+        params=how.get("params"),
+        json=how.get("json"),
         content=how.get("data") if isinstance(how.get("data"), bytes | str) else None,
-        data=how.get("data") if isinstance(how.get("data"), dict) else None)
-    own = [(k, v) for k, v in request.headers.items()
-           if k in ("content-type",)] + [(k, str(v)) for k, v in how.get("headers", {}).items()
-                                         if k.lower() not in ("cookie", "content-type", "host")]
+        data=how.get("data") if isinstance(how.get("data"), dict) else None,
+    )
+    own = [(k, v) for k, v in request.headers.items() if k in ("content-type",)] + [
+        (k, str(v))
+        for k, v in how.get("headers", {}).items()
+        if k.lower() not in ("cookie", "content-type", "host")
+    ]
     target = request.url.raw_path.decode("ascii")
-    reply = client.send(request.method, target, headers=[*headers, *own], body=request.content,
-                        keep=False)
-    response = httpx.Response(reply.status, headers=reply.headers, content=reply.body,
-                              request=request)
+    reply = client.send(request.method, target, headers=[*headers, *own], body=request.content, keep=False)
+    response = httpx.Response(reply.status, headers=reply.headers, content=reply.body, request=request)
     response.elapsed = timedelta(0)
     return response
 
@@ -87,7 +96,8 @@ def test_every_operation_does_what_the_document_says(
     client = root if who == "root" else laboratory.visitor()
     headers = [*client.from_here, *([("X-CSRF-Token", token)] if who == "root" else [])]
     strategies = OPERATIONS[name].as_strategy() | OPERATIONS[name].as_strategy(
-        generation_mode=schemathesis.GenerationMode.NEGATIVE)
+        generation_mode=schemathesis.GenerationMode.NEGATIVE
+    )
 
     @settings(max_examples=12)
     @given(case=strategies)

@@ -224,9 +224,7 @@ def ruff_codes(program: str, filename: str) -> set[str]:
     return {finding["code"] for finding in json.loads(run(*command, input=program + "\n").stdout)}
 
 
-@pytest.mark.requirement(
-    "S1-086", "S1-115", "S1-116", "S1-117", "S1-118", "S1-119", "S3-035", "C-16"
-)
+@pytest.mark.requirement("S1-086", "S1-115", "S1-116", "S1-117", "S1-118", "S1-119", "S3-035", "C-16")
 @pytest.mark.parametrize(("code", "program"), CASES)
 def test_bandit_catches_the_planted_program(code, program, bandit_codes):
     number = str([planted for _, _, planted in PLANTED].index(program))

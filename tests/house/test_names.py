@@ -139,7 +139,8 @@ def test_every_setting_is_documented_with_its_default(control: Control) -> None:
     for text, place in ((page(control), f"docs/controls/{control.name}.md"), (reference, "docs/policy.md")):
         lines = text.splitlines()
         lost = [
-            key for key, ways in own(control.settings).items()
+            key
+            for key, ways in own(control.settings).items()
             if not any(f"`{key}`" in line and any(way in line for way in ways or [""]) for line in lines)
         ]
         assert lost == [], f"{place} does not name with its default: {', '.join(lost)}"

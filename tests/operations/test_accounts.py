@@ -76,7 +76,11 @@ def test_an_administrator_makes_an_account(house: House) -> None:
     boss = made(house, "admin", email="boss@people.test")
     user = accounts.create(house, identity(boss), email="Ann@People.test", name=" Ann ", granted=["user"])
     assert (user.email, user.name, user.roles, user.password_hash) == (
-        "ann@people.test", "Ann", {"user"}, None)
+        "ann@people.test",
+        "Ann",
+        {"user"},
+        None,
+    )
     [row] = records(house, entity_id=user.id)
     assert (row["action"], row["user_id"], row["actor_role"]) == ("user_created", boss.id, "admin")
     assert row["changes"] == {"roles": {"old": [], "new": ["user"]}}
@@ -85,9 +89,12 @@ def test_an_administrator_makes_an_account(house: House) -> None:
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
-        ({"email": "ann@people.test"}, signup.TAKEN), ({"email": "ANN@people.test"}, signup.TAKEN),
-        ({"email": "nobody"}, signup.ADDRESS), ({"password": "short"}, passwords.WEAK),
-        ({"granted": ["root"]}, roles.NO_SUCH_ROLE), ({"granted": ["admin", "Admin"]}, roles.NO_SUCH_ROLE),
+        ({"email": "ann@people.test"}, signup.TAKEN),
+        ({"email": "ANN@people.test"}, signup.TAKEN),
+        ({"email": "nobody"}, signup.ADDRESS),
+        ({"password": "short"}, passwords.WEAK),
+        ({"granted": ["root"]}, roles.NO_SUCH_ROLE),
+        ({"granted": ["admin", "Admin"]}, roles.NO_SUCH_ROLE),
     ],
 )
 def test_what_an_administrator_cannot_make(house: House, how: dict[str, Any], reason: Any) -> None:
@@ -103,7 +110,9 @@ def test_what_an_administrator_cannot_make(house: House, how: dict[str, Any], re
 VERBS: dict[str, Callable[[House, Identity, str], object]] = {
     "create": lambda h, by, u: accounts.create(h, by, email="x@people.test", password=PASSWORD),
     "set_roles": lambda h, by, u: accounts.set_roles(h, by, u, ["user"]),
-    "disable": accounts.disable, "enable": accounts.enable, "find": accounts.find,
+    "disable": accounts.disable,
+    "enable": accounts.enable,
+    "find": accounts.find,
     "set_password": lambda h, by, u: accounts.set_password(h, by, u, OTHER),
     "listing": lambda h, by, u: accounts.listing(h, by),
 }
@@ -164,7 +173,10 @@ def test_shutting_ends_everything(house: House) -> None:
     assert found(house, user.id).disabled_at is None
     with house.store.reading() as connection:
         assert sessions.find(connection, opened.digest) is None
-    assert [row["action"] for row in records(house, entity_id=user.id)][:2] == ["user_enabled", "user_disabled"]
+    assert [row["action"] for row in records(house, entity_id=user.id)][:2] == [
+        "user_enabled",
+        "user_disabled",
+    ]
     assert len(records(house, entity_id=user.id)) == 4
 
 
@@ -172,9 +184,11 @@ def test_shutting_ends_everything(house: House) -> None:
 def test_the_last_administrator_stays(house: House) -> None:
     """Whoever alone may manage users can be neither demoted nor shut; with a second one, either may."""
     boss, user = made(house, "admin"), made(house, "user", email="b@people.test")
-    for work in (lambda: accounts.set_roles(house, SYSTEM, boss.id, ["user"]),
-                 lambda: accounts.set_roles(house, SYSTEM, boss.id, []),
-                 lambda: accounts.disable(house, SYSTEM, boss.id)):
+    for work in (
+        lambda: accounts.set_roles(house, SYSTEM, boss.id, ["user"]),
+        lambda: accounts.set_roles(house, SYSTEM, boss.id, []),
+        lambda: accounts.disable(house, SYSTEM, boss.id),
+    ):
         assert refused(work).reason is roles.LAST_ADMIN
         assert found(house, boss.id) == boss
     accounts.set_roles(house, SYSTEM, boss.id, ["admin", "user"])
@@ -214,9 +228,14 @@ def test_two_administrators_at_once(house: House, first: str, second: str) -> No
 @pytest.mark.requirement("C-41")
 def test_two_sign_up_at_once(house: House) -> None:
     """Four sign-ups of one address in the same moment: one account, no failure, one mail (A019)."""
-    ended = at_once(*(lambda n=n: accounts.sign_up(
-        house, email="ann@people.test".upper() if n else "ann@people.test", password=PASSWORD)
-        for n in range(4)))
+    ended = at_once(
+        *(
+            lambda n=n: accounts.sign_up(
+                house, email="ann@people.test".upper() if n else "ann@people.test", password=PASSWORD
+            )
+            for n in range(4)
+        )
+    )
     assert ended == [None] * 4
     assert len(accounts.listing(house, SYSTEM)) == 1
     assert waiting(house) == ["ann@people.test"]
@@ -261,15 +280,16 @@ def test_changing_a_password(house: House) -> None:
     """The new one holds, other sessions end, this one goes on under a new id, the owner is told."""
     user = made(house, "user")
     here, there = (signing_in.open_session(house, user, method="password") for _ in range(2))
-    renewed = accounts.change_password(
-        house, identity(user), digest=here.digest, current=PASSWORD, new=OTHER)
+    renewed = accounts.change_password(house, identity(user), digest=here.digest, current=PASSWORD, new=OTHER)
     with house.store.reading() as connection:
         assert sessions.find(connection, there.digest) is None
         assert sessions.find(connection, here.digest) is None
         assert sessions.find(connection, renewed.digest) is not None
     assert signing_in.sign_in(house, email=user.email, password=OTHER).id
-    assert refused(lambda: signing_in.sign_in(
-        house, email=user.email, password=PASSWORD)).reason is passwords.WRONG
+    assert (
+        refused(lambda: signing_in.sign_in(house, email=user.email, password=PASSWORD)).reason
+        is passwords.WRONG
+    )
     assert waiting(house) == [user.email]
     assert len(records(house, action="authn_password_change")) == 1
 
@@ -277,9 +297,13 @@ def test_changing_a_password(house: House) -> None:
 @pytest.mark.requirement("S3-066")
 @pytest.mark.parametrize(
     ("current", "new", "reason", "recorded"),
-    [("wrong " + PASSWORD, OTHER, passwords.WRONG, 1), ("", OTHER, passwords.WRONG, 1),
-     ("a" * 5000, OTHER, passwords.WRONG, 1), (PASSWORD, "short", passwords.WEAK, 0),
-     (PASSWORD, "ann@people.test" + "", passwords.WEAK, 0)],
+    [
+        ("wrong " + PASSWORD, OTHER, passwords.WRONG, 1),
+        ("", OTHER, passwords.WRONG, 1),
+        ("a" * 5000, OTHER, passwords.WRONG, 1),
+        (PASSWORD, "short", passwords.WEAK, 0),
+        (PASSWORD, "ann@people.test" + "", passwords.WEAK, 0),
+    ],
 )
 def test_a_password_that_is_not_changed(
     house: House, current: str, new: str, reason: Any, recorded: int
@@ -287,8 +311,14 @@ def test_a_password_that_is_not_changed(
     """A wrong current password is recorded as a failure; nothing changes and no session ends."""
     user = made(house, "user")
     here = signing_in.open_session(house, user, method="password")
-    assert refused(lambda: accounts.change_password(
-        house, identity(user), digest=here.digest, current=current, new=new)).reason is reason
+    assert (
+        refused(
+            lambda: accounts.change_password(
+                house, identity(user), digest=here.digest, current=current, new=new
+            )
+        ).reason
+        is reason
+    )
     assert found(house, user.id) == user
     assert len(records(house, action="authn_password_change_fail", user_id=user.id)) == recorded
     with house.store.reading() as connection:
@@ -301,10 +331,18 @@ def test_a_busy_pool_is_no_failure_of_the_person(house: House) -> None:
     user = made(house, "user")
     here = signing_in.open_session(house, user, method="password")
     with house.hashes.occupied():
-        assert refused(lambda: accounts.change_password(
-            house, identity(user), digest=here.digest, current=PASSWORD, new=OTHER)).reason is passwords.BUSY
-        assert refused(lambda: signing_in.sign_in(
-            house, email=user.email, password=PASSWORD)).reason is passwords.BUSY
+        assert (
+            refused(
+                lambda: accounts.change_password(
+                    house, identity(user), digest=here.digest, current=PASSWORD, new=OTHER
+                )
+            ).reason
+            is passwords.BUSY
+        )
+        assert (
+            refused(lambda: signing_in.sign_in(house, email=user.email, password=PASSWORD)).reason
+            is passwords.BUSY
+        )
     assert records(house, action="authn_password_change_fail") == []
     assert records(house, action="authn_login_fail") == []
 
@@ -314,8 +352,14 @@ def test_two_changes_at_once_are_one(house: House) -> None:
     user = made(house, "user")
     here = signing_in.open_session(house, user, method="password")
     new = [f"{OTHER} number {n}" for n in range(2)]
-    ended = at_once(*(lambda n=n: accounts.change_password(
-        house, identity(user), digest=here.digest, current=PASSWORD, new=new[n]) for n in range(2)))
+    ended = at_once(
+        *(
+            lambda n=n: accounts.change_password(
+                house, identity(user), digest=here.digest, current=PASSWORD, new=new[n]
+            )
+            for n in range(2)
+        )
+    )
     won = [n for n in range(2) if not isinstance(ended[n], BaseException)]
     assert len(won) == 1
     lost = ended[1 - won[0]]
@@ -329,8 +373,14 @@ def test_a_session_that_has_ended_changes_nothing(house: House) -> None:
     user = made(house, "user")
     here = signing_in.open_session(house, user, method="password")
     signing_in.sign_out(house, identity(user), here.digest)
-    assert refused(lambda: accounts.change_password(
-        house, identity(user), digest=here.digest, current=PASSWORD, new=OTHER)).reason is passwords.WRONG
+    assert (
+        refused(
+            lambda: accounts.change_password(
+                house, identity(user), digest=here.digest, current=PASSWORD, new=OTHER
+            )
+        ).reason
+        is passwords.WRONG
+    )
     assert found(house, user.id).password_hash == user.password_hash
 
 
@@ -339,8 +389,14 @@ def test_an_account_without_a_password_gets_none_by_changing(house: House) -> No
     user = accounts.create(house, SYSTEM, email="gina@people.test", granted=["user"])
     here = signing_in.open_session(house, user, method="password")
     for current in ("", " ", "None", "nobody's password"):
-        assert refused(lambda given=current: accounts.change_password(
-            house, identity(user), digest=here.digest, current=given, new=OTHER)).reason is passwords.WRONG
+        assert (
+            refused(
+                lambda given=current: accounts.change_password(
+                    house, identity(user), digest=here.digest, current=given, new=OTHER
+                )
+            ).reason
+            is passwords.WRONG
+        )
     assert found(house, user.id).password_hash is None
 
 
@@ -352,17 +408,26 @@ def test_setting_a_forgotten_password(house: House) -> None:
     with house.store.reading() as connection:
         assert sessions.find(connection, here.digest) is None
     assert signing_in.sign_in(house, email=user.email, password=OTHER).id
-    assert refused(lambda: accounts.set_password(
-        house, SYSTEM, user.id, user.email + "")).reason is passwords.WEAK
+    assert (
+        refused(lambda: accounts.set_password(house, SYSTEM, user.id, user.email + "")).reason
+        is passwords.WEAK
+    )
 
 
 def test_the_list_is_searched_by_letters(house: House) -> None:
     """By address and name, a page at a time; wildcards are letters and NUL is in nobody's name (A097)."""
     for number in range(accounts.PAGE + 3):
         with house.store.transaction() as connection:
-            users.add(connection, {
-                "id": f"{NOBODY[:-4]}{number:04}", "email": f"p{number:03}@people.test", "epoch": 1,
-                "name": "50% _off_" if number == 7 else f"Person {number}", "created_at": 0.0})
+            users.add(
+                connection,
+                {
+                    "id": f"{NOBODY[:-4]}{number:04}",
+                    "email": f"p{number:03}@people.test",
+                    "epoch": 1,
+                    "name": "50% _off_" if number == 7 else f"Person {number}",
+                    "created_at": 0.0,
+                },
+            )
     first = accounts.listing(house, SYSTEM)
     assert len(first) == accounts.PAGE
     rest = accounts.listing(house, SYSTEM, after=first[-1].email)

@@ -23,8 +23,13 @@ PASSWORD = "wide green fields and quiet water"
 def write(house: House, count: int = 1) -> None:
     with house.store.transaction() as connection:
         for number in range(count):
-            outbox.add(connection, to=f"p{number}@people.test", subject=f"No {number}\r\nBcc: x@people.test",
-                       text="Text ünd so", now=house.now())
+            outbox.add(
+                connection,
+                to=f"p{number}@people.test",
+                subject=f"No {number}\r\nBcc: x@people.test",
+                text="Text ünd so",
+                now=house.now(),
+            )
 
 
 def left(house: House) -> int:
@@ -72,8 +77,13 @@ def test_a_message_is_what_was_meant(house: House, mailbox: Mailbox) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [lambda: OSError("unreachable"), lambda: ConnectionRefusedError(), lambda: TimeoutError(),
-     lambda: smtplib.SMTPServerDisconnected("gone"), lambda: smtplib.SMTPRecipientsRefused({})],
+    [
+        lambda: OSError("unreachable"),
+        lambda: ConnectionRefusedError(),
+        lambda: TimeoutError(),
+        lambda: smtplib.SMTPServerDisconnected("gone"),
+        lambda: smtplib.SMTPRecipientsRefused({}),
+    ],
 )
 def test_mail_that_is_not_taken_waits_longer_each_time(
     house: House, mailbox: Mailbox, error: Callable[[], Exception]
@@ -141,7 +151,8 @@ def test_many_processes_send_each_message_once(house: House, mailbox: Mailbox) -
         sent = sum(pool.map(lambda _: chores.send(house), range(4)))
     assert sent == 12
     assert sorted(str(message["To"]) for message in mailbox.messages) == sorted(
-        f"p{n}@people.test" for n in range(12))
+        f"p{n}@people.test" for n in range(12)
+    )
     assert left(house) == 0
 
 

@@ -44,8 +44,9 @@ def refused(work: Callable[[], object]) -> Refused:
 @pytest.mark.requirement("S3-066")
 def test_signing_in_opens_a_session(house: House, user: User) -> None:
     """In any spelling of the address; the session knows from where, and it is recorded."""
-    opened = signing_in.sign_in(house, email="ANN@People.test", password=PASSWORD, address="192.0.2.7",
-                                agent="curl\x1b" + "x" * 400)
+    opened = signing_in.sign_in(
+        house, email="ANN@People.test", password=PASSWORD, address="192.0.2.7", agent="curl\x1b" + "x" * 400
+    )
     with house.store.reading() as connection:
         row = rows.find(connection, opened.digest)
     assert row is not None
@@ -71,7 +72,9 @@ def test_what_does_not_sign_in(house: House, user: User, how: str) -> None:
         password *= 1000
     else:
         password += "!"
-    assert refused(lambda: signing_in.sign_in(house, email=email, password=password)).reason is passwords.WRONG
+    assert (
+        refused(lambda: signing_in.sign_in(house, email=email, password=password)).reason is passwords.WRONG
+    )
     [record] = records(house, action="authn_login_fail")
     assert record["outcome"] == "failure"
     assert record["user_id"] == (None if how in ("unknown", "no address") else user.id)
@@ -93,8 +96,10 @@ def test_shut_while_the_password_was_checked(
         return result
 
     monkeypatch.setattr(passwords, "check", meanwhile)
-    assert refused(lambda: signing_in.sign_in(
-        house, email=user.email, password=PASSWORD)).reason is passwords.WRONG
+    assert (
+        refused(lambda: signing_in.sign_in(house, email=user.email, password=PASSWORD)).reason
+        is passwords.WRONG
+    )
     assert signing_in.own_sessions(house, Identity(id=user.id)) == []
 
 
@@ -120,8 +125,10 @@ def test_an_upgrade_does_not_undo_a_change(house: House, user: User) -> None:
 def test_a_check_that_lets_nobody_in(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if the password of no account were right, there would be nobody to sign in."""
     monkeypatch.setattr(passwords, "check", lambda house, stored, password: None)
-    assert refused(lambda: signing_in.sign_in(
-        house, email="nobody@people.test", password=PASSWORD)).reason is passwords.WRONG
+    assert (
+        refused(lambda: signing_in.sign_in(house, email="nobody@people.test", password=PASSWORD)).reason
+        is passwords.WRONG
+    )
 
 
 @pytest.mark.requirement("S3-066")

@@ -77,19 +77,25 @@ def test_a_field_of_many(body: bytes, kind: str, api: bool, roles: list[str]) ->
     ("values", "field", "fault"),
     [
         # Nothing is made into text (A186)
-        *(({"email": value}, "email", "text is expected") for value in
-          (None, 1, 0, 1.5, True, False, [], {}, ["a@people.test"], {"$ne": None}, [["x"]])),
+        *(
+            ({"email": value}, "email", "text is expected")
+            for value in (None, 1, 0, 1.5, True, False, [], {}, ["a@people.test"], {"$ne": None}, [["x"]])
+        ),
         *(({"password": value}, "password", "text is expected") for value in (None, 1, [], {})),
         *(({"name": value}, "name", "text is expected") for value in (None, 0, False, [], {})),
-        *(({"role": value}, "role", "a list of text is expected") for value in
-          (None, "admin", 1, {}, {"a": "b"}, [1], [None], [["a"]], [{}], ["a", 1])),
+        *(
+            ({"role": value}, "role", "a list of text is expected")
+            for value in (None, "admin", 1, {}, {"a": "b"}, [1], [None], [["a"]], [{}], ["a", 1])
+        ),
         ({"email": ""}, "email", "needed"),
         ({"password": ""}, "password", "needed"),
         ({"email": "a" * 21}, "email", "at most 20 characters"),
         ({"name": "a" * 6}, "name", "at most 5 characters"),
         ({"role": ["a" * 6]}, "role", "at most 5 characters"),
-        *(({"email": f"a{c}b"}, "email", "control characters are not taken") for c in
-          "\0\n\r\t\x1b\x7f\x85\u2028\u2029\ud800"),
+        *(
+            ({"email": f"a{c}b"}, "email", "control characters are not taken")
+            for c in "\0\n\r\t\x1b\x7f\x85\u2028\u2029\ud800"
+        ),
         ({"role": ["a\n"]}, "role", "control characters are not taken"),
         ({"password": "a\0b"}, "password", "control characters are not taken"),
         ({"password": "a\udfffb"}, "password", "control characters are not taken"),
@@ -159,14 +165,25 @@ def test_a_name_that_comes_twice_is_refused(body: bytes, kind: str, api: bool) -
         (b"&".join(b"a=1" for _ in range(300)), FORM, False, errors.MALFORMED),
         (parts(("email", "a")), "multipart/form-data", False, errors.MALFORMED),
         (b"no parts", MULTIPART, False, errors.MALFORMED),
-        (b'--b\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\nx\r\n--b--\r\n',
-         MULTIPART, False, errors.MALFORMED),
-        (b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n", MULTIPART, False,
-         errors.MALFORMED),
-        (b'--b\r\nContent-Disposition: form-data; name="email"\r\n\r\n\xff\r\n--b--\r\n', MULTIPART,
-         False, errors.MALFORMED),
-        (b'--b\r\nContent-Disposition: form-data; name="\xff"\r\n\r\nx\r\n--b--\r\n', MULTIPART, False,
-         errors.MALFORMED),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\nx\r\n--b--\r\n',
+            MULTIPART,
+            False,
+            errors.MALFORMED,
+        ),
+        (b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n", MULTIPART, False, errors.MALFORMED),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="email"\r\n\r\n\xff\r\n--b--\r\n',
+            MULTIPART,
+            False,
+            errors.MALFORMED,
+        ),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="\xff"\r\n\r\nx\r\n--b--\r\n',
+            MULTIPART,
+            False,
+            errors.MALFORMED,
+        ),
     ],
 )
 def test_what_cannot_be_read(body: bytes | None, kind: str, api: bool, reason: Any) -> None:
@@ -191,8 +208,13 @@ def test_an_answer_is_no_larger_than_its_question() -> None:
 def test_a_refused_form_keeps_what_was_typed() -> None:
     """What a page may show again is kept: no secret, nothing of the wrong kind, no control characters."""
     kept: dict[str, Any] = {}
-    values = [("email", "a@people.test"), ("password", "secret"), ("name", "too long a name"),
-              ("role", "a"), ("role", "b")]
+    values = [
+        ("email", "a@people.test"),
+        ("password", "secret"),
+        ("name", "too long a name"),
+        ("role", "a"),
+        ("role", "b"),
+    ]
     refusal(urlencode(values).encode(), FORM, api=False, given=kept)
     assert kept == {"email": "a@people.test", "name": "too long a name", "role": ["a", "b"]}
     kept.clear()
@@ -208,11 +230,25 @@ _ANY = st.recursive(
 )
 _NAMES = st.sampled_from([field.name for field in FIELDS]) | st.text(max_size=6)
 _PIECES = st.lists(
-    st.sampled_from([
-        b"--b", b"\r\n", b"--", b"Content-Disposition: form-data", b'; name="email"', b'; name="password"',
-        b"; filename=x", b"Content-Type: text/plain", b"Content-Transfer-Encoding: base64", b":", b"x",
-        b"Content-Transfer-Encoding: quoted-printable", b"\xff", b"\0", b'"',
-    ]),
+    st.sampled_from(
+        [
+            b"--b",
+            b"\r\n",
+            b"--",
+            b"Content-Disposition: form-data",
+            b'; name="email"',
+            b'; name="password"',
+            b"; filename=x",
+            b"Content-Type: text/plain",
+            b"Content-Transfer-Encoding: base64",
+            b":",
+            b"x",
+            b"Content-Transfer-Encoding: quoted-printable",
+            b"\xff",
+            b"\0",
+            b'"',
+        ]
+    ),
     max_size=24,
 ).map(b"".join)
 
@@ -235,8 +271,12 @@ def test_any_json_gives_values_or_a_refusal(document: dict[str, Any]) -> None:
 def test_any_form_gives_values_or_a_refusal(pairs: list[tuple[str, str]], in_parts: bool) -> None:
     """Whatever a form holds, in parts or not."""
     if in_parts:
-        body = parts(*((n.encode("utf-8", "replace").decode(), v.encode("utf-8", "replace").decode())
-                       for n, v in pairs))
+        body = parts(
+            *(
+                (n.encode("utf-8", "replace").decode(), v.encode("utf-8", "replace").decode())
+                for n, v in pairs
+            )
+        )
     else:
         body = urlencode(pairs, errors="surrogatepass").encode()
     _values_or_refusal(body, MULTIPART if in_parts else FORM, False)

@@ -1,15 +1,15 @@
 """A policy and its whole outcome in one file: what stands in it, around it, and what becomes of it.
 
-    [signup]                          the policy
-    role = "boss"
-    === environment                   variables over the usual ones; `-NAME` takes one away
-    BYLAW_ENV=development
-    === file .env 0644                a file beside the policy, with its mode
-    DATABASE_URL=sqlite:///app.db
-    === refused                       the error, word for word
-    === kept                          or some of the settings, resolved
+[signup]                          the policy
+role = "boss"
+=== environment                   variables over the usual ones; `-NAME` takes one away
+BYLAW_ENV=development
+=== file .env 0644                a file beside the policy, with its mode
+DATABASE_URL=sqlite:///app.db
+=== refused                       the error, word for word
+=== kept                          or some of the settings, resolved
 
-    python -m tests.policy.goldens    writes every outcome anew; read the difference before you keep it
+python -m tests.policy.goldens    writes every outcome anew; read the difference before you keep it
 """
 
 from __future__ import annotations

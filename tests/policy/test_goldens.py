@@ -29,8 +29,9 @@ def test_a_mistake_is_named_with_line_key_and_remedy(path: Path, tmp_path: Path)
     _check(path, tmp_path)
 
 
-@pytest.mark.requirement("S1-061", "S1-062", "S1-063", "S1-068", "S1-070", "S1-126", "S2-013", "S2-055",
-                         "C-07", "C-19")
+@pytest.mark.requirement(
+    "S1-061", "S1-062", "S1-063", "S1-068", "S1-070", "S1-126", "S2-013", "S2-055", "C-07", "C-19"
+)
 @_named("secrets")
 def test_a_secret_is_one_and_comes_from_outside(path: Path, tmp_path: Path) -> None:
     """Missing, published, short, repeated or written out: refused, and never shown."""
@@ -53,6 +54,9 @@ def test_production_is_the_default(path: Path, tmp_path: Path) -> None:
 
 def test_every_golden_is_run() -> None:
     """A file in a folder that no test reads would prove nothing."""
-    run = {path for folder in ("mistakes", "secrets", "contradictions", "environment")
-           for path in goldens.files(folder)}
+    run = {
+        path
+        for folder in ("mistakes", "secrets", "contradictions", "environment")
+        for path in goldens.files(folder)
+    }
     assert run == set(goldens.FOLDER.rglob("*.*"))

@@ -53,11 +53,27 @@ def test_each_key_table_and_item_has_its_line() -> None:
     """Dotted and quoted keys, lists over lines, tables in lists: the line is where a person would look."""
     found = toml_lines.lines(TEXT)
     assert {
-        ("a",): 2, ("b",): 3, ("b", "c"): 3, ("d.e",): 4, ("d.e", "fg"): 4, ("list",): 6, ("list", "0"): 7,
-        ("list", "1"): 8, ("list", "1", "1"): 8, ("list", "2"): 9, ("list", "2", "y", "z"): 9, ("table",): 12,
-        ("table", "key"): 13, ("table", "sub"): 14, ("table", "sub", "inline"): 16,
-        ("table", "sub", "inline", "one", "two", "0"): 17, ("array",): 19, ("array", "0"): 19,
-        ("array", "0", "n"): 20, ("array", "1"): 22, ("array", "1", "n"): 23,
+        ("a",): 2,
+        ("b",): 3,
+        ("b", "c"): 3,
+        ("d.e",): 4,
+        ("d.e", "fg"): 4,
+        ("list",): 6,
+        ("list", "0"): 7,
+        ("list", "1"): 8,
+        ("list", "1", "1"): 8,
+        ("list", "2"): 9,
+        ("list", "2", "y", "z"): 9,
+        ("table",): 12,
+        ("table", "key"): 13,
+        ("table", "sub"): 14,
+        ("table", "sub", "inline"): 16,
+        ("table", "sub", "inline", "one", "two", "0"): 17,
+        ("array",): 19,
+        ("array", "0"): 19,
+        ("array", "0", "n"): 20,
+        ("array", "1"): 22,
+        ("array", "1", "n"): 23,
     }.items() <= found.items()
 
 
@@ -87,13 +103,17 @@ def a_table(pairs: list[tuple[str, str]]) -> str:
 
 values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3).map(a_list)
-    | st.lists(st.tuples(dotted, inner), max_size=2).map(a_table),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(a_list) | st.lists(st.tuples(dotted, inner), max_size=2).map(a_table)
+    ),
     max_leaves=5,
 )
 lines = st.one_of(
-    st.tuples(dotted, values).map(lambda pair: f"{pair[0]} = {pair[1]}"), dotted.map(lambda key: f"[{key}]"),
-    dotted.map(lambda key: f"[[{key}]] # c"), st.just("# comment"), st.just(""),
+    st.tuples(dotted, values).map(lambda pair: f"{pair[0]} = {pair[1]}"),
+    dotted.map(lambda key: f"[{key}]"),
+    dotted.map(lambda key: f"[[{key}]] # c"),
+    st.just("# comment"),
+    st.just(""),
 )
 
 
@@ -113,10 +133,16 @@ def test_what_one_parser_takes_does_not_stop_the_other(text: str) -> None:
     assert all(1 <= line <= text.count("\n") + 1 for line in found.values())
 
 
-@pytest.mark.parametrize(("path", "where"), [
-    (("a",), "p.toml:1"), (("a", "b"), "p.toml:1"), (("z",), "p.toml"), (("c", "d"), "p.toml:9"),
-    ((), "p.toml"),
-])
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        (("a",), "p.toml:1"),
+        (("a", "b"), "p.toml:1"),
+        (("z",), "p.toml"),
+        (("c", "d"), "p.toml:9"),
+        ((), "p.toml"),
+    ],
+)
 def test_what_is_not_written_is_said_to_stand_in_its_table(path: tuple[str, ...], where: str) -> None:
     """A missing key is looked for where it would be written; an overlay's key where it overrides."""
     found = Lines("p.toml", {("a",): 1, ("c",): 2, ("c", "d"): 3, ("development", "c", "d"): 9})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from dotenv import dotenv_values
 
 from bylaw import policy
 from bylaw.control import Control, Settings
@@ -12,6 +13,8 @@ from bylaw.controls import CONTROLS, passwords, secrets, sessions
 from bylaw.errors import PolicyError
 from bylaw.policy import Policy
 from tests.policy.goldens import SECRET, USUAL
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -34,15 +37,19 @@ def refused(text: str = "", **changed: str) -> PolicyError:
 # What is no policy at all
 
 
-@pytest.mark.parametrize(("name", "why"), [
-    ("bylaw.toml", "No such file or directory"), (".", "Is a directory"),
-    ("by\0law.toml", "no file has this name"),
-])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("bylaw.toml", "No such file or directory"),
+        (".", "Is a directory"),
+        ("by\0law.toml", "no file has this name"),
+    ],
+)
 def test_a_file_that_cannot_be_read_says_how_to_make_one(name: str, why: str) -> None:
     """No file, a folder, or a name that no file can have: one sentence and the remedy."""
     with pytest.raises(PolicyError) as caught:
         policy.load(name, CONTROLS, USUAL)
-    problem, = caught.value.problems
+    (problem,) = caught.value.problems
     assert (problem.what, problem.why, problem.accepted) == ("not readable", why, "make one: bylaw init")
 
 
@@ -59,9 +66,13 @@ def test_a_nul_in_the_file_is_refused() -> None:
     assert "not TOML" in str(refused('[app]\nname = "MTC\0"\n'))
 
 
-@pytest.mark.parametrize("text", [
-    f"[passwords]\nmin_length = {'9' * 5000}\n", f"[passwords]\nmin_length = 0x{'f' * 5000}\n",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[passwords]\nmin_length = {'9' * 5000}\n",
+        f"[passwords]\nmin_length = 0x{'f' * 5000}\n",
+    ],
+)
 def test_a_number_of_thousands_of_digits_is_refused(text: str) -> None:
     """Python itself gives up on such a number, by an error of its own."""
     assert "a number in it is endless" in str(refused(text))
@@ -104,7 +115,7 @@ def test_a_dotenv_that_is_no_text_is_refused() -> None:
 
 def test_a_variable_of_odd_bytes_is_refused() -> None:
     """What the system hands over in another encoding is not guessed at."""
-    problem, = refused(SECRET_KEY=f"{SECRET}\udcff").problems
+    (problem,) = refused(SECRET_KEY=f"{SECRET}\udcff").problems
     assert (problem.where, problem.what, problem.why) == ("SECRET_KEY", "secrets.key", "not UTF-8 text")
 
 
@@ -125,7 +136,7 @@ def test_development_without_a_key_gets_another_one_each_time() -> None:
 def test_an_optional_item_that_is_absent_leaves_the_others_their_names() -> None:
     """The second of two old keys is blamed for its own weakness, though the first is not there."""
     text = '[secrets]\nprevious = ["env:FIRST?", "env:SECOND?"]\n'
-    problem, = refused(text, SECOND="a" * 64).problems
+    (problem,) = refused(text, SECOND="a" * 64).problems
     assert (problem.where, problem.what) == ("SECOND", "secrets.previous.1")
 
 
@@ -161,7 +172,8 @@ def test_what_is_below_the_standard_is_listed_with_its_reason() -> None:
     """A weaker value is allowed, but never unseen."""
     found = list(read('[passwords]\nmin_length = 8\nbecause = "published so"\n').below_standard())
     assert [(section, below.key, because) for section, below, because in found] == [
-        ("passwords", "min_length", "published so")]
+        ("passwords", "min_length", "published so")
+    ]
 
 
 def test_settings_are_found_by_their_type() -> None:
@@ -182,32 +194,66 @@ def test_a_control_of_ones_own_has_a_section() -> None:
     assert policy.load("bylaw.toml", (*CONTROLS, own), USUAL).of(Own).answer == 42
 
 
-@pytest.mark.parametrize(("url", "origin"), [
-    ("https://MTC.acme.eu:443", "https://mtc.acme.eu"), ("http://mtc.acme.eu:80", "http://mtc.acme.eu"),
-    ("https://mtc.acme.eu:8443", "https://mtc.acme.eu:8443"), ("https://[2001:db8::1]", "https://[2001:db8::1]"),
-])
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://MTC.acme.eu:443", "https://mtc.acme.eu"),
+        ("http://mtc.acme.eu:80", "http://mtc.acme.eu"),
+        ("https://mtc.acme.eu:8443", "https://mtc.acme.eu:8443"),
+        ("https://[2001:db8::1]", "https://[2001:db8::1]"),
+    ],
+)
 def test_the_origin_is_spelled_as_browsers_spell_it(url: str, origin: str) -> None:
     """In lower case and without the port that its scheme implies (RFC 6454)."""
     found = read(f'[app]\nbase_url = "{url}"\n[development]\n', BYLAW_ENV="development")
     assert found.app.origin == origin
 
 
-@pytest.mark.parametrize("host", [
-    "yourdomain.com", "www.yourdomain.com", "example.com", "a.example.org", "mtc.example", "mtc.test",
-    "mtc.invalid", "localhost", "a.localhost", "localhost:5000", "127.0.0.1", "[::1]", "[::]",
-    "your_host_here.acme.eu", "EXAMPLE.COM", "example.com.",
-])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "yourdomain.com",
+        "www.yourdomain.com",
+        "example.com",
+        "a.example.org",
+        "mtc.example",
+        "mtc.test",
+        "mtc.invalid",
+        "localhost",
+        "a.localhost",
+        "localhost:5000",
+        "127.0.0.1",
+        "[::1]",
+        "[::]",
+        "your_host_here.acme.eu",
+        "EXAMPLE.COM",
+        "example.com.",
+    ],
+)
 @pytest.mark.requirement("S1-070", "S2-055", "C-18")
 def test_an_address_that_is_nobodys_does_not_start(host: str) -> None:
     """Mail would lead into the void, and every request would come from another site."""
     assert refused(f'[app]\nbase_url = "https://{host}"\n').problems[0].what.startswith("app.base_url")
 
 
-@pytest.mark.parametrize("url", [
-    "https://", "ftp://mtc.acme.eu", "https://mtc.acme.eu/", "https://user@mtc.acme.eu", "//mtc.acme.eu",
-    "https://mtc acme.eu", "https://mtc.acme.eu?x", "https://käse.eu", "https://mtc.acme.eu\\r\\nX: y",
-    "https://mtc.acme.eu;", "https://mtc.acme.eu:https", "https://.acme.eu", "https://a,b",
-])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://",
+        "ftp://mtc.acme.eu",
+        "https://mtc.acme.eu/",
+        "https://user@mtc.acme.eu",
+        "//mtc.acme.eu",
+        "https://mtc acme.eu",
+        "https://mtc.acme.eu?x",
+        "https://käse.eu",
+        "https://mtc.acme.eu\\r\\nX: y",
+        "https://mtc.acme.eu;",
+        "https://mtc.acme.eu:https",
+        "https://.acme.eu",
+        "https://a,b",
+    ],
+)
 def test_an_address_is_scheme_host_and_port_alone(url: str) -> None:
     """Links and headers are built from it: what else it could carry would stand there."""
     assert [p.why for p in refused(f'[app]\nbase_url = "{url}"\n').problems] == ["not of this form"]
@@ -219,3 +265,15 @@ def test_an_address_that_has_the_form_but_is_none_is_refused(url: str, environme
     """Numbers that no host or port can have: everything that is built from it would fail later."""
     found = refused(f'[app]\nbase_url = "{url}"\n', BYLAW_ENV=environment)
     assert [p.why for p in found.problems] == ["no address"]
+
+
+@pytest.mark.requirement("S1-070", "S2-055")
+def test_no_value_of_the_example_file_starts_in_production() -> None:
+    """Somebody copies `.env.example` and forgets to fill it in: each of its values is refused by name."""
+    example = {k: v or "" for k, v in dotenv_values(ROOT / ".env.example").items()}
+    text = '[mail]\nserver = "env:SMTP_URL"\n'
+    for name, value in example.items():
+        if name != "BYLAW_ENV":
+            others = dict.fromkeys(["SMTP_URL"], "smtps://mail.acme.eu")
+            assert [p.where for p in refused(text, **{**others, name: value}).problems] == [name]
+    assert example["BYLAW_ENV"] == "production"

@@ -39,33 +39,40 @@ def test_every_policy_of_this_repository_fits(path: Path) -> None:
     assert complaints(path.read_text("utf-8")) == []
 
 
-@pytest.mark.parametrize(("text", "wrong"), [
-    ("[rate_limit]\n", [""]),
-    ("[passwords]\nmin_lenght = 15\n", ["passwords"]),
-    ("[passwords]\nmin_length = 7\n", ["passwords.min_length"]),
-    ('[passwords]\nmin_length = "15"\n', ["passwords.min_length"]),
-    ('[passwords]\nhash = "md5"\n', ["passwords.hash"]),
-    ('[cookies]\nsame_site = "lax"\n', ["cookies.same_site"]),
-    ('[sessions]\nidle = "1 fortnight"\n', ["sessions.idle"]),
-    ("[store]\nrevocation_bound = 61\n", ["store.revocation_bound"]),
-    ('[secrets]\nkey = "hunter2"\n', ["secrets.key"]),
-    ('[pages]\nhome = "//evil.test"\n', ["pages.home"]),
-    ('[[csrf.exempt]]\npath = "/hook"\n', ["csrf.exempt.0"] * 3),
-    ('[roles]\nadmin = "*"\n', ["roles.admin"]),
-    ("[development.passwords]\nmin_length = 1\n", ["development.passwords.min_length"]),
-    ("[development.development]\n", ["development"]),
-])
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("[rate_limit]\n", [""]),
+        ("[passwords]\nmin_lenght = 15\n", ["passwords"]),
+        ("[passwords]\nmin_length = 7\n", ["passwords.min_length"]),
+        ('[passwords]\nmin_length = "15"\n', ["passwords.min_length"]),
+        ('[passwords]\nhash = "md5"\n', ["passwords.hash"]),
+        ('[cookies]\nsame_site = "lax"\n', ["cookies.same_site"]),
+        ('[sessions]\nidle = "1 fortnight"\n', ["sessions.idle"]),
+        ("[store]\nrevocation_bound = 61\n", ["store.revocation_bound"]),
+        ('[secrets]\nkey = "hunter2"\n', ["secrets.key"]),
+        ('[pages]\nhome = "//evil.test"\n', ["pages.home"]),
+        ('[[csrf.exempt]]\npath = "/hook"\n', ["csrf.exempt.0"] * 3),
+        ('[roles]\nadmin = "*"\n', ["roles.admin"]),
+        ("[development.passwords]\nmin_length = 1\n", ["development.passwords.min_length"]),
+        ("[development.development]\n", ["development"]),
+    ],
+)
 def test_a_mistake_is_underlined_while_it_is_written(text: str, wrong: list[str]) -> None:
     """What a start would refuse, the editor shows already."""
     assert complaints(text) == wrong
 
 
-@pytest.mark.parametrize("text", [
-    '[app]\nname = "env:NAME"\nbase_url = "env:URL?"\n',
-    '[secrets]\nprevious = ["env:OLD?", "file:/run/old"]\n',
-    '[cookies]\nsame_site = "env:SAME_SITE"\n', '[sessions]\nidle = "30 minutes"\nabsolute = "7d"\n',
-    '[development]\napp.base_url = "env:URL or http://127.0.0.1:5000"\nstore.database = "sqlite:///var/app.db"\n',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[app]\nname = "env:NAME"\nbase_url = "env:URL?"\n',
+        '[secrets]\nprevious = ["env:OLD?", "file:/run/old"]\n',
+        '[cookies]\nsame_site = "env:SAME_SITE"\n',
+        '[sessions]\nidle = "30 minutes"\nabsolute = "7d"\n',
+        '[development]\napp.base_url = "env:URL or http://127.0.0.1:5000"\nstore.database = "sqlite:///var/app.db"\n',
+    ],
+)
 def test_references_and_durations_are_taken(text: str) -> None:
     """Where text may stand, so may the place that it comes from."""
     assert complaints(text) == []

@@ -33,8 +33,10 @@ CANARIES = {
 ENVIRON = {**CANARIES, "BASE_URL": "https://mtc.acme.eu"}
 SECTIONS = policy.sections(CONTROLS)
 GIVEN_AWAY = {
-    "SECRET_KEY": (SECRET[:12], SECRET[-12:]), "OLD_KEY": ("9c2e5b8d1f4a", "5e8f3a2047"),
-    "DATABASE_URL": ("Tr0ub4dor", "three-more"), "SMTP_URL": ("c0rrect", "battery"),
+    "SECRET_KEY": (SECRET[:12], SECRET[-12:]),
+    "OLD_KEY": ("9c2e5b8d1f4a", "5e8f3a2047"),
+    "DATABASE_URL": ("Tr0ub4dor", "three-more"),
+    "SMTP_URL": ("c0rrect", "battery"),
     "ODD": ("back\\slash", "back\\\\slash", "ünd more", "\\xfcnd more"),
 }
 """A piece of a value is enough to give it away."""
@@ -63,24 +65,38 @@ def gives_away(text: str) -> list[str]:
 
 
 environments = st.sampled_from(["production", "development"])
-references = st.sampled_from([
-    *(f"env:{name}" for name in ENVIRON), "env:OLD_KEY?", "env:NOWHERE", "env:NOWHERE?", "env:", "env:A or b",
-    "file:secret.txt", "file:nowhere.txt", "file:", "file:\0",
-])
+references = st.sampled_from(
+    [
+        *(f"env:{name}" for name in ENVIRON),
+        "env:OLD_KEY?",
+        "env:NOWHERE",
+        "env:NOWHERE?",
+        "env:",
+        "env:A or b",
+        "file:secret.txt",
+        "file:nowhere.txt",
+        "file:",
+        "file:\0",
+    ]
+)
 words = st.one_of(
-    references, references, st.text(max_size=12),
+    references,
+    references,
+    st.text(max_size=12),
     st.sampled_from(["*", "note:read", "https://partner.acme.eu", "'self'", "None", "30m", "user", "/x"]),
 )
 scalars = st.one_of(words, st.booleans(), st.integers(), st.floats(), st.dates())
 values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
     max_leaves=6,
 )
 known = {key for model in SECTIONS.values() for key in model.model_fields}
 keys = st.sampled_from(sorted({"admin", "new", *known}))
 tables = st.dictionaries(
     st.sampled_from([*SECTIONS, "development", "unknown"]),
-    st.dictionaries(keys, values, max_size=4) | values, max_size=4,
+    st.dictionaries(keys, values, max_size=4) | values,
+    max_size=4,
 )
 
 
@@ -143,10 +159,18 @@ def test_a_policy_shows_no_secret_of_itself(place: Path, caplog: pytest.LogCaptu
     sections = [found.app, found.store, found.mail, found.pages, *found.controls.values()]
     logging.getLogger("bylaw.test").warning("policy %r %s", found, found.controls)
     shown = [
-        repr(found), str(found), f"{found}", f"{found.store!r}", repr(copy.deepcopy(found)),
-        str(dataclasses.asdict(found)), *map(repr, sections), *(s.model_dump_json() for s in sections),
-        *(str(s.model_dump()) for s in sections), *(str(vars(s)) for s in sections),
-        json.dumps(found.written, default=str), caplog.text,
+        repr(found),
+        str(found),
+        f"{found}",
+        f"{found.store!r}",
+        repr(copy.deepcopy(found)),
+        str(dataclasses.asdict(found)),
+        *map(repr, sections),
+        *(s.model_dump_json() for s in sections),
+        *(str(s.model_dump()) for s in sections),
+        *(str(vars(s)) for s in sections),
+        json.dumps(found.written, default=str),
+        caplog.text,
     ]
     assert "**********" in shown[0]
     assert gives_away("\n".join(shown)) == []

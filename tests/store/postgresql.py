@@ -41,16 +41,42 @@ def server() -> Iterator[str]:
         os.chmod(directory, 0o755)
         shutil.chown(directory / "data", NOBODY, NOBODY)
     subprocess.run(
-        [binaries / "initdb", "-D", directory / "data", "-U", "postgres", "--auth=trust",
-         "-E", "UTF8", "--no-sync"], check=True, capture_output=True, **how)
+        [
+            binaries / "initdb",
+            "-D",
+            directory / "data",
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+        ],
+        check=True,
+        capture_output=True,
+        **how,
+    )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with open(directory / "log", "wb") as log:
         process = subprocess.Popen(
-            [binaries / "postgres", "-D", directory / "data", "-p", str(port),
-             "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
-             "-c", "fsync=off"], stderr=log, **how)
+            [
+                binaries / "postgres",
+                "-D",
+                directory / "data",
+                "-p",
+                str(port),
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                "unix_socket_directories=",
+                "-c",
+                "fsync=off",
+            ],
+            stderr=log,
+            **how,
+        )
     try:
         _await(process, directory / "log")
         yield f"postgresql+psycopg://postgres@127.0.0.1:{port}"

@@ -24,17 +24,35 @@ from tests.store.conftest import opened
 def _user(store: Store, *roles: str) -> str:
     user_id = str(uuid.uuid4())
     with store.transaction() as connection:
-        users.add(connection, {"id": user_id, "email": f"{user_id}@x.test", "name": "N",
-                               "password_hash": "h", "epoch": 1, "created_at": 1.0})
+        users.add(
+            connection,
+            {
+                "id": user_id,
+                "email": f"{user_id}@x.test",
+                "name": "N",
+                "password_hash": "h",
+                "epoch": 1,
+                "created_at": 1.0,
+            },
+        )
         users.set_roles(connection, user_id, frozenset(roles), by=None, now=1.0)
     return user_id
 
 
 def _session(store: Store, user_id: str, digest: str, *, epoch: int = 1, at: float = 10.0) -> None:
     row: dict[str, Any] = {
-        "digest": digest, "id": digest[:22], "user_id": user_id, "epoch": epoch,
-        "method": "password", "authenticated_at": at, "created_at": at, "seen_at": at,
-        "expires_at": at + 100, "address": "", "agent": "", "renew": False,
+        "digest": digest,
+        "id": digest[:22],
+        "user_id": user_id,
+        "epoch": epoch,
+        "method": "password",
+        "authenticated_at": at,
+        "created_at": at,
+        "seen_at": at,
+        "expires_at": at + 100,
+        "address": "",
+        "agent": "",
+        "renew": False,
     }
     with store.transaction() as connection:
         sessions.add(connection, row)
@@ -43,9 +61,8 @@ def _session(store: Store, user_id: str, digest: str, *, epoch: int = 1, at: flo
 def test_migrations_make_the_tables_that_the_code_uses(store: Store) -> None:
     """An upgraded database differs in nothing from the tables of the code."""
     with store.reading() as connection:
-        context = MigrationContext.configure(
-            connection, opts={"version_table": migrate.VERSION_TABLE})
-        assert [] == compare_metadata(context, metadata)
+        context = MigrationContext.configure(connection, opts={"version_table": migrate.VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
     assert migrate.current(store.engine) == migrate.latest()
     migrate.upgrade(store.engine)  # once more: nothing happens
 
@@ -66,7 +83,7 @@ def test_two_processes_upgrade_at_once(url: str) -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert [] == failures
+    assert failures == []
     assert migrate.current(engines[0]) == migrate.latest()
     for engine in engines:
         engine.dispose()
@@ -89,7 +106,7 @@ def test_a_session_of_an_older_epoch_or_a_disabled_user_is_none(store: Store) ->
     user_id = _user(store)
     _session(store, user_id, "a" * 64)
     with store.transaction() as connection:
-        assert 2 == users.next_epoch(connection, user_id)
+        assert users.next_epoch(connection, user_id) == 2
         assert sessions.find(connection, "a" * 64) is None
     _session(store, user_id, "b" * 64, epoch=2)
     with store.transaction() as connection:
@@ -108,7 +125,7 @@ def test_seen_never_goes_back_in_time(store: Store) -> None:
         sessions.touch(connection, [])
         found = sessions.find(connection, "a" * 64)
     assert found is not None
-    assert 50.0 == found.seen_at
+    assert found.seen_at == 50.0
 
 
 def test_ending_sessions(store: Store) -> None:
@@ -119,10 +136,10 @@ def test_ending_sessions(store: Store) -> None:
     with store.transaction() as connection:
         assert sessions.end(connection, "a" * 64)
         assert not sessions.end(connection, "a" * 64)
-        assert 1 == sessions.end_of_user(connection, user_id, but="b" * 64)
-        assert 0 == sessions.end_expired(connection, now=20, idle=100)
-        assert 1 == sessions.end_expired(connection, now=1000, idle=100)
-        assert 0 == sessions.count(connection)
+        assert sessions.end_of_user(connection, user_id, but="b" * 64) == 1
+        assert sessions.end_expired(connection, now=20, idle=100) == 0
+        assert sessions.end_expired(connection, now=1000, idle=100) == 1
+        assert sessions.count(connection) == 0
 
 
 def test_a_session_is_renewed_once_by_two_at_the_same_time(store: Store) -> None:
@@ -142,9 +159,9 @@ def test_a_session_is_renewed_once_by_two_at_the_same_time(store: Store) -> None
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert [False, False, False, True] == sorted(won)
+    assert sorted(won) == [False, False, False, True]
     with store.reading() as connection:
-        assert 2 == sessions.count(connection)
+        assert sessions.count(connection) == 2
 
 
 def test_an_address_is_one_account(store: Store) -> None:
@@ -153,23 +170,30 @@ def test_an_address_is_one_account(store: Store) -> None:
     with store.reading() as connection:
         email = users.page(connection)[0].email
     with pytest.raises(IntegrityError), store.transaction() as connection:
-        users.add(connection, {"id": "2", "email": email, "name": "", "epoch": 1,
-                               "created_at": 1.0})
+        users.add(connection, {"id": "2", "email": email, "name": "", "epoch": 1, "created_at": 1.0})
 
 
 def test_users_are_listed_searched_and_paged(store: Store) -> None:
     """A page follows the last address; a search takes wildcards as plain text."""
     with store.transaction() as connection:
         for number in range(5):
-            users.add(connection, {"id": str(number), "email": f"p{number}@x.test",
-                                   "name": f"Person_{number}%", "epoch": 1, "created_at": 1.0})
+            users.add(
+                connection,
+                {
+                    "id": str(number),
+                    "email": f"p{number}@x.test",
+                    "name": f"Person_{number}%",
+                    "epoch": 1,
+                    "created_at": 1.0,
+                },
+            )
     with store.reading() as connection:
         first = users.page(connection, limit=2)
-        assert ["p0@x.test", "p1@x.test"] == [u.email for u in first]
-        assert "p2@x.test" == users.page(connection, after=first[-1].email, limit=1)[0].email
-        assert 1 == len(users.page(connection, search="person_3%"))
-        assert 0 == len(users.page(connection, search="person%3"))
-        assert 5 == users.count(connection)
+        assert [u.email for u in first] == ["p0@x.test", "p1@x.test"]
+        assert users.page(connection, after=first[-1].email, limit=1)[0].email == "p2@x.test"
+        assert len(users.page(connection, search="person_3%")) == 1
+        assert len(users.page(connection, search="person%3")) == 0
+        assert users.count(connection) == 5
 
 
 def test_a_stronger_hash_never_undoes_a_new_password(store: Store) -> None:
@@ -186,19 +210,25 @@ def test_a_record_is_never_changed_or_dropped(store: Store) -> None:
     import datetime
 
     with store.transaction() as connection:
-        audit.add(connection, {
-            "timestamp": datetime.datetime(2026, 11, 21, tzinfo=datetime.UTC), "user_id": "u",
-            "action": "update", "entity_type": "process", "entity_id": "7",
-            "ip_address": "198.51.100.7", "changes": {"name": {"old": "a", "new": "b"}},
-        })
+        audit.add(
+            connection,
+            {
+                "timestamp": datetime.datetime(2026, 11, 21, tzinfo=datetime.UTC),
+                "user_id": "u",
+                "action": "update",
+                "entity_type": "process",
+                "entity_id": "7",
+                "ip_address": "198.51.100.7",
+                "changes": {"name": {"old": "a", "new": "b"}},
+            },
+        )
     for statement in ("UPDATE audit_log SET action = 'x'", "DELETE FROM audit_log"):
         with pytest.raises(DatabaseError, match="append-only"), store.transaction() as connection:
             connection.execute(text(statement))
     with store.reading() as connection:
-        rows = audit.rows(connection, action="update", user_id="u", entity_type="process",
-                          entity_id="7")
-        assert {"name": {"old": "a", "new": "b"}} == rows[0]["changes"]
-        assert [] == audit.rows(connection, before=rows[0]["id"])
+        rows = audit.rows(connection, action="update", user_id="u", entity_type="process", entity_id="7")
+        assert rows[0]["changes"] == {"name": {"old": "a", "new": "b"}}
+        assert audit.rows(connection, before=rows[0]["id"]) == []
 
 
 def test_a_follower_forgets_what_another_process_ended(store: Store, url: str) -> None:
@@ -216,7 +246,7 @@ def test_a_follower_forgets_what_another_process_ended(store: Store, url: str) -
     with store.transaction() as connection:
         feed.revoke(connection, 1.0, "u")
     other.feed.read()
-    assert 0 == len(other.memory)
+    assert len(other.memory) == 0
     other.close()
 
 
@@ -230,8 +260,7 @@ def test_an_entry_that_commits_late_is_still_heeded(store: Store, url: str) -> N
         with store.transaction() as early:
             feed.revoke(early, 1.0, "early")
         other.feed.read()
-        other.memory.remember(
-            Remembered("x", Identity(id="late"), 9e9, 0, 0), other.memory.generation)
+        other.memory.remember(Remembered("x", Identity(id="late"), 9e9, 0, 0), other.memory.generation)
     other.feed.read()
     assert other.memory.get("x") is None
     other.close()
@@ -253,7 +282,7 @@ def test_old_entries_are_pruned(store: Store) -> None:
     with store.transaction() as connection:
         feed.revoke(connection, 1.0, "u")
         store.feed.prune(connection)
-        assert 0 == connection.execute(text("SELECT count(*) FROM revocations")).scalar_one()
+        assert connection.execute(text("SELECT count(*) FROM revocations")).scalar_one() == 0
 
 
 def test_mail_waits_until_it_was_sent(store: Store) -> None:
@@ -262,9 +291,9 @@ def test_mail_waits_until_it_was_sent(store: Store) -> None:
         outbox.add(connection, to="a@x.test", subject="S", text="T", now=1.0)
         [(number, attempts, to, _, _)] = outbox.waiting(connection, 1.0)
         assert outbox.claim(connection, number, attempts)
-        assert "a@x.test" == to
+        assert to == "a@x.test"
         outbox.sent(connection, number)
-        assert [] == outbox.waiting(connection, 1.0)
+        assert outbox.waiting(connection, 1.0) == []
         assert not outbox.claim(connection, number, attempts)
 
 
@@ -273,8 +302,8 @@ def test_mail_waits_until_it_was_sent(store: Store) -> None:
 def test_sqlite_is_in_wal(store: Store) -> None:
     """Readers and a writer do not keep each other out."""
     with store.reading() as connection:
-        assert "wal" == connection.execute(text("PRAGMA journal_mode")).scalar_one()
-        assert 1 == connection.execute(text("PRAGMA foreign_keys")).scalar_one()
+        assert connection.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
     assert "users" in inspect(store.engine).get_table_names()
 
 
@@ -291,11 +320,11 @@ def test_memory_is_bounded_and_never_takes_what_was_forgotten_meanwhile() -> Non
     memory = SessionMemory(2)
     for number in range(5):
         memory.remember(Remembered(str(number), Identity(id="u"), 9e9, 0, 0), memory.generation)
-    assert 2 == len(memory)
+    assert len(memory) == 2
     before = memory.generation
     memory.forget("u", "4")
     memory.remember(Remembered("9", Identity(id="u"), 9e9, 0, 0), before)
     assert memory.get("9") is None
     memory.forget("u")
-    assert 0 == len(memory)
+    assert len(memory) == 0
     SessionMemory(0).remember(Remembered("1", Identity(id="u"), 9e9, 0, 0), 0)

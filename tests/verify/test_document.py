@@ -34,8 +34,14 @@ def _policy(tmp_path: Path, text: str = "") -> policy.Policy:
 
 def _evidence(when: str = "2026-11-21", **proof: int) -> evidence.Evidence:
     return evidence.Evidence(
-        date=when, policy="p", controls={"csrf": Proof(**proof)},  # type: ignore[arg-type]
-        routes=3, identities=2, requests=6, as_declared=6)
+        date=when,
+        policy="p",
+        controls={"csrf": Proof(**proof)},  # type: ignore[arg-type]
+        routes=3,
+        identities=2,
+        requests=6,
+        as_declared=6,
+    )
 
 
 @pytest.mark.requirement("S1-001", "S1-002")
@@ -69,14 +75,16 @@ def test_evidence_is_cited_with_what_failed_and_what_was_not_seen(tmp_path: Path
 def test_a_control_that_is_off_is_printed_as_loudly_as_one_that_is_on(tmp_path: Path) -> None:
     """The reason stands where the promise would."""
     text = document.security_md(
-        _policy(tmp_path, '[csrf]\noff = true\nbecause = "another layer does it"\n'), None)
+        _policy(tmp_path, '[csrf]\noff = true\nbecause = "another layer does it"\n'), None
+    )
     assert "**Switched off** (another layer does it)." in text
 
 
 def test_a_value_below_the_standard_is_printed_with_its_reason(tmp_path: Path) -> None:
     """Whoever reads the document learns what is weaker than it could be."""
     text = document.security_md(
-        _policy(tmp_path, '[passwords]\nmin_length = 8\nbecause = "the old policy"\n'), None)
+        _policy(tmp_path, '[passwords]\nmin_length = 8\nbecause = "the old policy"\n'), None
+    )
     assert "| `passwords.min_length` | 8 | 15 " in text
     assert "the old policy" in text
     assert "## Below today's standard\n\nNothing." in document.security_md(_policy(tmp_path), None)
@@ -114,9 +122,12 @@ def test_evidence_goes_round_and_belongs_to_one_policy(tmp_path: Path) -> None:
     """Evidence is kept beside the policy, and is none of a policy that was changed since."""
     rules = _policy(tmp_path)
     report = Report(
-        [Result("csrf", "a", "A", "pass", "high", "seen"),
-         Result("csrf", "b", "B", "not_examined", "high", "no route")],
-        [Caught("csrf", "s", "S", "a")])
+        [
+            Result("csrf", "a", "A", "pass", "high", "seen"),
+            Result("csrf", "b", "B", "not_examined", "high", "no route"),
+        ],
+        [Caught("csrf", "s", "S", "a")],
+    )
     gathered = evidence.gather(rules.file, date(2026, 11, 21), report, [])
     assert tmp_path / "evidence.json" == evidence.write(gathered, rules.file)
     assert gathered == evidence.read(rules.file)

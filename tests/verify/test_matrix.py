@@ -40,11 +40,11 @@ def test_a_hole_shows(flask_laboratory: Laboratory, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Laboratory, "routes", lambda self: declared)
     cells = matrix.measure(flask_laboratory)
     wrong = [cell.role for cell in cells if not cell.as_declared]
-    assert [matrix.NOBODY, "editor", "user"] == wrong
+    assert wrong == [matrix.NOBODY, "editor", "user"]
     titles, rows = reports.matrix_rows(cells)
-    assert ["method", "path", "rule", matrix.NOBODY] == titles[:4]
+    assert titles[:4] == ["method", "path", "rule", matrix.NOBODY]
     assert "yes !" in rows[0]
-    assert "1 routes × 5 identities = 2 of 5 requests as declared" == reports.matrix_summary(cells)
+    assert reports.matrix_summary(cells) == "1 routes × 5 identities = 2 of 5 requests as declared"
 
 
 def test_a_rule_that_no_request_asked_for_is_not_examined(

@@ -39,8 +39,9 @@ def stumbles(lab: Laboratory) -> str:
 
 
 def _control(**parts: object) -> Control:
-    return Control(name="headers", title="Example", settings=headers.Settings,
-                   statement=lambda policy: [], **parts)  # type: ignore[arg-type]
+    return Control(
+        name="headers", title="Example", settings=headers.Settings, statement=lambda policy: [], **parts
+    )  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -55,24 +56,20 @@ def _report(bench: Bench, monkeypatch: pytest.MonkeyPatch, control: Control) -> 
 
 def test_outcomes_are_told_apart(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What could not be looked at is never counted as a pass; a stumbling probe proves nothing."""
-    report = _report(bench, monkeypatch,
-                     _control(probes=(holds, breaks, cannot_look, stumbles)))
-    assert ["pass", "fail", "not_examined", "fail"] == [r.outcome for r in report.results]
-    assert (1, 2, 1) == (report.count("pass"), report.count("fail"), report.count("not_examined"))
+    report = _report(bench, monkeypatch, _control(probes=(holds, breaks, cannot_look, stumbles)))
+    assert [r.outcome for r in report.results] == ["pass", "fail", "not_examined", "fail"]
+    assert (report.count("pass"), report.count("fail"), report.count("not_examined")) == (1, 2, 1)
     assert not report.kept
     assert "KeyError" in report.results[3].evidence
 
 
-def test_the_json_report_has_its_published_shape(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_json_report_has_its_published_shape(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program finds control, probe, outcome, severity, evidence and requirements."""
     report = _report(bench, monkeypatch, _control(probes=(holds, breaks)))
     data = json.loads(reports.as_json(report))
-    assert {"control", "probe", "outcome", "severity", "evidence", "requirements"} <= set(
-        data["results"][0])
-    assert ["S1-001"] == data["results"][0]["requirements"]
-    assert {"pass": 1, "fail": 1, "not_examined": 0} == data["counts"]
+    assert {"control", "probe", "outcome", "severity", "evidence", "requirements"} <= set(data["results"][0])
+    assert data["results"][0]["requirements"] == ["S1-001"]
+    assert data["counts"] == {"pass": 1, "fail": 1, "not_examined": 0}
 
 
 def test_junit_shows_what_could_not_be_looked_at_as_an_error(
@@ -81,20 +78,22 @@ def test_junit_shows_what_could_not_be_looked_at_as_an_error(
     """A CI system must not show it green."""
     report = _report(bench, monkeypatch, _control(probes=(holds, breaks, cannot_look)))
     suite = ElementTree.fromstring(reports.as_junit(report))
-    assert ("3", "1", "1") == (suite.get("tests"), suite.get("failures"), suite.get("errors"))
-    assert 1 == len(suite.findall("./testcase/failure"))
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "1")
+    assert len(suite.findall("./testcase/failure")) == 1
 
 
 def test_a_control_s_line_names_its_worst(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """FAIL before could not look before pass."""
     many = _report(bench, monkeypatch, _control(probes=(holds, breaks, cannot_look)))
-    assert ("FAIL", "breaks: 200 to a stranger") == reports.control_line(many, "headers")
+    assert reports.control_line(many, "headers") == ("FAIL", "breaks: 200 to a stranger")
     some = _report(bench, monkeypatch, _control(probes=(holds, cannot_look)))
-    assert ("pass", "1 could not look: no such route") == reports.control_line(some, "headers")
+    assert reports.control_line(some, "headers") == ("pass", "1 could not look: no such route")
     none = _report(bench, monkeypatch, _control(probes=(cannot_look,)))
-    assert ("could not look", "no such route") == reports.control_line(none, "headers")
-    assert "1 pass · 0 FAIL · 0 not examined" == reports.summary(
-        _report(bench, monkeypatch, _control(probes=(holds,))))
+    assert reports.control_line(none, "headers") == ("could not look", "no such route")
+    assert (
+        reports.summary(_report(bench, monkeypatch, _control(probes=(holds,))))
+        == "1 pass · 0 FAIL · 0 not examined"
+    )
 
 
 class Thing:
@@ -123,24 +122,19 @@ def nothing_that_matters(patch: Patch) -> None:
     patch(Thing, "__doc__", "other")
 
 
-def test_a_sabotage_is_caught_or_reported_as_unnoticed(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sabotage_is_caught_or_reported_as_unnoticed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A probe that cannot fail is found out; afterwards everything is as it was."""
-    control = _control(probes=(looks_at_the_thing,),
-                       sabotages=(the_thing_is_wrong, nothing_that_matters))
+    control = _control(probes=(looks_at_the_thing,), sabotages=(the_thing_is_wrong, nothing_that_matters))
     monkeypatch.setattr(runner, "CONTROLS", (control,))
     seen = []
     report = runner.sabotage(bench, progress=lambda c, caught: seen.append(caught))
-    assert ["looks_at_the_thing", None] == [caught.by for caught in report.sabotages]
+    assert [caught.by for caught in report.sabotages] == ["looks_at_the_thing", None]
     assert not report.kept
     assert seen == report.sabotages
-    assert "right" == Thing.value
+    assert Thing.value == "right"
 
 
-def test_a_laboratory_that_does_not_start_is_no_catch(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_laboratory_that_does_not_start_is_no_catch(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sabotage that keeps the application from starting has not been noticed by a probe."""
 
     @sabotage
@@ -161,4 +155,4 @@ def test_a_control_that_is_off_is_not_on_trial(bench: Bench) -> None:
     """Nothing is promised, so nothing is attacked; a name narrows the trial."""
     with bench.laboratory() as laboratory:
         names = [c.name for c in runner.on_trial(laboratory.policy, ["csrf"])]
-    assert ["csrf"] == names
+    assert names == ["csrf"]

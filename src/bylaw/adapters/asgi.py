@@ -56,9 +56,7 @@ class Gated:
         self._prepare = prepare or self._open
         self._prepared = False
         # More than the hash pool has places: a sign-in that waits must not keep out a look-up.
-        self._workers = ThreadPoolExecutor(
-            site.house.hashes.places + 8, thread_name_prefix="bylaw-worker"
-        )
+        self._workers = ThreadPoolExecutor(site.house.hashes.places + 8, thread_name_prefix="bylaw-worker")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -180,9 +178,7 @@ class Gated:
             elif not (withheld or finished):
                 raise  # too late for another answer: the server cuts the connection
 
-    async def _converse(
-        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _converse(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         """A WebSocket: opened only by a declared route, and closed when its session has ended.
 
         What is said is checked against memory, which the revocation feed keeps true; only a session
@@ -221,11 +217,16 @@ class Gated:
             await send(dict(_CLOSE))
             return
         response = self.site.gate.response(exchange, verdict)
-        await send({
-            "type": "http.response.start", "status": response.status,
-            "headers": [(name.lower().encode("latin-1"), value.encode("latin-1"))
-                        for name, value in response.headers],
-        })
+        await send(
+            {
+                "type": "http.response.start",
+                "status": response.status,
+                "headers": [
+                    (name.lower().encode("latin-1"), value.encode("latin-1"))
+                    for name, value in response.headers
+                ],
+            }
+        )
         body = b"" if exchange.method == "HEAD" else response.body
         await send({"type": "http.response.body", "body": body})
 
@@ -247,9 +248,13 @@ def _exchange(scope: Scope) -> Exchange:
     websocket = scope["type"] == "websocket"
     # In the order of its arguments: by name the call takes half a microsecond longer.
     return Exchange(
-        "GET" if websocket else scope["method"], _path(scope), RawHeaders(scope["headers"]),
-        scope.get("scheme", "http"), scope.get("query_string", b"").decode("latin-1"),
-        client[0] if client else "", websocket,
+        "GET" if websocket else scope["method"],
+        _path(scope),
+        RawHeaders(scope["headers"]),
+        scope.get("scheme", "http"),
+        scope.get("query_string", b"").decode("latin-1"),
+        client[0] if client else "",
+        websocket,
     )
 
 

@@ -78,7 +78,7 @@ class Gated:
         except Refused as refused:
             _close(body)
             return self._answer(exchange, gate.refused(exchange, refused), start_response)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach the visitor
             _close(body)
             return self._answer(exchange, errors.failed(exchange, error), start_response)
         if withheld is not None:
@@ -213,8 +213,12 @@ def _exchange(environ: WSGIEnvironment) -> Exchange:
     get = environ.get
     # In the order of its arguments: by name the call takes half a microsecond longer.
     return Exchange(
-        environ["REQUEST_METHOD"], path or "/", EnvironHeaders(environ),
-        get("wsgi.url_scheme", "http"), get("QUERY_STRING", ""), get("REMOTE_ADDR", ""),
+        environ["REQUEST_METHOD"],
+        path or "/",
+        EnvironHeaders(environ),
+        get("wsgi.url_scheme", "http"),
+        get("QUERY_STRING", ""),
+        get("REMOTE_ADDR", ""),
     )
 
 

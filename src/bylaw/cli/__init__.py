@@ -29,6 +29,17 @@ def main() -> None:
     """A web application's security policy: written once, enforced, proven and printed."""
 
 
-for command in (init.init, check.check, verify.verify, matrix.matrix, document.document, run.run,
-                database.db, users.user, roles.role, secrets.group, schema.schema):
+for command in (
+    init.init,
+    check.check,
+    verify.verify,
+    matrix.matrix,
+    document.document,
+    run.run,
+    database.db,
+    users.user,
+    roles.role,
+    secrets.group,
+    schema.schema,
+):
     main.add_command(command)

@@ -38,9 +38,24 @@ def check(policy: str | None, strict: bool, as_json: bool) -> None:
         raise SystemExit(1) from None
     below = list(read.below_standard())
     if as_json:
-        out.print_json(json.dumps({"problems": [], "below_standard": [
-            {"section": section, "key": b.key, "value": b.value, "standard": b.standard,
-             "source": b.source, "because": because} for section, b, because in below]}))
+        out.print_json(
+            json.dumps(
+                {
+                    "problems": [],
+                    "below_standard": [
+                        {
+                            "section": section,
+                            "key": b.key,
+                            "value": b.value,
+                            "standard": b.standard,
+                            "source": b.source,
+                            "because": because,
+                        }
+                        for section, b, because in below
+                    ],
+                }
+            )
+        )
     else:
         _show(read, below)
     if strict and below:
@@ -48,14 +63,16 @@ def check(policy: str | None, strict: bool, as_json: bool) -> None:
 
 
 def _problem(problem: Any) -> dict[str, str]:
-    return {"where": problem.where, "what": problem.what, "why": problem.why,
-            "accepted": problem.accepted}
+    return {"where": problem.where, "what": problem.what, "why": problem.why, "accepted": problem.accepted}
 
 
 def _show(read: Policy, below: list[Any]) -> None:
     off = [name for name, settings in read.controls.items() if settings.off]
-    out.print(f"{read.app.name} · {read.environment} policy · {len(read.controls) - len(off)} "
-              f"controls on, {len(off)} off · it can be kept", markup=False)
+    out.print(
+        f"{read.app.name} · {read.environment} policy · {len(read.controls) - len(off)} "
+        f"controls on, {len(off)} off · it can be kept",
+        markup=False,
+    )
     for name in off:
         out.print(f"  {name} is off: {read.controls[name].because}", markup=False)
     if below:
@@ -64,8 +81,7 @@ def _show(read: Policy, below: list[Any]) -> None:
         for title in ("setting", "value", "standard", "source", "because"):
             table.add_column(title, overflow="fold")
         for section, b, because in below:
-            table.add_row(f"{section}.{b.key}", b.value, b.standard, b.source,
-                          because or "no reason given")
+            table.add_row(f"{section}.{b.key}", b.value, b.standard, b.source, because or "no reason given")
         out.print(table, soft_wrap=False)
     exemptions = read.of(csrf.Settings).exempt
     if exemptions:

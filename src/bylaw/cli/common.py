@@ -119,7 +119,9 @@ def bench(app: str) -> Iterator[Bench]:
 
 
 POLICY = click.option(
-    "--policy", "-p", metavar="FILE",
+    "--policy",
+    "-p",
+    metavar="FILE",
     help="The policy, or the application that has it beside it. Default: bylaw.toml here.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
@@ -127,7 +129,8 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for prog
 
 def at_prompt(value: str | None, label: str) -> str:
     """A secret from the option, else from a prompt that does not show it."""
-    return value if value is not None else str(
-        click.prompt(label, hide_input=True, confirmation_prompt=True, err=True))
-
-
+    return (
+        value
+        if value is not None
+        else str(click.prompt(label, hide_input=True, confirmation_prompt=True, err=True))
+    )

@@ -20,8 +20,12 @@ from bylaw.verify.laboratory import defaults
 @click.command(short_help="Print policy and evidence as SECURITY.md.")
 @click.argument("app", required=False)
 @click.option("--check", is_flag=True, help="Write nothing; fail when the document is not current.")
-@click.option("--output", "-o", type=click.Path(path_type=Path),
-              help="Where to write it (default: SECURITY.md beside the policy).")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="Where to write it (default: SECURITY.md beside the policy).",
+)
 @spoken
 def document(app: str | None, check: bool, output: Path | None) -> None:
     """Write SECURITY.md of APP's production policy (a policy file, or the application's module).
@@ -37,10 +41,13 @@ def document(app: str | None, check: bool, output: Path | None) -> None:
         return
     current = target.read_text("utf-8") if target.exists() else ""
     if current != text:
-        drift = difflib.unified_diff(current.splitlines(), text.splitlines(), str(target),
-                                     "policy and evidence", lineterm="", n=1)
-        fail(f"{target} is not what the policy and its evidence say; run: bylaw document\n"
-             + "\n".join(list(drift)[:40]))
+        drift = difflib.unified_diff(
+            current.splitlines(), text.splitlines(), str(target), "policy and evidence", lineterm="", n=1
+        )
+        fail(
+            f"{target} is not what the policy and its evidence say; run: bylaw document\n"
+            + "\n".join(list(drift)[:40])
+        )
     out.print(f"{target} is current", markup=False)
 
 
@@ -51,7 +58,8 @@ def printed(file: Path) -> str:
     if found is not None and found.policy != evidence.fingerprint(file):
         raise LookupError(
             f"{file.parent / evidence.FILE} is evidence of another policy or of other probes; "
-            "run: bylaw verify --write")
+            "run: bylaw verify --write"
+        )
     return documents.security_md(policy, found)
 
 

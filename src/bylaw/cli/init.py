@@ -72,8 +72,13 @@ def home():
 @click.command(short_help="Write a policy to begin with.")
 @click.argument("directory", type=click.Path(path_type=Path), default=".")
 @click.option("--name", help="What people know the application by (default: the directory's name).")
-@click.option("--framework", type=click.Choice(sorted(_LINES)), default="flask", show_default=True,
-              help="Which five lines to show.")
+@click.option(
+    "--framework",
+    type=click.Choice(sorted(_LINES)),
+    default="flask",
+    show_default=True,
+    help="Which five lines to show.",
+)
 @spoken
 def init(directory: Path, name: str | None, framework: str) -> None:
     """Write a policy, its schema and a .env to begin with. Nothing that exists is touched."""
@@ -96,8 +101,9 @@ def init(directory: Path, name: str | None, framework: str) -> None:
     _ignore(directory / ".gitignore")
     out.print(f"\nFive lines for {framework}:\n", markup=False)
     out.print(_LINES[framework], markup=False)
-    out.print("Then: BYLAW_ENV=development bylaw check    and: bylaw run <module> --development",
-              markup=False)
+    out.print(
+        "Then: BYLAW_ENV=development bylaw check    and: bylaw run <module> --development", markup=False
+    )
 
 
 def _printable(name: str) -> str:
@@ -108,7 +114,6 @@ def _printable(name: str) -> str:
 def _ignore(file: Path) -> None:
     """Keep secrets and databases out of git."""
     have = file.read_text("utf-8").splitlines() if file.exists() else []
-    wanted = [line for line in (".env", "*.db", "*.db-wal", "*.db-shm", "var/")
-              if line not in have]
+    wanted = [line for line in (".env", "*.db", "*.db-wal", "*.db-shm", "var/") if line not in have]
     if wanted:
         file.write_text("\n".join([*have, *wanted]) + "\n", "utf-8")

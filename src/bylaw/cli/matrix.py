@@ -30,9 +30,18 @@ def matrix(app: str, as_json: bool) -> None:
             cells = matrices.measure(laboratory, lambda cell: bar.advance(task))
     examined = sum(cell.seen != "not_examined" for cell in cells)
     if as_json:
-        out.print(json.dumps({"expected": expected, "examined": examined,
-                              "cells": [{**asdict(c), "as_declared": c.as_declared}
-                                        for c in cells]}, indent=2), markup=False, soft_wrap=True)
+        out.print(
+            json.dumps(
+                {
+                    "expected": expected,
+                    "examined": examined,
+                    "cells": [{**asdict(c), "as_declared": c.as_declared} for c in cells],
+                },
+                indent=2,
+            ),
+            markup=False,
+            soft_wrap=True,
+        )
     else:
         titles, rows = reports.matrix_rows(cells)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -41,7 +50,6 @@ def matrix(app: str, as_json: bool) -> None:
         for row in rows:
             table.add_row(*row)
         out.print(table, soft_wrap=False)
-        out.print(f"\n{reports.matrix_summary(cells)} · examined {examined} of {expected}",
-                  markup=False)
+        out.print(f"\n{reports.matrix_summary(cells)} · examined {examined} of {expected}", markup=False)
     if any(not c.as_declared and c.seen != "not_examined" for c in cells):
         raise SystemExit(1)

@@ -24,16 +24,15 @@ THREADS = 32
 
 @click.command(short_help="Serve an application.")
 @click.argument("app")
-@click.option("--development", is_flag=True,
-              help="Set everything up: database, sample data, a first administrator.")
+@click.option(
+    "--development", is_flag=True, help="Set everything up: database, sample data, a first administrator."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--port", type=int, help="Default: the port of base_url, else 8000.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes that answer.")
 @click.option("--no-serve", is_flag=True, help="Set up and say where things are, then stop.")
 @spoken
-def run(
-    app: str, development: bool, host: str, port: int | None, workers: int, no_serve: bool
-) -> None:
+def run(app: str, development: bool, host: str, port: int | None, workers: int, no_serve: bool) -> None:
     """Serve APP (package.module or package.module:factory).
 
     Production unless asked otherwise: then secrets, database and routes must be in order, or nothing
@@ -61,8 +60,7 @@ def run(
 
 
 def _protected(app: Any) -> Any:
-    found = getattr(app, "extensions", {}).get("bylaw") or getattr(
-        getattr(app, "state", None), "bylaw", None)
+    found = getattr(app, "extensions", {}).get("bylaw") or getattr(getattr(app, "state", None), "bylaw", None)
     if found is None:
         fail("the application has no Bylaw(app, …)")
     return found
@@ -109,15 +107,24 @@ def _first_administrator(site: Site) -> None:
         there = [who for role in managing for who in users.with_role(connection, role)]
         first = users.by_id(connection, there[0]) if there else None
     if first is not None:
-        out.print(f"  {'sign in':<10}{first.email}   (a new password: BYLAW_ENV=development bylaw user "
-                  f"password {first.email} -p {_near(site.policy.file)})", markup=False)
+        out.print(
+            f"  {'sign in':<10}{first.email}   (a new password: BYLAW_ENV=development bylaw user "
+            f"password {first.email} -p {_near(site.policy.file)})",
+            markup=False,
+        )
         return
     if not managing:
         return
     password = secrets.token_urlsafe(15) + "!1aA"
     email = "admin@example.com"
-    accounts.create(site.house, accounts.SYSTEM, email=email, name="First administrator",
-                    password=password, granted=[managing[0]])
+    accounts.create(
+        site.house,
+        accounts.SYSTEM,
+        email=email,
+        name="First administrator",
+        password=password,
+        granted=[managing[0]],
+    )
     out.print(f"  {'sign in':<10}{email}", markup=False)
     out.print(f"  {'password':<10}{password}   (shown this once)", markup=False)
 
@@ -134,7 +141,13 @@ def _serve(app: str, interface: str, host: str, port: int, workers: int) -> None
     # A sign-in that waits for its hash holds a thread: there must be others left.
     threads = {"blocking_threads": THREADS, "backpressure": 2 * THREADS} if interface == "wsgi" else {}
     options: dict[str, Any] = {
-        "address": host, "port": port, "interface": Interfaces(interface), "workers": workers,
-        "factory": factory, "log_access": True, "websockets": interface == "asgi", **threads,
+        "address": host,
+        "port": port,
+        "interface": Interfaces(interface),
+        "workers": workers,
+        "factory": factory,
+        "log_access": True,
+        "websockets": interface == "asgi",
+        **threads,
     }
     Server(f"{module}:{attribute or name}", **options).serve()

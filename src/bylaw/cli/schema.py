@@ -16,5 +16,4 @@ def schema() -> None:
 
     With `#:schema ./bylaw.schema.json` as its first line, editors complete and check bylaw.toml.
     """
-    out.print(json.dumps(policy_schema(), indent=2, ensure_ascii=False), markup=False,
-              soft_wrap=True)
+    out.print(json.dumps(policy_schema(), indent=2, ensure_ascii=False), markup=False, soft_wrap=True)

@@ -30,9 +30,14 @@ def _find(house: House, email: str) -> User:
 
 
 def _as_dict(found: User) -> dict[str, object]:
-    return {"id": found.id, "email": found.email, "name": found.name,
-            "roles": sorted(found.roles), "disabled": found.disabled_at is not None,
-            "created_at": datetime.fromtimestamp(found.created_at, UTC).isoformat()}
+    return {
+        "id": found.id,
+        "email": found.email,
+        "name": found.name,
+        "roles": sorted(found.roles),
+        "disabled": found.disabled_at is not None,
+        "created_at": datetime.fromtimestamp(found.created_at, UTC).isoformat(),
+    }
 
 
 def _show(found: User, *, as_json: bool) -> None:
@@ -40,8 +45,9 @@ def _show(found: User, *, as_json: bool) -> None:
         out.print_json(json.dumps(_as_dict(found)))
         return
     state = "disabled" if found.disabled_at else "enabled"
-    out.print(f"{found.email}  {', '.join(sorted(found.roles)) or 'no role'}  {state}  {found.id}",
-              markup=False)
+    out.print(
+        f"{found.email}  {', '.join(sorted(found.roles)) or 'no role'}  {state}  {found.id}", markup=False
+    )
 
 
 @user.command()
@@ -53,13 +59,23 @@ def _show(found: User, *, as_json: bool) -> None:
 @JSON
 @spoken
 def create(
-    email: str, name: str, role: tuple[str, ...], password: str | None, policy: str | None,
+    email: str,
+    name: str,
+    role: tuple[str, ...],
+    password: str | None,
+    policy: str | None,
     as_json: bool,
 ) -> None:
     """Make an account."""
     with house_of(policy) as house:
-        made = accounts.create(house, accounts.SYSTEM, email=email, name=name, granted=role,
-                               password=at_prompt(password, "Password"))
+        made = accounts.create(
+            house,
+            accounts.SYSTEM,
+            email=email,
+            name=name,
+            granted=role,
+            password=at_prompt(password, "Password"),
+        )
     _show(made, as_json=as_json)
 
 
@@ -72,8 +88,9 @@ def list_(search: str, policy: str | None, as_json: bool) -> None:
     """List accounts by their address."""
     found: list[User] = []
     with house_of(policy) as house:
-        while page := accounts.listing(house, accounts.SYSTEM, search=search,
-                                       after=found[-1].email if found else ""):
+        while page := accounts.listing(
+            house, accounts.SYSTEM, search=search, after=found[-1].email if found else ""
+        ):
             found += page
     if as_json:
         out.print_json(json.dumps([_as_dict(each) for each in found]))
@@ -82,8 +99,9 @@ def list_(search: str, policy: str | None, as_json: bool) -> None:
     for title in ("address", "name", "roles", "state"):
         table.add_column(title, overflow="fold")
     for each in found:
-        table.add_row(each.email, each.name, ", ".join(sorted(each.roles)),
-                      "disabled" if each.disabled_at else "")
+        table.add_row(
+            each.email, each.name, ", ".join(sorted(each.roles)), "disabled" if each.disabled_at else ""
+        )
     out.print(table, soft_wrap=False)
     out.print(f"{len(found)} account{'' if len(found) == 1 else 's'}")
 
@@ -147,6 +165,7 @@ def enable(email: str, policy: str | None, as_json: bool) -> None:
 def password(email: str, password: str | None, policy: str | None) -> None:
     """Set a new password; the account's sessions end."""
     with house_of(policy) as house:
-        accounts.set_password(house, accounts.SYSTEM, _find(house, email).id,
-                              at_prompt(password, "New password"))
+        accounts.set_password(
+            house, accounts.SYSTEM, _find(house, email).id, at_prompt(password, "New password")
+        )
     out.print("set; all sessions have ended")

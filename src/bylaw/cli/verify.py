@@ -21,12 +21,19 @@ from bylaw.verify.runner import Report
 
 @click.command(short_help="Attack the running application by its own policy.")
 @click.argument("app")
-@click.option("--only", multiple=True, type=click.Choice([c.name for c in CONTROLS]),
-              metavar="CONTROL", help="Only this control (may be given several times).")
-@click.option("--sabotage", is_flag=True,
-              help="Break every control in each of its ways; a probe must notice each.")
-@click.option("--write", is_flag=True,
-              help="Probes, sabotages and matrix; keep the evidence beside the policy.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice([c.name for c in CONTROLS]),
+    metavar="CONTROL",
+    help="Only this control (may be given several times).",
+)
+@click.option(
+    "--sabotage", is_flag=True, help="Break every control in each of its ways; a probe must notice each."
+)
+@click.option(
+    "--write", is_flag=True, help="Probes, sabotages and matrix; keep the evidence beside the policy."
+)
 @click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML into this file.")
 @JSON
 @spoken
@@ -67,9 +74,12 @@ def _probes(made: Bench, only: tuple[str, ...], *, quiet: bool) -> Report:
         controls = runner.on_trial(policy, only)
         total = sum(len(c.probes) for c in controls)
         if not quiet:
-            out.print(f"{policy.app.name} · {policy.environment} policy · laboratory on "
-                      f"{laboratory.site.house.store.engine.dialect.name} · {total} probes of "
-                      f"{len(controls)} controls", markup=False)
+            out.print(
+                f"{policy.app.name} · {policy.environment} policy · laboratory on "
+                f"{laboratory.site.house.store.engine.dialect.name} · {total} probes of "
+                f"{len(controls)} controls",
+                markup=False,
+            )
     with _bar() as bar:
         task = bar.add_task("probes", total=total)
         left = {c.name: len(c.probes) for c in controls}
@@ -87,9 +97,10 @@ def _probes(made: Bench, only: tuple[str, ...], *, quiet: bool) -> Report:
 
 def _line(report: Report, control: str, probes: int) -> None:
     word, said = reports.control_line(report, control)
-    style = {"pass": "green", "FAIL": "bold red"}.get(word, "yellow")
-    out.print(Text.assemble(f"{control:<12} {probes:>3} probes   ", (word, style),
-                            f"   {said}" if said else ""))
+    style = {"pass": "green", "FAIL": "bold red"}.get(word, "yellow")  # nosec B105  # no secret: an example, a word or a laboratory's
+    out.print(
+        Text.assemble(f"{control:<12} {probes:>3} probes   ", (word, style), f"   {said}" if said else "")
+    )
 
 
 def _sabotages(made: Bench, only: tuple[str, ...], *, quiet: bool) -> list[runner.Caught]:
@@ -102,8 +113,13 @@ def _sabotages(made: Bench, only: tuple[str, ...], *, quiet: bool) -> list[runne
             bar.advance(task)
             if not quiet:
                 noticed = ("caught", "green") if caught.by else ("UNNOTICED", "bold red")
-                out.print(Text.assemble(f"{control.name:<12} {caught.sabotage:<34} ", noticed,
-                                        f" by {caught.by}" if caught.by else ""))
+                out.print(
+                    Text.assemble(
+                        f"{control.name:<12} {caught.sabotage:<34} ",
+                        noticed,
+                        f" by {caught.by}" if caught.by else "",
+                    )
+                )
 
         return runner.sabotage(made, only=only, progress=seen).sabotages
 
@@ -119,23 +135,35 @@ def _bar() -> Progress:
     """A bar on standard error. Lines that are printed meanwhile go above it in a terminal, and into
     the file where standard output is one.
     """
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                    console=err, transient=True, redirect_stdout=out.is_terminal,
-                    disable=not err.is_terminal)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=err,
+        transient=True,
+        redirect_stdout=out.is_terminal,
+        disable=not err.is_terminal,
+    )
 
 
 def _tail(report: Report, cells: list[matrix.Cell], took: float) -> None:
     if cells:
         out.print(f"access       {reports.matrix_summary(cells)}", markup=False)
         for cell in [c for c in cells if not c.as_declared]:
-            out.print(f"             {cell.method} {cell.path} as {cell.role}: declared "
-                      f"{cell.expected}, was {cell.seen} ({cell.status})", markup=False)
+            out.print(
+                f"             {cell.method} {cell.path} as {cell.role}: declared "
+                f"{cell.expected}, was {cell.seen} ({cell.status})",
+                markup=False,
+            )
     if report.sabotages:
         caught = sum(s.by is not None for s in report.sabotages)
         out.print(f"sabotage     {caught} of {len(report.sabotages)} caught", markup=False)
     for result in report.results:
         if result.outcome == "fail":
-            out.print(f"\n{result.control}.{result.probe} ({result.severity}): {result.title}\n"
-                      f"    {result.evidence}\n    docs/controls/{result.control}.md", markup=False)
+            out.print(
+                f"\n{result.control}.{result.probe} ({result.severity}): {result.title}\n"
+                f"    {result.evidence}\n    docs/controls/{result.control}.md",
+                markup=False,
+            )
     if report.results:
         out.print(f"{reports.summary(report):<64} {took:>6.1f} s", markup=False)

@@ -67,8 +67,14 @@ def _control(policy: Policy, control: Control, evidence: Evidence | None) -> str
         lines += [sentence, ""] if sentence.startswith("- ") else [sentence]
         if sentence.startswith("- "):
             lines.insert(len(lines) - 2, "")
-    lines += ["", _evidence_line(control, evidence.controls.get(control.name) if evidence else None,
-                                 evidence.date if evidence else "")]
+    lines += [
+        "",
+        _evidence_line(
+            control,
+            evidence.controls.get(control.name) if evidence else None,
+            evidence.date if evidence else "",
+        ),
+    ]
     below = list(settings.below_standard())
     if below:
         keys = ", ".join(f"`{b.key}`" for b in below)
@@ -98,9 +104,15 @@ def _below(policy: Policy) -> str:
     ]
     if not rows:
         return "## Below today's standard\n\nNothing."
-    return "\n".join(["## Below today's standard", "",
-                      "| setting | value | standard | source | because |", "|---|---|---|---|---|",
-                      *rows])
+    return "\n".join(
+        [
+            "## Below today's standard",
+            "",
+            "| setting | value | standard | source | because |",
+            "|---|---|---|---|---|",
+            *rows,
+        ]
+    )
 
 
 def _reporting(policy: Policy) -> str:

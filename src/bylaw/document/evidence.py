@@ -65,9 +65,13 @@ def gather(policy_file: Path, when: date, report: Report, cells: list[Cell]) -> 
             unseen=tuple(r.evidence for r in mine if r.outcome == "not_examined"),
         )
     return Evidence(
-        date=when.isoformat(), policy=fingerprint(policy_file), controls=proofs,
-        routes=len({(c.method, c.path) for c in cells}), identities=len({c.role for c in cells}),
-        requests=len(cells), as_declared=sum(c.as_declared for c in cells),
+        date=when.isoformat(),
+        policy=fingerprint(policy_file),
+        controls=proofs,
+        routes=len({(c.method, c.path) for c in cells}),
+        identities=len({c.role for c in cells}),
+        requests=len(cells),
+        as_declared=sum(c.as_declared for c in cells),
     )
 
 

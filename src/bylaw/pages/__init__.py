@@ -51,8 +51,14 @@ def table(policy: Policy) -> dict[str, tuple[Endpoint, bool]]:
         why, accepted = ("bylaw answers nothing there", f"one of {', '.join(sorted(own))}")
         if path in own:
             why, accepted = ("no further path of this site", 'e.g. "/login"')
-        problems.append(Problem(policy.where.at(("pages", "aliases", alias)),
-                                f'pages.aliases."{alias}" = "{path}"', why, accepted))
+        problems.append(
+            Problem(
+                policy.where.at(("pages", "aliases", alias)),
+                f'pages.aliases."{alias}" = "{path}"',
+                why,
+                accepted,
+            )
+        )
     if problems:
         raise PolicyError(f"{policy.file} is not a policy that can be kept", problems)
     return found
@@ -93,8 +99,16 @@ class Pages:
         endpoint, api = found
         if not api and endpoint.do is not None:
             exchange.note("form", True)  # a token is asked for, signed in or not (see csrf)
-        return answer(gate, self._renderer, endpoint, exchange, argument=argument, urls=self.urls,
-                      api=api, token_field=self._token_field)
+        return answer(
+            gate,
+            self._renderer,
+            endpoint,
+            exchange,
+            argument=argument,
+            urls=self.urls,
+            api=api,
+            token_field=self._token_field,
+        )
 
     def refusal(self, exchange: Exchange, refuse: Refuse) -> Response:
         return self._renderer.refusal(exchange, refuse)
@@ -108,5 +122,10 @@ class Pages:
 
 def _stylesheet(text: bytes) -> Deciding:
     yield from ()  # decided without asking for anything
-    return Answer(Response(200, [("Content-Type", "text/css; charset=utf-8"),
-                                 ("Cache-Control", "public, max-age=3600")], text))
+    return Answer(
+        Response(
+            200,
+            [("Content-Type", "text/css; charset=utf-8"), ("Cache-Control", "public, max-age=3600")],
+            text,
+        )
+    )

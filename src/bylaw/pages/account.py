@@ -25,17 +25,23 @@ def _back(call: Call) -> str:
 
 
 def _show_sign_in(call: Call) -> Show:
-    return Show("sign_in.html", {
-        "next": _back(call),
-        "notice": call.query("notice"),
-        "open": call.house.policy.of(signup.Settings).open,
-    })
+    return Show(
+        "sign_in.html",
+        {
+            "next": _back(call),
+            "notice": call.query("notice"),
+            "open": call.house.policy.of(signup.Settings).open,
+        },
+    )
 
 
 def _sign_in(call: Call) -> Done:
     opened = signing_in.sign_in(
-        call.house, email=call.values["email"], password=call.values["password"],
-        address=call.exchange.peer, agent=_agent(call),
+        call.house,
+        email=call.values["email"],
+        password=call.values["password"],
+        address=call.exchange.peer,
+        agent=_agent(call),
     )
     _leave(call)
     call.exchange.set_cookie(cookies.make(call.house.policy, cookies.SESSION, opened.secret))
@@ -63,23 +69,33 @@ def _show_sign_up(call: Call) -> Show:
 def password_rules(call: Call) -> dict[str, Any]:
     """What a page needs to say what a new password must be."""
     settings = call.house.policy.of(passwords.Settings)
-    return {"min_length": settings.min_length, "max_length": settings.max_length,
-            "composition": [passwords.SPOKEN[kind] for kind in settings.composition]}
+    return {
+        "min_length": settings.min_length,
+        "max_length": settings.max_length,
+        "composition": [passwords.SPOKEN[kind] for kind in settings.composition],
+    }
 
 
 def _sign_up(call: Call) -> Done:
-    accounts.sign_up(call.house, email=call.values["email"], password=call.values["password"],
-                     name=call.values["name"])
+    accounts.sign_up(
+        call.house, email=call.values["email"], password=call.values["password"], name=call.values["name"]
+    )
     # Whoever the address belongs to: the answer is this one (C-41).
-    return Done(f"{call.urls['sign_in']}?notice=signed-up",
-                {"message": "If the address is free, the account is ready: sign in."}, status=202)
+    return Done(
+        f"{call.urls['sign_in']}?notice=signed-up",
+        {"message": "If the address is free, the account is ready: sign in."},
+        status=202,
+    )
 
 
 def _sign_out(call: Call) -> Done:
     _leave(call)
     call.exchange.set_cookie(cookies.make(call.house.policy, cookies.SESSION, "", lifetime=0))
-    return Done(f"{call.urls['sign_in']}?notice=signed-out", {"message": "Signed out."},
-                headers=(("Clear-Site-Data", '"cache", "cookies", "storage"'),))
+    return Done(
+        f"{call.urls['sign_in']}?notice=signed-out",
+        {"message": "Signed out."},
+        headers=(("Clear-Site-Data", '"cache", "cookies", "storage"'),),
+    )
 
 
 def _show_password(call: Call) -> Show:
@@ -89,31 +105,47 @@ def _show_password(call: Call) -> Show:
 def _change_password(call: Call) -> Done:
     try:
         opened = accounts.change_password(
-            call.house, call.who, digest=call.exchange.session.digest,
-            current=call.values["current"], new=call.values["password"],
+            call.house,
+            call.who,
+            digest=call.exchange.session.digest,
+            current=call.values["current"],
+            new=call.values["password"],
         )
     except Refused as refused:
         if refused.reason is not passwords.WRONG:
             raise
         # Signing in says no more than that; whoever is signed in may know which of the two it was.
-        raise Refused(passwords.WRONG, detail="The password was not changed.",
-                      fields={"current": "not your current password"}) from None
+        raise Refused(
+            passwords.WRONG,
+            detail="The password was not changed.",
+            fields={"current": "not your current password"},
+        ) from None
     call.exchange.set_cookie(cookies.make(call.house.policy, cookies.SESSION, opened.secret))
-    return Done(f"{call.urls['change_password']}?notice=changed",
-                {"message": "The password is changed; other sessions have ended."})
+    return Done(
+        f"{call.urls['change_password']}?notice=changed",
+        {"message": "The password is changed; other sessions have ended."},
+    )
 
 
 def _show_sessions(call: Call) -> Show:
     rows = signing_in.own_sessions(call.house, call.who)
     listed = [_session(row, call.who.session) for row in rows]
-    return Show("sessions.html", {"sessions": listed, "notice": call.query("notice")},
-                data={"sessions": listed})
+    return Show(
+        "sessions.html", {"sessions": listed, "notice": call.query("notice")}, data={"sessions": listed}
+    )
 
 
 def _session(row: SessionRow, mine: str) -> dict[str, Any]:
-    return {"id": row.id, "current": row.id == mine, "method": row.method, "address": row.address,
-            "agent": row.agent, "created_at": row.created_at, "seen_at": row.seen_at,
-            "expires_at": row.expires_at}
+    return {
+        "id": row.id,
+        "current": row.id == mine,
+        "method": row.method,
+        "address": row.address,
+        "agent": row.agent,
+        "created_at": row.created_at,
+        "seen_at": row.seen_at,
+        "expires_at": row.expires_at,
+    }
 
 
 def _end_session(call: Call) -> Done:
@@ -129,22 +161,61 @@ def _end_session(call: Call) -> Done:
 
 def _me(call: Call) -> Show:
     who = call.who
-    return Show(data={"id": who.id, "email": who.email, "name": who.name,
-                      "roles": sorted(who.roles), "method": who.method,
-                      "authenticated_at": who.authenticated_at, "session": who.session})
+    return Show(
+        data={
+            "id": who.id,
+            "email": who.email,
+            "name": who.name,
+            "roles": sorted(who.roles),
+            "method": who.method,
+            "authenticated_at": who.authenticated_at,
+            "session": who.session,
+        }
+    )
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    Endpoint("sign_in", "login", "api_login", PUBLIC, _show_sign_in, _sign_in,
-             (_EMAIL, _PASSWORD, _NEXT), "Sign in"),
-    Endpoint("sign_up", "signup", "api_signup", PUBLIC, _show_sign_up, _sign_up,
-             (_EMAIL, _NAME, _PASSWORD), "Make an account"),
+    Endpoint(
+        "sign_in",
+        "login",
+        "api_login",
+        PUBLIC,
+        _show_sign_in,
+        _sign_in,
+        (_EMAIL, _PASSWORD, _NEXT),
+        "Sign in",
+    ),
+    Endpoint(
+        "sign_up",
+        "signup",
+        "api_signup",
+        PUBLIC,
+        _show_sign_up,
+        _sign_up,
+        (_EMAIL, _NAME, _PASSWORD),
+        "Make an account",
+    ),
     # Public: whoever is not signed in any more gets the same calm answer.
     Endpoint("sign_out", "logout", "api_logout", PUBLIC, None, _sign_out, (), "Sign out"),
-    Endpoint("change_password", "password", "api_password", SIGNED_IN, _show_password,
-             _change_password, (Field("current", "Current password", secret=True), _PASSWORD),
-             "Change the password"),
-    Endpoint("sessions", "sessions", "api_sessions", SIGNED_IN, _show_sessions, _end_session,
-             (Field("session"),), "Where you are signed in"),
+    Endpoint(
+        "change_password",
+        "password",
+        "api_password",
+        SIGNED_IN,
+        _show_password,
+        _change_password,
+        (Field("current", "Current password", secret=True), _PASSWORD),
+        "Change the password",
+    ),
+    Endpoint(
+        "sessions",
+        "sessions",
+        "api_sessions",
+        SIGNED_IN,
+        _show_sessions,
+        _end_session,
+        (Field("session"),),
+        "Where you are signed in",
+    ),
     Endpoint("me", "", "api_me", SIGNED_IN, _me, title="Who is signed in"),
 )

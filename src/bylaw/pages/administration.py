@@ -20,8 +20,14 @@ _QUERY = frozenset({"search", "after", "notice"})
 
 def _user(user: User) -> dict[str, Any]:
     """What an administrator sees of an account: no column that could be a secret."""
-    return {"id": user.id, "email": user.email, "name": user.name, "roles": sorted(user.roles),
-            "created_at": user.created_at, "disabled": user.disabled_at is not None}
+    return {
+        "id": user.id,
+        "email": user.email,
+        "name": user.name,
+        "roles": sorted(user.roles),
+        "created_at": user.created_at,
+        "disabled": user.disabled_at is not None,
+    }
 
 
 def _known_roles(call: Call) -> list[str]:
@@ -35,24 +41,40 @@ def _list(call: Call) -> Show:
     search, after = call.query("search")[:254], call.query("after")[:254]
     found = [_user(u) for u in accounts.listing(call.house, call.who, search=search, after=after)]
     more = found[-1]["email"] if len(found) == accounts.PAGE else ""
-    return Show("users.html", {"users": found, "search": search, "after": after, "more": more,
-                               "known_roles": _known_roles(call), "notice": call.query("notice"),
-                               **password_rules(call)},
-                data={"users": found, "after": more})
+    return Show(
+        "users.html",
+        {
+            "users": found,
+            "search": search,
+            "after": after,
+            "more": more,
+            "known_roles": _known_roles(call),
+            "notice": call.query("notice"),
+            **password_rules(call),
+        },
+        data={"users": found, "after": more},
+    )
 
 
 def _create(call: Call) -> Done:
     user = accounts.create(
-        call.house, call.who, email=call.values["email"], name=call.values["name"],
-        password=call.values["password"], granted=call.values["role"],
+        call.house,
+        call.who,
+        email=call.values["email"],
+        name=call.values["name"],
+        password=call.values["password"],
+        granted=call.values["role"],
     )
     return Done(f"{call.urls['users']}?notice=created", _user(user), status=201)
 
 
 def _show_user(call: Call) -> Show:
     user = _user(accounts.find(call.house, call.who, call.argument))
-    return Show("user.html", {"user": user, "known_roles": _known_roles(call),
-                              "notice": call.query("notice")}, data=user)
+    return Show(
+        "user.html",
+        {"user": user, "known_roles": _known_roles(call), "notice": call.query("notice")},
+        data=user,
+    )
 
 
 def _change_user(call: Call) -> Done:
@@ -65,17 +87,31 @@ def _change_user(call: Call) -> Done:
             accounts.enable(call.house, call.who, call.argument)
         case _:
             raise Refused(errors.INVALID, fields={"action": "roles, disable or enable"})
-    return Done(f"{call.urls['users']}/{call.argument}?notice=saved",
-                _user(accounts.find(call.house, call.who, call.argument)))
+    return Done(
+        f"{call.urls['users']}/{call.argument}?notice=saved",
+        _user(accounts.find(call.house, call.who, call.argument)),
+    )
 
 
 _ROLE = Field("role", "Roles", required=False, many=True, limit=64)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    Endpoint("users", "users", "api_users", _RULE, _list, _create,
-             (Field("email", "Mail address"),
-              Field("name", "Name", required=False, limit=signup.MAX_NAME),
-              Field("password", "First password", secret=True), _ROLE), "Users"),
-    Endpoint("user", "users/", "api_users/", _RULE, _show_user, _change_user,
-             (Field("action"), _ROLE), "A user"),
+    Endpoint(
+        "users",
+        "users",
+        "api_users",
+        _RULE,
+        _list,
+        _create,
+        (
+            Field("email", "Mail address"),
+            Field("name", "Name", required=False, limit=signup.MAX_NAME),
+            Field("password", "First password", secret=True),
+            _ROLE,
+        ),
+        "Users",
+    ),
+    Endpoint(
+        "user", "users/", "api_users/", _RULE, _show_user, _change_user, (Field("action"), _ROLE), "A user"
+    ),
 )

@@ -98,8 +98,15 @@ class Endpoint:
 
 
 def answer(
-    gate: Gate, renderer: Renderer, endpoint: Endpoint, exchange: Exchange, *, argument: str,
-    urls: dict[str, str], api: bool, token_field: str,
+    gate: Gate,
+    renderer: Renderer,
+    endpoint: Endpoint,
+    exchange: Exchange,
+    *,
+    argument: str,
+    urls: dict[str, str],
+    api: bool,
+    token_field: str,
 ) -> Deciding:
     """Answer one call: the access rule, the method, the values, the operation, the rendering."""
     if exchange.method not in endpoint.methods:
@@ -113,9 +120,7 @@ def answer(
         if exchange.method == "POST":
             handler = endpoint.do
             body = yield Read(forms.BODY)
-            fields = endpoint.fields if api else (
-                *endpoint.fields, forms.Field(token_field, required=False)
-            )
+            fields = endpoint.fields if api else (*endpoint.fields, forms.Field(token_field, required=False))
             kind = exchange.headers.one("content-type") or ""
             values.update(forms.read(body, kind, fields, api=api, given=values))
         yield BLOCK
@@ -137,16 +142,17 @@ def _again(endpoint: Endpoint, call: Call, refused: Refused) -> Show:
     shown = endpoint.show(call)
     if isinstance(shown, Done):
         raise refused
-    given = {f.name: call.values.get(f.name, [] if f.many else "")
-             for f in endpoint.fields if not f.secret}
-    context = {**shown.context, "given": given, "faults": refused.fields,
-               "fault": refused.detail or refused.reason.title}
+    given = {f.name: call.values.get(f.name, [] if f.many else "") for f in endpoint.fields if not f.secret}
+    context = {
+        **shown.context,
+        "given": given,
+        "faults": refused.fields,
+        "fault": refused.detail or refused.reason.title,
+    }
     return Show(shown.template, context, status=refused.status)
 
 
-def _rendered(
-    renderer: Renderer, exchange: Exchange, result: Show | Done, *, api: bool
-) -> Response:
+def _rendered(renderer: Renderer, exchange: Exchange, result: Show | Done, *, api: bool) -> Response:
     match result:
         case Show(template, context, data, status):
             if api:

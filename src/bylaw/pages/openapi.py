@@ -10,16 +10,23 @@ from bylaw.pages.forms import Field
 
 _PROBLEM = {
     "description": "Refused, with a reason (RFC 9457)",
-    "content": {"application/problem+json": {"schema": {
-        "type": "object",
-        "required": ["type", "title", "status", "code"],
-        "properties": {
-            "type": {"type": "string"}, "title": {"type": "string"},
-            "status": {"type": "integer"}, "code": {"type": "string"},
-            "detail": {"type": "string"}, "instance": {"type": "string"},
-            "errors": {"type": "array", "items": {"type": "object"}},
-        },
-    }}},
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "code"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                    "instance": {"type": "string"},
+                    "errors": {"type": "array", "items": {"type": "object"}},
+                },
+            }
+        }
+    },
 }
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
@@ -39,7 +46,9 @@ def extend(document: dict[str, Any], routes: Iterable[Route], *, cookie: str) ->
                     path[method.lower()] = _operation(route, method)
     components = document.setdefault("components", {})
     components.setdefault("securitySchemes", {})["session"] = {
-        "type": "apiKey", "in": "cookie", "name": cookie,
+        "type": "apiKey",
+        "in": "cookie",
+        "name": cookie,
         "description": "The cookie of a session, opened by signing in.",
     }
     return document

@@ -44,9 +44,7 @@ class Renderer:
         )
         self._templates.filters["moment"] = _moment
 
-    def page(
-        self, exchange: Exchange, template: str, *, status: int = 200, **context: Any
-    ) -> Response:
+    def page(self, exchange: Exchange, template: str, *, status: int = 200, **context: Any) -> Response:
         """The page `template`; never stored by a browser: it may hold a token or a name."""
         policy = self._house.policy
         text = self._templates.get_template(template).render(
@@ -72,10 +70,17 @@ class Renderer:
         status = refuse.status or refuse.reason.status
         back = self._way_back(exchange)
         response = self.page(
-            exchange, "refusal.html", status=status, title=refuse.reason.title,
-            detail=refuse.detail, code=refuse.reason.code, request_id=exchange.request_id,
-            fields=refuse.fields, problem_status=status,
-            sign_in=f"{self._urls['sign_in']}?next={quote(back)}", back=back,
+            exchange,
+            "refusal.html",
+            status=status,
+            title=refuse.reason.title,
+            detail=refuse.detail,
+            code=refuse.reason.code,
+            request_id=exchange.request_id,
+            fields=refuse.fields,
+            problem_status=status,
+            sign_in=f"{self._urls['sign_in']}?next={quote(back)}",
+            back=back,
         )
         response.headers.extend(refuse.headers)
         return response

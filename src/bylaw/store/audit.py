@@ -38,8 +38,7 @@ def rows(
             query = query.where(column == value)
     if before is not None:
         query = query.where(audit_log.c.id < before)
-    return [{**row, "timestamp": _utc(row["timestamp"])}
-            for row in connection.execute(query).mappings()]
+    return [{**row, "timestamp": _utc(row["timestamp"])} for row in connection.execute(query).mappings()]
 
 
 def _utc(at: datetime) -> datetime:

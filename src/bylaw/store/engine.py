@@ -33,7 +33,8 @@ def connect(url: str, root: Path | None = None) -> Engine:
         except (NoSuchModuleError, ImportError):
             raise StoreError(
                 f"there is no driver for {parsed.drivername} databases here; sqlite is built in, "
-                "postgresql+psycopg comes with bylaw[postgresql]") from None
+                "postgresql+psycopg comes with bylaw[postgresql]"
+            ) from None
     if not parsed.database or parsed.database == ":memory:":
         raise StoreError("SQLite needs a file: a database in memory is another one per connection")
     file = Path(parsed.database)
@@ -41,9 +42,7 @@ def connect(url: str, root: Path | None = None) -> Engine:
         file = root / file
     file.parent.mkdir(parents=True, exist_ok=True)
     # What a statement carries (a hash, an address) is not for the log of an error.
-    engine = create_engine(
-        parsed.set(database=str(file)), connect_args={"timeout": 30}, hide_parameters=True
-    )
+    engine = create_engine(parsed.set(database=str(file)), connect_args={"timeout": 30}, hide_parameters=True)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return _forked(engine)

@@ -29,9 +29,7 @@ GAPS: Final = 200
 """Numbers at most that are waited for: given out, but not seen yet."""
 
 
-def revoke(
-    connection: Connection, now: float, user_id: str, digest: str | None = None
-) -> None:
+def revoke(connection: Connection, now: float, user_id: str, digest: str | None = None) -> None:
     """Append to the feed, in the transaction of the change: one session, or all that a user holds."""
     connection.execute(insert(revocations).values(user_id=user_id, digest=digest, at=now))
 
@@ -39,9 +37,7 @@ def revoke(
 class Feed:
     """Follows the feed in a thread of this process, from its first use on."""
 
-    def __init__(
-        self, engine: Engine, memory: SessionMemory, clock: Callable[[], float], bound: int
-    ) -> None:
+    def __init__(self, engine: Engine, memory: SessionMemory, clock: Callable[[], float], bound: int) -> None:
         self._engine = engine
         self._memory = memory
         self._clock = clock

@@ -11,9 +11,7 @@ ATTEMPTS = 18
 
 
 def add(connection: Connection, *, to: str, subject: str, text: str, now: float) -> None:
-    connection.execute(
-        insert(outbox).values(recipient=to, subject=subject, text=text, created_at=now)
-    )
+    connection.execute(insert(outbox).values(recipient=to, subject=subject, text=text, created_at=now))
 
 
 def waiting(connection: Connection, now: float) -> list[tuple[int, int, str, str, str]]:

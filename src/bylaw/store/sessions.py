@@ -46,16 +46,29 @@ def of_user(connection: Connection, user_id: str) -> list[SessionRow]:
 
 
 def _rows(connection: Connection, condition: object) -> list[SessionRow]:
-    rows = connection.execute(
-        select(
-            sessions, users.c.email, users.c.name, role_assignments.c.role,
+    rows = (
+        connection.execute(
+            select(
+                sessions,
+                users.c.email,
+                users.c.name,
+                role_assignments.c.role,
+            )
+            .join(
+                users,
+                and_(
+                    users.c.id == sessions.c.user_id,
+                    users.c.disabled_at.is_(None),
+                    users.c.epoch == sessions.c.epoch,
+                ),
+            )
+            .outerjoin(role_assignments, role_assignments.c.user_id == users.c.id)
+            .where(condition)  # type: ignore[arg-type]
+            .order_by(sessions.c.seen_at.desc())
         )
-        .join(users, and_(users.c.id == sessions.c.user_id, users.c.disabled_at.is_(None),
-                          users.c.epoch == sessions.c.epoch))
-        .outerjoin(role_assignments, role_assignments.c.user_id == users.c.id)
-        .where(condition)  # type: ignore[arg-type]
-        .order_by(sessions.c.seen_at.desc())
-    ).mappings().all()
+        .mappings()
+        .all()
+    )
     roles: dict[str, set[str]] = {}
     first: dict[str, RowMapping] = {}
     for row in rows:
@@ -92,17 +105,13 @@ def renew(connection: Connection, old: str, new: str, public_id: str, old_until:
     The old one answers until `old_until`, for requests that were on their way.
     """
     won = connection.execute(
-        update(sessions)
-        .where(and_(sessions.c.digest == old, sessions.c.renew.is_(True)))
-        .values(renew=False)
+        update(sessions).where(and_(sessions.c.digest == old, sessions.c.renew.is_(True))).values(renew=False)
     )
     if won.rowcount != 1:
         return False
     row = connection.execute(select(sessions).where(sessions.c.digest == old)).mappings().one()
     add(connection, {**row, "digest": new, "id": public_id})
-    connection.execute(
-        update(sessions).where(sessions.c.digest == old).values(expires_at=old_until)
-    )
+    connection.execute(update(sessions).where(sessions.c.digest == old).values(expires_at=old_until))
     return True
 
 
@@ -112,9 +121,7 @@ def mark_for_renewal(connection: Connection, user_id: str) -> None:
 
 def raise_epoch(connection: Connection, digest: str, epoch: int) -> None:
     """Let one session live on in its user's new epoch."""
-    connection.execute(
-        update(sessions).where(sessions.c.digest == digest).values(epoch=epoch)
-    )
+    connection.execute(update(sessions).where(sessions.c.digest == digest).values(epoch=epoch))
 
 
 def touch(connection: Connection, seen: Iterable[tuple[str, float]]) -> None:

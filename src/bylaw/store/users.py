@@ -47,16 +47,12 @@ def _one(connection: Connection, condition: object) -> User | None:
 
 def _roles(connection: Connection, ids: list[str]) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
-    for row in connection.execute(
-        select(role_assignments).where(role_assignments.c.user_id.in_(ids))
-    ):
+    for row in connection.execute(select(role_assignments).where(role_assignments.c.user_id.in_(ids))):
         found.setdefault(row.user_id, set()).add(row.role)
     return {user_id: frozenset(roles) for user_id, roles in found.items()}
 
 
-def page(
-    connection: Connection, *, search: str = "", after: str = "", limit: int = 50
-) -> list[User]:
+def page(connection: Connection, *, search: str = "", after: str = "", limit: int = 50) -> list[User]:
     """Accounts in the order of their address, from behind the address `after` on."""
     query = select(users).where(users.c.email > after).order_by(users.c.email).limit(limit)
     if search:
@@ -80,9 +76,7 @@ def change(connection: Connection, user_id: str, **values: object) -> None:
 def replace_hash(connection: Connection, user_id: str, old: str, new: str) -> bool:
     """Put a stronger hash in the place of `old`, unless the password was changed meanwhile."""
     done = connection.execute(
-        update(users)
-        .where(users.c.id == user_id, users.c.password_hash == old)
-        .values(password_hash=new)
+        update(users).where(users.c.id == user_id, users.c.password_hash == old).values(password_hash=new)
     )
     return done.rowcount == 1
 
@@ -90,10 +84,7 @@ def replace_hash(connection: Connection, user_id: str, old: str, new: str) -> bo
 def next_epoch(connection: Connection, user_id: str) -> int:
     """Begin a new epoch of the user's standing, and return it."""
     epoch: int = connection.execute(
-        update(users)
-        .where(users.c.id == user_id)
-        .values(epoch=users.c.epoch + 1)
-        .returning(users.c.epoch)
+        update(users).where(users.c.id == user_id).values(epoch=users.c.epoch + 1).returning(users.c.epoch)
     ).scalar_one()
     return epoch
 
@@ -104,9 +95,7 @@ def set_roles(
     connection.execute(delete(role_assignments).where(role_assignments.c.user_id == user_id))
     for role in sorted(roles):
         connection.execute(
-            insert(role_assignments).values(
-                user_id=user_id, role=role, granted_by=by, granted_at=now
-            )
+            insert(role_assignments).values(user_id=user_id, role=role, granted_by=by, granted_at=now)
         )
 
 

@@ -1,12 +1,12 @@
 """For an application's own tests: the laboratory, its people and its faults, and every probe as a test.
 
-    # conftest.py                                  # test_security.py
-    pytest_plugins = []                            from bylaw.testing import probes
-    # pyproject.toml: [tool.pytest.ini_options]    test_promises = probes("apps.mtc")
-    # bylaw_app = "apps.mtc"
-                                                   def test_mine(bylaw_laboratory):
-                                                       who = bylaw_laboratory.client("manager")
-                                                       assert who.get("/api/upf/items").status == 200
+# conftest.py                                  # test_security.py
+pytest_plugins = []                            from bylaw.testing import probes
+# pyproject.toml: [tool.pytest.ini_options]    test_promises = probes("apps.mtc")
+# bylaw_app = "apps.mtc"
+                                               def test_mine(bylaw_laboratory):
+                                                   who = bylaw_laboratory.client("manager")
+                                                   assert who.get("/api/upf/items").status == 200
 """
 
 from __future__ import annotations
@@ -29,8 +29,22 @@ from bylaw.verify.laboratory import (
     Target,
 )
 
-__all__ = ["BASE_URL", "PASSWORD", "Bench", "Broken", "Client", "CouldNotLook", "FakeClock",
-           "Laboratory", "Logs", "Mailbox", "Reply", "Target", "bench", "probes"]
+__all__ = [
+    "BASE_URL",
+    "PASSWORD",
+    "Bench",
+    "Broken",
+    "Client",
+    "CouldNotLook",
+    "FakeClock",
+    "Laboratory",
+    "Logs",
+    "Mailbox",
+    "Reply",
+    "Target",
+    "bench",
+    "probes",
+]
 
 
 @lru_cache(maxsize=8)
@@ -49,9 +63,7 @@ def probes(app: str) -> Callable[..., None]:
 
     cases = [(control, probe) for control in CONTROLS for probe in control.probes]
 
-    @pytest.mark.parametrize(
-        ("control", "probe"), cases, ids=[f"{c.name}-{p.name}" for c, p in cases]
-    )
+    @pytest.mark.parametrize(("control", "probe"), cases, ids=[f"{c.name}-{p.name}" for c, p in cases])
     def test_promises(control: Any, probe: Any) -> None:
         """The promise holds on the running application."""
         with bench(app).laboratory() as laboratory:

@@ -86,14 +86,21 @@ class WsgiTransport:
         started: list[Any] = []
         host = next((v for k, v in sent.headers if k.lower() == "host"), "localhost")
         environ: dict[str, Any] = {
-            "REQUEST_METHOD": sent.method, "SCRIPT_NAME": "",
-            "PATH_INFO": unquote(sent.path, "latin-1"), "QUERY_STRING": sent.query,
-            "SERVER_NAME": host.partition(":")[0], "SERVER_PORT": "443",
-            "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": sent.peer,
-            "wsgi.version": (1, 0), "wsgi.url_scheme": sent.scheme,
+            "REQUEST_METHOD": sent.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote(sent.path, "latin-1"),
+            "QUERY_STRING": sent.query,
+            "SERVER_NAME": host.partition(":")[0],
+            "SERVER_PORT": "443",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": sent.peer,
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": sent.scheme,
             "wsgi.input": io.BytesIO(b"".join(sent.chunks) or sent.body),
             "wsgi.errors": io.StringIO(),
-            "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
         }
         if sent.chunks:  # as a server does that has undone the chunking
             environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
@@ -142,9 +149,7 @@ class AsgiTransport:
 
         async def run() -> dict[str, Any]:
             scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
-            task = asyncio.ensure_future(
-                self._application(scope, self._events.get, answers.put)
-            )
+            task = asyncio.ensure_future(self._application(scope, self._events.get, answers.put))
             self._lifespan = task
             await self._events.put({"type": "lifespan.startup"})
             answer = asyncio.ensure_future(answers.get())
@@ -173,7 +178,8 @@ class AsgiTransport:
 
     async def _handshake(self, sent: Sent) -> Reply:
         scope = self._scope(sent) | {
-            "type": "websocket", "scheme": "wss" if sent.scheme == "https" else "ws",
+            "type": "websocket",
+            "scheme": "wss" if sent.scheme == "https" else "ws",
             "subprotocols": [],
         }
         del scope["method"]
@@ -204,11 +210,18 @@ class AsgiTransport:
         elif sent.body and not sent.names("content-length"):
             headers.append((b"content-length", str(len(sent.body)).encode()))
         return {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1",
-            "method": sent.method, "scheme": sent.scheme,
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": sent.method,
+            "scheme": sent.scheme,
             "path": unquote(sent.path, "utf-8", "replace"),
-            "raw_path": sent.path.encode("latin-1"), "query_string": sent.query.encode("latin-1"),
-            "root_path": "", "client": (sent.peer, 50000), "server": (host, 443), "state": {},
+            "raw_path": sent.path.encode("latin-1"),
+            "query_string": sent.query.encode("latin-1"),
+            "root_path": "",
+            "client": (sent.peer, 50000),
+            "server": (host, 443),
+            "state": {},
             "headers": headers,
         }
 
@@ -290,9 +303,18 @@ class Client:
         keep: bool = True,
     ) -> Reply:
         """Send one request. `json` and `form` set body and content type; `keep` stores cookies."""
-        reply = self.transport(self.prepared(
-            method, target, headers=headers, json=json, form=form, body=body, chunks=chunks,
-            cookies=cookies))
+        reply = self.transport(
+            self.prepared(
+                method,
+                target,
+                headers=headers,
+                json=json,
+                form=form,
+                body=body,
+                chunks=chunks,
+                cookies=cookies,
+            )
+        )
         if keep:
             self._keep(reply)
         return reply

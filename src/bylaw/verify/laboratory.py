@@ -40,7 +40,7 @@ from bylaw.verify.client import AsgiTransport, Client, Reply, Sent, Transport, W
 
 T = TypeVar("T")
 BASE_URL = "https://app.lab"
-PASSWORD = "Tr4vel by night, sleep by day!"  # noqa: S105 - of people who exist only here
+PASSWORD = "Tr4vel by night, sleep by day!"  # noqa: S105 - of people who exist only here  # nosec B105  # no secret: an example, a word or a laboratory's
 _BUILDING = threading.Lock()
 
 
@@ -132,9 +132,12 @@ class Target:
         module = _imported(text)
         name, is_factory = cls._attribute(module, text)
         found = getattr(module, name)
-        return cls(text, found if is_factory else lambda: found,
-                   getattr(module, "prepare_laboratory", None),
-                   sample=getattr(module, "sample", None))
+        return cls(
+            text,
+            found if is_factory else lambda: found,
+            getattr(module, "prepare_laboratory", None),
+            sample=getattr(module, "sample", None),
+        )
 
     @classmethod
     def afresh(cls, text: str) -> Target:
@@ -145,14 +148,19 @@ class Target:
         """
         with tempfile.TemporaryDirectory(prefix="bylaw-import-") as folder:
             environ = defaults(f"sqlite:///{folder}/unused.db")
-            with _BUILDING, environment(environ), ports.using(
-                database=environ["DATABASE_URL"], environ={**os.environ, **environ}
+            with (
+                _BUILDING,
+                environment(environ),
+                ports.using(database=environ["DATABASE_URL"], environ={**os.environ, **environ}),
             ):
                 module = _imported(text, anew=True)
         name, is_factory = cls._attribute(module, text)
         return cls(
-            text, getattr(module, name) if is_factory else lambda: getattr(_imported(text, anew=True), name),
-            getattr(module, "prepare_laboratory", None), sample=getattr(module, "sample", None))
+            text,
+            getattr(module, name) if is_factory else lambda: getattr(_imported(text, anew=True), name),
+            getattr(module, "prepare_laboratory", None),
+            sample=getattr(module, "sample", None),
+        )
 
 
 _CAME_ALONG: dict[str, set[str]] = {}
@@ -273,8 +281,11 @@ class Laboratory:
     def visitor(self, *, peer: str = "198.51.100.7") -> Client:
         """Somebody who is not signed in."""
         return Client(
-            self.transport, self.policy.app.origin, self.url("sign_in"),
-            self.policy.of(csrf.Settings).header, peer=peer,
+            self.transport,
+            self.policy.app.origin,
+            self.url("sign_in"),
+            self.policy.of(csrf.Settings).header,
+            peer=peer,
             scheme="https" if self.policy.app.secure else "http",
         )
 
@@ -283,13 +294,18 @@ class Laboratory:
         email = email or f"{'-'.join(roles) or 'nobody'}-{uuid.uuid4().hex[:8]}@people.test"
         user_id = str(uuid.uuid4())
         with self.site.house.store.transaction() as connection:
-            users.add(connection, {
-                "id": user_id, "email": email, "name": email.partition("@")[0],
-                "password_hash": None if password is None else self._hash(password), "epoch": 1,
-                "created_at": self.site.house.now(),
-            })
-            users.set_roles(connection, user_id, frozenset(roles), by=None,
-                            now=self.site.house.now())
+            users.add(
+                connection,
+                {
+                    "id": user_id,
+                    "email": email,
+                    "name": email.partition("@")[0],
+                    "password_hash": None if password is None else self._hash(password),
+                    "epoch": 1,
+                    "created_at": self.site.house.now(),
+                },
+            )
+            users.set_roles(connection, user_id, frozenset(roles), by=None, now=self.site.house.now())
         client = self.visitor()
         client.email, client.password, client.id = email, password or "", user_id
         return client
@@ -340,7 +356,9 @@ class Laboratory:
     def sign_in(self, client: Client, password: str | None = None) -> Reply:
         """Sign in over HTTP, as a script of this site."""
         return client.send(
-            "POST", self.api("sign_in"), headers=client.from_here,
+            "POST",
+            self.api("sign_in"),
+            headers=client.from_here,
             json={"email": client.email, "password": password or client.password},
         )
 
@@ -369,7 +387,8 @@ class Laboratory:
         with self.site.house.store.reading() as connection:
             return "\n".join(
                 str(tuple(row))
-                for table in metadata.sorted_tables for row in connection.execute(table.select())
+                for table in metadata.sorted_tables
+                for row in connection.execute(table.select())
             )
 
     # Faults
@@ -463,7 +482,9 @@ class Laboratory:
         """Every (method, path, rule): the application's and bylaw's own."""
         own = [
             (method, route.path, route.rule)
-            for route in self.site.pages.routes() for method in route.methods if method != "HEAD"
+            for route in self.site.pages.routes()
+            for method in route.methods
+            if method != "HEAD"
         ]
         return [*self.bylaw.routes(), *own]
 
@@ -478,9 +499,12 @@ class Elsewhere:
 
     def site(self, policy: Path) -> Site:
         """The policy at work there; whoever opens it closes it."""
-        site = Site(policy, world=ports.Ports(
-            clock=FakeClock(self.now), mail=Mailbox(), database=self.database,
-            environ=self.environ))
+        site = Site(
+            policy,
+            world=ports.Ports(
+                clock=FakeClock(self.now), mail=Mailbox(), database=self.database, environ=self.environ
+            ),
+        )
         site.open()
         return site
 
@@ -491,7 +515,9 @@ _HASHES: dict[tuple[str, str], str] = {}
 def defaults(database: str) -> dict[str, str]:
     """The environment of a laboratory: production, with secrets made for it."""
     return {
-        "BYLAW_ENV": "production", "SECRET_KEY": secrets.new(), "DATABASE_URL": database,
+        "BYLAW_ENV": "production",
+        "SECRET_KEY": secrets.new(),
+        "DATABASE_URL": database,
         "BASE_URL": BASE_URL,
     }
 
@@ -526,9 +552,15 @@ def start(
     target: Target, environ: Mapping[str, str], clock: FakeClock, mailbox: Mailbox
 ) -> tuple[Any, Protected]:
     """Start the application in this process, with the laboratory's world. Raises PolicyError."""
-    with _BUILDING, environment(environ), ports.using(
-        clock=clock, mail=mailbox, database=environ["DATABASE_URL"],
-        environ={**os.environ, **environ},  # what else the policy names comes from whoever started us
+    with (
+        _BUILDING,
+        environment(environ),
+        ports.using(
+            clock=clock,
+            mail=mailbox,
+            database=environ["DATABASE_URL"],
+            environ={**os.environ, **environ},  # what else the policy names comes from whoever started us
+        ),
     ):
         app = target.factory()
     found: Any = getattr(app, "extensions", {}).get("bylaw") or getattr(
@@ -544,8 +576,12 @@ def start(
 
 
 def _stub(
-    wsgi: bool, *, status: int = 200, headers: list[tuple[str, str]] | None = None,
-    body: bytes = b"", error: Exception | None = None,
+    wsgi: bool,
+    *,
+    status: int = 200,
+    headers: list[tuple[str, str]] | None = None,
+    body: bytes = b"",
+    error: Exception | None = None,
 ) -> Callable[..., Any]:
     """An application of a few lines that answers the same to everybody."""
 
@@ -563,9 +599,13 @@ def _stub(
         if error is not None:
             raise error
         pairs = headers or [("Content-Type", "text/plain")]
-        await send({"type": "http.response.start", "status": status,
-                    "headers": [(k.lower().encode("latin-1"), v.encode("latin-1"))
-                                for k, v in pairs]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in pairs],
+            }
+        )
         await send({"type": "http.response.body", "body": body})
 
     return wsgi_stub if wsgi else asgi_stub
@@ -595,5 +635,16 @@ class Bench:
             shutil.rmtree(self._directory)
 
 
-__all__ = ["BASE_URL", "PASSWORD", "Bench", "Elsewhere", "FakeClock", "Laboratory", "Logs", "Mailbox",
-           "Protected", "Target", "audit"]
+__all__ = [
+    "BASE_URL",
+    "PASSWORD",
+    "Bench",
+    "Elsewhere",
+    "FakeClock",
+    "Laboratory",
+    "Logs",
+    "Mailbox",
+    "Protected",
+    "Target",
+    "audit",
+]

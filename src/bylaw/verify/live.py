@@ -98,8 +98,7 @@ class _Handler(WSGIRequestHandler):
             return
         server: Any = self.server
         handler: Any = _Answering  # its base's annotations lack what its base class takes
-        answering = handler(self.rfile, self.wfile, self.get_stderr(), self.get_environ(),
-                            multithread=True)
+        answering = handler(self.rfile, self.wfile, self.get_stderr(), self.get_environ(), multithread=True)
         answering.request_handler = self
         answering.run(server.get_app())
 
@@ -116,14 +115,18 @@ def asgi(application: Callable[..., Any]) -> Iterator[Live]:
     import uvicorn
 
     config = uvicorn.Config(
-        application, host=HOST, port=0, log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=1, lifespan="on",
+        application,
+        host=HOST,
+        port=0,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        lifespan="on",
     )
     server = uvicorn.Server(config)
     listening = socket.create_server((HOST, 0), backlog=128)
-    thread = threading.Thread(
-        target=server.run, kwargs={"sockets": [listening]}, daemon=True
-    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
         yield Live(HOST, listening.getsockname()[1])

@@ -17,8 +17,12 @@ Seen = Literal["allowed", "refused", "not_examined"]
 NOBODY = "(nobody)"
 _FLASK = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?\w+>")
 _BRACES = re.compile(r"\{\w+(?::(\w+))?\}")
-_SAMPLES = {"int": "999999", "float": "999999.5", "uuid": "00000000-0000-4000-8000-000000000000",
-            "path": "nothing/here"}
+_SAMPLES = {
+    "int": "999999",
+    "float": "999999.5",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "path": "nothing/here",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,7 @@ def sample(path: str) -> str:
     return _BRACES.sub(lambda match: _SAMPLES.get(match[1] or "", "999999"), path)
 
 
-def measure(
-    laboratory: Laboratory, progress: Callable[[Cell], None] = lambda cell: None
-) -> list[Cell]:
+def measure(laboratory: Laboratory, progress: Callable[[Cell], None] = lambda cell: None) -> list[Cell]:
     """Ask every route as every role; each request by a session of its own."""
     cells = []
     with _asked(laboratory) as asked:
@@ -77,13 +79,20 @@ def _asked(laboratory: Laboratory) -> Iterator[list[AccessRule]]:
 
 
 def _ask(
-    laboratory: Laboratory, method: str, path: str, rule: AccessRule, role: str,
+    laboratory: Laboratory,
+    method: str,
+    path: str,
+    rule: AccessRule,
+    role: str,
     asked: list[AccessRule],
 ) -> Cell:
     client = laboratory.visitor() if role == NOBODY else laboratory.client(role)
     grants = laboratory.policy.of(Roles).grants
-    identity = None if role == NOBODY else Identity(
-        id=client.id, roles=frozenset({role}), permissions=permissions_of([role], grants))
+    identity = (
+        None
+        if role == NOBODY
+        else Identity(id=client.id, roles=frozenset({role}), permissions=permissions_of([role], grants))
+    )
     expected: Seen = "allowed" if rule.decide(identity) is None else "refused"
     if method == "WEBSOCKET":
         return Cell(method, path, str(rule), role, expected, "not_examined", 0)

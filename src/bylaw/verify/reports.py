@@ -18,25 +18,35 @@ def as_json(report: Report) -> str:
         {
             "results": [result.as_json() for result in report.results],
             "sabotages": [
-                {"control": s.control, "sabotage": s.sabotage, "caught": s.by is not None,
-                 "by": s.by, "evidence": s.evidence}
+                {
+                    "control": s.control,
+                    "sabotage": s.sabotage,
+                    "caught": s.by is not None,
+                    "by": s.by,
+                    "evidence": s.evidence,
+                }
                 for s in report.sabotages
             ],
-            "counts": {outcome: report.count(outcome)
-                       for outcome in ("pass", "fail", "not_examined")},
+            "counts": {outcome: report.count(outcome) for outcome in ("pass", "fail", "not_examined")},
         },
-        indent=2, ensure_ascii=False,
+        indent=2,
+        ensure_ascii=False,
     )
 
 
 def as_junit(report: Report) -> str:
     """JUnit XML, which CI systems show: what could not be looked at is an error, not a skip."""
-    suite = ElementTree.Element("testsuite", name="bylaw", tests=str(len(report.results)),
-                                failures=str(report.count("fail")),
-                                errors=str(report.count("not_examined")))
+    suite = ElementTree.Element(
+        "testsuite",
+        name="bylaw",
+        tests=str(len(report.results)),
+        failures=str(report.count("fail")),
+        errors=str(report.count("not_examined")),
+    )
     for result in report.results:
-        case = ElementTree.SubElement(suite, "testcase", classname=f"bylaw.{result.control}",
-                                      name=result.probe)
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=f"bylaw.{result.control}", name=result.probe
+        )
         if result.outcome != "pass":
             kind = "failure" if result.outcome == "fail" else "error"
             ElementTree.SubElement(case, kind, message=result.evidence)
@@ -60,8 +70,10 @@ def control_line(report: Report, control: str) -> tuple[str, str]:
 
 def summary(report: Report) -> str:
     """The last line: 211 pass · 1 FAIL · 2 not examined."""
-    return (f"{report.count('pass')} pass · {report.count('fail')} FAIL · "
-            f"{report.count('not_examined')} not examined")
+    return (
+        f"{report.count('pass')} pass · {report.count('fail')} FAIL · "
+        f"{report.count('not_examined')} not examined"
+    )
 
 
 def matrix_rows(cells: list[Cell]) -> tuple[list[str], list[list[str]]]:
@@ -72,10 +84,12 @@ def matrix_rows(cells: list[Cell]) -> tuple[list[str], list[list[str]]]:
         rows.setdefault((cell.path, cell.method, cell.rule), {})[cell.role] = cell
     marks = {"allowed": "yes", "refused": "–", "not_examined": "?"}
     table = [
-        [method, path, rule, *[
-            marks[by_role[role].seen] + ("" if by_role[role].as_declared else " !")
-            for role in roles
-        ]]
+        [
+            method,
+            path,
+            rule,
+            *[marks[by_role[role].seen] + ("" if by_role[role].as_declared else " !") for role in roles],
+        ]
         for (path, method, rule), by_role in rows.items()
     ]
     return ["method", "path", "rule", *roles], table

@@ -31,9 +31,15 @@ class Result:
     """The probe itself went wrong: a failure, since an unexpected state is no proof."""
 
     def as_json(self) -> dict[str, Any]:
-        return {"control": self.control, "probe": self.probe, "outcome": self.outcome,
-                "severity": self.severity, "evidence": self.evidence, "title": self.title,
-                "requirements": list(self.requirements)}
+        return {
+            "control": self.control,
+            "probe": self.probe,
+            "outcome": self.outcome,
+            "severity": self.severity,
+            "evidence": self.evidence,
+            "title": self.title,
+            "requirements": list(self.requirements),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,7 @@ def _silent(control: Control, seen: Result | Caught) -> None:
 def on_trial(policy: Any, only: Iterable[str] = ()) -> list[Control]:
     """The controls that the policy has on, or those named."""
     wanted = set(only)
-    return [c for c in CONTROLS
-            if not policy.controls[c.name].off and (not wanted or c.name in wanted)]
+    return [c for c in CONTROLS if not policy.controls[c.name].off and (not wanted or c.name in wanted)]
 
 
 def verify(bench: Bench, *, only: Iterable[str] = (), progress: Progress = _silent) -> Report:
@@ -106,8 +111,9 @@ def attempt(control: Control, probe: Probe, laboratory: Laboratory) -> Result:
         logging.getLogger("bylaw.verify").debug("probe %s", probe.name, exc_info=error)
         outcome, evidence = "fail", f"the probe could not go on: {type(error).__name__}: {error}"
         stumbled = True
-    return Result(control.name, probe.name, probe.title, outcome, probe.severity, evidence,
-                  probe.requirements, stumbled)
+    return Result(
+        control.name, probe.name, probe.title, outcome, probe.severity, evidence, probe.requirements, stumbled
+    )
 
 
 def sabotage(bench: Bench, *, only: Iterable[str] = (), progress: Progress = _silent) -> Report:
@@ -131,11 +137,9 @@ def _try(bench: Bench, control: Control, way: Sabotage) -> Caught:
                     # A probe that stumbles has not noticed: it would stumble over anything.
                     result = attempt(control, probe, laboratory)
                     if result.outcome == "fail" and not result.stumbled:
-                        return Caught(control.name, way.name, way.title, probe.name,
-                                      result.evidence)
+                        return Caught(control.name, way.name, way.title, probe.name, result.evidence)
         except PolicyError as error:
-            return Caught(control.name, way.name, way.title, None,
-                          f"the laboratory did not start: {error}")
+            return Caught(control.name, way.name, way.title, None, f"the laboratory did not start: {error}")
     return Caught(control.name, way.name, way.title, None)
 
 

@@ -170,10 +170,10 @@ def values_are_not_repeated(lab: Any) -> str:
     """A refusal names the field and what is wrong with it, never the value."""
     visitor = lab.visitor()
     for values in (
-        {"email": CANARY, "password": 1},
+        {"email": CANARY, "password": 1},  # nosec B105  # no secret: an example, a word or a laboratory's
         {"email": f"a@people.test{CANARY}\n"},
         {"email": [CANARY], "password": {CANARY: CANARY}, "next": CANARY * 300},
-        {"email": "a@people.test", "password": "x", f"<b>{CANARY}": 1},
+        {"email": "a@people.test", "password": "x", f"<b>{CANARY}": 1},  # nosec B105  # no secret: an example, a word or a laboratory's
     ):
         reply = visitor.send("POST", lab.api("sign_in"), headers=visitor.from_here, json=values)
         _quiet(f"{values}"[:40], reply)

@@ -127,8 +127,8 @@ def sign_in_tells_nothing(lab: Any) -> str:
     with house.store.transaction() as connection:
         for name, values in (
             ("disabled", {"disabled_at": house.now()}),
-            ("no password", {"password_hash": None}),
-            ("a broken hash", {"password_hash": "$argon2id$broken"}),
+            ("no password", {"password_hash": None}),  # nosec B105  # no secret: an example, a word or a laboratory's
+            ("a broken hash", {"password_hash": "$argon2id$broken"}),  # nosec B105  # no secret: an example, a word or a laboratory's
         ):
             user = users.by_email(connection, people[name])
             if user is not None:

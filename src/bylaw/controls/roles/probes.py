@@ -193,7 +193,7 @@ def nobody_rises_by_himself(lab: Any) -> str:
                 "email": f"{other.id[:8]}-2@people.test",
                 "name": "",
                 "role": [top],
-                "password": "Vq7! mZ4_kRw8-tYp2 mZ4_kRw8",
+                "password": "Vq7! mZ4_kRw8-tYp2 mZ4_kRw8",  # nosec B105  # no secret: an example, a word or a laboratory's
             },
         )
         for what, reply in {

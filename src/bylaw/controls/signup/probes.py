@@ -40,7 +40,7 @@ EXTRA: Final[tuple[dict[str, Any], ...]] = (
             "scopes": "*",
             "groups": ["admin"],
             "epoch": 99,
-            "password_hash": "x",
+            "password_hash": "x",  # nosec B105  # no secret: an example, a word or a laboratory's
             "oauth_provider": "google",
             "mfa_enabled": False,
             "created_at": 0,

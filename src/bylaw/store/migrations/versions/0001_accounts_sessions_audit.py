@@ -34,9 +34,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name="fk_role_assignments_user_id", ondelete="CASCADE"
         ),
-        sa.CheckConstraint(
-            "role <> '' AND role = lower(trim(role))", name="ck_role_assignments_role"
-        ),
+        sa.CheckConstraint("role <> '' AND role = lower(trim(role))", name="ck_role_assignments_role"),
     )
     op.create_table(
         "sessions",
@@ -54,9 +52,7 @@ def upgrade() -> None:
         sa.Column("renew", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("digest", name="pk_sessions"),
         sa.UniqueConstraint("id", name="uq_sessions_id"),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name="fk_sessions_user_id", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_sessions_user_id", ondelete="CASCADE"),
     )
     op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
     op.create_index("ix_sessions_expires_at", "sessions", ["expires_at"])
