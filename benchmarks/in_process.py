@@ -53,15 +53,24 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """What a guarded variant costs beside a bare one, round by round."""
+
+    name: str
+    ratio: Spread
+    added: Spread
+    """In µs."""
+    budget: bool
+    """Whether this is the comparison that BUDGET is about."""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """A variant's time in µs; beside it what it is compared with, and by what ratio in each round."""
+    """A variant's time in µs, and what it is compared with."""
 
     name: str
     micros: Spread
-    against: str = ""
-    ratio: Spread | None = None
-    added: Spread | None = None
-    budget: float | None = None
+    against: list[Pair]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,7 @@ class Result:
     queries: int
 
 
-def measure(*, rounds: int, batch: int) -> Result:
+def measure(*, rounds: int = 300, batch: int = 40) -> Result:
     """Measure both frameworks. Raises RuntimeError where a known session was asked of the database."""
     with production():
         return asyncio.run(_measure(rounds, batch))
@@ -178,17 +187,16 @@ def _compared(group: list[Variant], times: dict[str, list[float]]) -> list[Row]:
     """Rows of one framework and method: the last, guarded one is paired with each of the others, and has
     its budget against the one before it."""
     *bare, guarded = group
-    rows = [Row(variant.name, Spread.of(times[variant.name])) for variant in bare]
+    pairs = []
     for variant in bare:
-        pairs = list(zip(times[guarded.name], times[variant.name], strict=True))
-        rows.append(
-            Row(
-                guarded.name,
-                Spread.of(times[guarded.name]),
+        rounds = list(zip(times[guarded.name], times[variant.name], strict=True))
+        pairs.append(
+            Pair(
                 variant.name,
-                Spread.of([ours / theirs for ours, theirs in pairs]),
-                Spread.of([ours - theirs for ours, theirs in pairs]),
-                BUDGET if variant is bare[-1] else None,
+                Spread.of([ours / theirs for ours, theirs in rounds]),
+                Spread.of([ours - theirs for ours, theirs in rounds]),
+                variant is bare[-1],
             )
         )
-    return rows
+    rows = [Row(variant.name, Spread.of(times[variant.name]), []) for variant in bare]
+    return [*rows, Row(guarded.name, Spread.of(times[guarded.name]), pairs)]

@@ -11,15 +11,14 @@ from typing import Any, Final
 
 from sqlalchemy import event
 
-from bylaw.controls import cookies, csrf, secrets, sessions
+from bylaw.controls import cookies, csrf, passwords, secrets, sessions
 from bylaw.exchange import Exchange, PairHeaders, current
 from bylaw.keys import digest
 from bylaw.operations import accounts, signing_in
 from bylaw.operations.accounts import SYSTEM
 from bylaw.site import Site
-from bylaw.store import migrate
+from bylaw.store import migrate, users
 from bylaw.store.engine import connect
-from bylaw.store.users import User
 
 HOST: Final = "bench.acme.eu"
 ORIGIN: Final = f"https://{HOST}"
@@ -51,9 +50,19 @@ def production() -> Iterator[dict[str, str]]:
                     os.environ[name] = value
 
 
-def person(site: Site, email: str, *, password: str | None = None) -> User:
-    """A new account with the role `user`."""
-    return accounts.create(site.house, SYSTEM, email=email, password=password, granted=["user"])
+def person(site: Site, email: str) -> users.User:
+    """A new account with the role `user`, without a password."""
+    return accounts.create(site.house, SYSTEM, email=email, granted=["user"])
+
+
+def crowd(site: Site, count: int) -> list[str]:
+    """Addresses of so many new accounts, whose password is PASSWORD; it is hashed once for all of them."""
+    hashed = passwords.make(site.house, PASSWORD)
+    people = [person(site, f"crowd-{number}@people.test") for number in range(count)]
+    with site.house.store.transaction() as connection:
+        for one in people:
+            users.change(connection, one.id, password_hash=hashed)
+    return [one.email for one in people]
 
 
 class Visit:

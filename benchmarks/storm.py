@@ -24,9 +24,11 @@ from statistics import quantiles
 from typing import Any, Final
 
 from benchmarks import applications
-from benchmarks.premises import HOST, ORIGIN, PASSWORD, Visit, person, production
+from benchmarks.premises import HOST, ORIGIN, PASSWORD, Visit, crowd, production
 
 CLIENTS: Final = 32
+BUDGET: Final = 3.0
+"""How much longer the slowest hundredth of requests may take in a storm than in quiet, as a multiple."""
 PAUSE: Final = 0.002
 """Seconds between two requests of the one who is signed in: the server must have gone to sleep."""
 THREADS: Final = 64
@@ -62,6 +64,9 @@ SERVERS: Final[dict[str, list[str]]] = {
         "warning",
     ],
 }
+QUICK: Final = (("FastAPI on uvicorn", True),)
+ALL: Final = tuple((server, heed) for server in SERVERS for heed in (True, False))
+"""Which servers, and whether those who are told to come back later do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ def measure(server: str, *, seconds: float, heed: bool) -> Weather:
         app = applications.guarded_fastapi()
         site = app.state.bylaw.site
         visit = Visit(site, "reader@people.test")
-        crowd = [person(site, f"crowd-{n}@people.test", password=PASSWORD).email for n in range(CLIENTS)]
+        emails = crowd(site, CLIENTS)
         path = next(r.path for r in site.pages.routes() if r.api and r.endpoint.name == "sign_in")
         site.close()
         with _serving(server, variables) as (process, port):
@@ -115,7 +120,7 @@ def measure(server: str, *, seconds: float, heed: bool) -> Weather:
             reader.wait()
             before = _resident(process.pid)
             quiet = reader.read(seconds)
-            told, storm = _in_a_storm(reader, _Crowd(port, path, crowd, seconds, heed=heed))
+            told, storm = _in_a_storm(reader, _Crowd(port, path, emails, seconds, heed=heed))
             after = _resident(process.pid)
             reader.close()
     return Weather(
@@ -211,11 +216,11 @@ class _Crowd:
         """Sign in for `seconds`; how often each status came back goes to `replies`."""
         told: Counter[int] = Counter()
         end = time.monotonic() + self.seconds
-        people = [threading.Thread(target=self._one, args=(email, end, told)) for email in self.emails]
+        threads = [threading.Thread(target=self._one, args=(email, end, told)) for email in self.emails]
         begun.set()
-        for each in people:
+        for each in threads:
             each.start()
-        for each in people:
+        for each in threads:
             each.join()
         replies.put(told)
 
@@ -239,14 +244,14 @@ class _Crowd:
         connection.close()
 
 
-def _in_a_storm(reader: _Reader, crowd: _Crowd) -> tuple[Counter[int], list[float]]:
+def _in_a_storm(reader: _Reader, people: _Crowd) -> tuple[Counter[int], list[float]]:
     """What the crowd was told, and what the reader noticed."""
     context = multiprocessing.get_context("spawn")
     begun, replies = context.Event(), context.Queue()
-    process = context.Process(target=crowd.run, args=(begun, replies), daemon=True)
+    process = context.Process(target=people.run, args=(begun, replies), daemon=True)
     process.start()
     begun.wait(60)
-    taken = reader.read(crowd.seconds)
+    taken = reader.read(people.seconds)
     told: Counter[int] = replies.get(timeout=60)
     process.join(60)
     strange = set(told) - {200, 503}

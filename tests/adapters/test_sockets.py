@@ -212,7 +212,7 @@ def test_odd_bytes_get_no_5xx_and_open_nothing(framework: str, benches: dict[str
     """Requests that no browser sends, through a socket: refused or answered, by whole answers."""
     with benches[framework].laboratory() as laboratory, laboratory.live() as server:
         for name, lines in ODD.items():
-            answer = server.request(*lines, patience=5, shut=True)
+            answer = server.request(*lines, patience=20, shut=True)
             if not answer:
                 continue  # the server closed without a word
             head = answer.partition(b"\r\n\r\n")[0]
@@ -262,5 +262,5 @@ def test_a_client_that_goes_away_leaves_the_server_alive(framework: str, benches
             b"GET / HTTP/1.1\r\n",
             b"POST /auth/api_login HTTP/1.1\r\nHost: app.lab\r\nContent-Length: 100\r\n\r\n{",
         ):
-            server.raw(half, shut=True, patience=5)
+            server.raw(half, shut=True, patience=20)
         assert server.request("GET / HTTP/1.1", "Host: app.lab").split(b" ")[1] == b"200"

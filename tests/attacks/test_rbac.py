@@ -43,7 +43,7 @@ def _flask_class(app: Flask) -> None:
 
 
 def _flask_mounted(app: Flask) -> None:
-    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/late": _view})  # type: ignore
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/late": _view})  # type: ignore[dict-item, method-assign]
 
 
 def _fastapi_route(app: FastAPI) -> None:
@@ -57,7 +57,7 @@ def _fastapi_router(app: FastAPI) -> None:
 
 
 def _fastapi_starlette(app: FastAPI) -> None:
-    app.add_route("/late", _view)  # type: ignore
+    app.add_route("/late", _view)  # type: ignore[arg-type]
 
 
 def _fastapi_socket(app: FastAPI) -> None:
@@ -74,7 +74,7 @@ def _fastapi_mounted(app: FastAPI) -> None:
 
 
 def _fastapi_stranger(app: FastAPI) -> None:
-    app.mount("/late", lambda scope, receive, send: None)  # type: ignore
+    app.mount("/late", lambda scope, receive, send: None)  # type: ignore[arg-type, return-value]
 
 
 HOLES: list[tuple[str, Callable[[Any], None]]] = [

@@ -25,9 +25,10 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from bylaw.cli import main
+from bylaw.controls import secrets
 
 FOLDER = Path(__file__).parent / "transcripts"
-SECRET = "2f4b8c1d9e7a6350c4d8e2f1a7b3096d5e8c1f4a2b7d9036e1c5a8f4d2b70963"
+SECRET = secrets.new()
 POLICY = """\
 [app]
 name = "Notes"
@@ -78,8 +79,11 @@ def masked(text: str) -> str:
 
 
 def perform(exchanges: list[Exchange], run: Run) -> list[Exchange]:
-    """The same commands with what they print now."""
-    return [Exchange(each.command, outcome(*run(*_variables(each.command)))) for each in exchanges]
+    """The same commands with what they print now. `{secret}` in one stands for a good secret."""
+    return [
+        Exchange(each.command, outcome(*run(*_variables(each.command.replace("{secret}", SECRET)))))
+        for each in exchanges
+    ]
 
 
 def outcome(output: str, code: int) -> str:

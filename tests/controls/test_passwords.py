@@ -48,6 +48,7 @@ def house(tmp_path: Path) -> House:
 def computed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The name of the thread of each hash that is made or verified while the block lasts."""
     threads: list[str] = []
+    schemes: tuple[Any, ...] = (*SCHEMES.values(), Quick)
 
     def counting(real: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*args: Any) -> Any:
@@ -60,7 +61,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     with monkeypatch.context() as patch:
         patch.setattr(hashing, "verify", counting(hashing.verify))
-        for scheme in (*SCHEMES.values(), Quick):
+        for scheme in schemes:
             patch.setattr(scheme, "make", counting(scheme.make))
         yield threads
 

@@ -443,7 +443,7 @@ def queries(laboratory: Laboratory) -> list[str]:
     asked: list[str] = []
 
     def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if not threading.current_thread().name.startswith("bylaw_"):
+        if threading.current_thread().name not in ("bylaw-feed", "bylaw-chores"):
             asked.append(statement)
 
     event.listen(laboratory.site.house.store.engine, "before_cursor_execute", note)

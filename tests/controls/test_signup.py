@@ -274,7 +274,7 @@ def test_no_way_around_the_default_role(laboratory: Laboratory, way: str) -> Non
     token = (client.token_header, client.token())
     values = {"email": "ann@people.test", "name": "", "password": PASSWORD}
     headers: list[tuple[str, str]] = [*client.from_here, token]
-    path, how = laboratory.api("sign_up"), {"json": dict[str, Any](values)}
+    path, how = laboratory.api("sign_up"), dict[str, Any](json=values)
     if way == "form":
         path, how = laboratory.url("sign_up"), {"form": {**values, "role": "admin"}}
     elif way == "multipart":

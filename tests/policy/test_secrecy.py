@@ -21,11 +21,11 @@ from bylaw import policy
 from bylaw.controls import CONTROLS
 from bylaw.errors import PolicyError
 from bylaw.policy import Policy
-from tests.policy.goldens import SECRET
+from tests.policy.goldens import OTHER, SECRET
 
 CANARIES = {
     "SECRET_KEY": SECRET,
-    "OLD_KEY": "9c2e5b8d1f4a7036e9c1b5d8f2a4e70361b9d5c8f3a2e7046d1b9c5e8f3a2047",
+    "OLD_KEY": OTHER,
     "DATABASE_URL": "postgresql+psycopg://app:Tr0ub4dor-and-three-more@db.acme.eu/app",
     "SMTP_URL": "smtps://mailer:c0rrect-h0rse-battery@mail.acme.eu:465",
     "ODD": "back\\slash \"quoted\" 'and' new\nline ünd more",
@@ -34,7 +34,7 @@ ENVIRON = {**CANARIES, "BASE_URL": "https://mtc.acme.eu"}
 SECTIONS = policy.sections(CONTROLS)
 GIVEN_AWAY = {
     "SECRET_KEY": (SECRET[:12], SECRET[-12:]),
-    "OLD_KEY": ("9c2e5b8d1f4a", "5e8f3a2047"),
+    "OLD_KEY": (OTHER[:12], OTHER[-12:]),
     "DATABASE_URL": ("Tr0ub4dor", "three-more"),
     "SMTP_URL": ("c0rrect", "battery"),
     "ODD": ("back\\slash", "back\\\\slash", "ünd more", "\\xfcnd more"),

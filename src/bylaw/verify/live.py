@@ -17,7 +17,7 @@ from typing import Any
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer, make_server
 
 HOST = "127.0.0.1"
-PATIENCE = 10
+PATIENCE = 30
 """Seconds without a byte after which the server counts as hanging."""
 
 

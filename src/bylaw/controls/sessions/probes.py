@@ -334,7 +334,7 @@ def _queries(lab: Any) -> Iterator[list[str]]:
     engine = lab.site.house.store.engine
 
     def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if not threading.current_thread().name.startswith("bylaw_"):
+        if threading.current_thread().name not in ("bylaw-feed", "bylaw-chores"):
             asked.append(statement)
 
     event.listen(engine, "before_cursor_execute", note)
