@@ -187,6 +187,8 @@ class _Reader:
 
     def read(self, seconds: float) -> list[float]:
         """The time that each request took, for so many seconds. Raises RuntimeError for a refusal."""
+        self._connection.close()  # a server ends a connection that was idle meanwhile
+        self._get()
         taken = []
         end = time.monotonic() + seconds
         while time.monotonic() < end:

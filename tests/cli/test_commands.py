@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 from bylaw import policy
 from bylaw.cli import common, main
 from bylaw.controls import CONTROLS
+from bylaw.schema import policy_schema
 from bylaw.verify import matrix, runner
 from tests.cli import transcript
 from tests.cli.transcript import SECRET
@@ -166,6 +167,11 @@ def test_init_writes_any_name_as_toml(tmp_path: Path, name: str) -> None:
     assert call("init", str(tmp_path), "--name", name).exit_code == 0
     read = policy.load(tmp_path / "bylaw.toml", CONTROLS, {"BYLAW_ENV": "development", "SECRET_KEY": SECRET})
     assert read.app.name
+
+
+def test_the_schema_is_printed_for_editors() -> None:
+    """One JSON value on standard output: it may be written into a file as it is."""
+    assert json.loads(call("schema").stdout) == policy_schema()
 
 
 # Accounts and the database
@@ -399,6 +405,21 @@ def test_run_starts_nothing_that_is_not_in_order(app: str) -> None:
     assert result.exit_code == 1
     assert "POST /notes" in result.output
     assert "nobody has said who may call it" in result.output
+
+
+def test_flask_people_find_it_under_flask(app: str, project: Path) -> None:
+    """`flask --app … bylaw …` is the same command line, on that application's policy."""
+    environ = {
+        **{name: os.environ[name] for name in ("BASE_URL", "DATABASE_URL", "SECRET_KEY")},
+        "PYTHONPATH": os.pathsep.join([str(project), *sys.path]),
+    }
+    (project / "elsewhere").mkdir()
+    run = transcript.elsewhere(project / "elsewhere", environ)
+    assert run(f"flask --app {app} bylaw db current", {})[0].startswith("empty"), "before it could start"
+    assert run(f"flask --app {app} bylaw db upgrade", {})[1] == 0
+    for name in (app, f"{app}:create_app", str(project / f"{app}.py")):
+        printed, code = run(f"flask --app {name} bylaw role list", {})
+        assert (code, printed.splitlines()[0]) == (0, "admin        *"), printed
 
 
 # Nothing is given away

@@ -14,6 +14,7 @@ import jsonschema_rs
 import pytest
 
 from bylaw import order
+from bylaw.controls import CONTROLS
 from bylaw.schema import policy_schema
 from bylaw.testing import Bench, Client, Laboratory, Reply, Target
 from tests.cli.transcript import Exchange, matches
@@ -124,6 +125,15 @@ def test_every_page_is_in_the_table_of_contents() -> None:
     for page in DOCUMENTS[1:]:
         folder = page.parent
         assert page in linked or folder in linked or page.name == "README.md", name(page)
+
+
+def test_the_readme_names_the_controls_that_there_are() -> None:
+    """Not one that is planned, and none forgotten."""
+    text = pages.prose(pages.ROOT / "README.md")
+    named = re.search(r"controls?: ([a-z, \n_-]+)\.", text)
+    assert named is not None
+    names = {name.strip().replace("-", "").replace(" ", "_") for name in named[1].split(",")}
+    assert names == {control.name for control in CONTROLS}
 
 
 def test_the_reference_is_what_the_program_says() -> None:

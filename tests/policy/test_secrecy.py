@@ -21,6 +21,8 @@ from bylaw import policy
 from bylaw.controls import CONTROLS
 from bylaw.errors import PolicyError
 from bylaw.policy import Policy
+from bylaw.ports import Ports
+from bylaw.site import build
 from tests.policy.goldens import OTHER, SECRET
 
 CANARIES = {
@@ -195,3 +197,16 @@ def test_nothing_of_it_is_put_into_the_environment(place: Path) -> None:
         assert dict(os.environ) == before
     finally:
         Path(".env").unlink()
+
+
+@pytest.mark.requirement("S1-061")
+def test_what_is_built_of_a_policy_shows_no_secret(place: Path) -> None:
+    """House, ports, keys, engine and mailer end up in tracebacks and logs: none of them shows one (A183)."""
+    Path("bylaw.toml").write_text('[mail]\nserver = "env:SMTP_URL"\n')
+    house = build(policy.load("bylaw.toml", CONTROLS, ENVIRON), Ports(environ=ENVIRON))
+    try:
+        parts = [house, house.ports, house.keys, house.mailer, house.scheme, house.hashes, house.store]
+        parts += [house.store.engine, house.store.engine.url]
+        assert gives_away("\n".join(f"{part!r} {part}" for part in parts)) == []
+    finally:
+        house.store.close()

@@ -88,8 +88,22 @@ def _of_flask() -> Path | None:
     script = context.find_root().obj if context is not None else None
     if script is None or not hasattr(script, "load_app"):
         return None
+    beside = _beside(str(getattr(script, "app_import_path", None) or "app"))
+    if beside is not None:  # not loaded: it may need `bylaw db upgrade` before it can be
+        return beside
     protected = script.load_app().extensions.get("bylaw")
     return protected.policy.file if protected is not None else None
+
+
+def _beside(app: str) -> Path | None:
+    """The bylaw.toml beside what `flask --app` names: a module, or a file."""
+    file = Path(app.partition(":")[0])
+    try:
+        beside = near(file.resolve().parent / "bylaw.toml")
+        found = beside if file.suffix == ".py" else policy_file(app)
+    except LookupError:
+        return None
+    return found if found.is_file() else None
 
 
 def site(text: str | None) -> Site:
