@@ -14,7 +14,8 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -121,6 +122,17 @@ _SECTIONS: Final[dict[str, type[Section]]] = {
 }
 
 
+class Unread(LookupError):
+    """A section is asked for that could not be read, while the other problems are gathered."""
+
+
+class _Missing:
+    """Stands where a section could not be read."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise Unread(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the application promises, ready to be enforced, probed and printed."""
@@ -142,7 +154,10 @@ class Policy:
 
     def of(self, settings: type[S]) -> S:
         """The settings of a control, by their type."""
-        return next(s for s in self.controls.values() if type(s) is settings)
+        for found in self.controls.values():
+            if type(found) is settings:
+                return found
+        raise Unread(settings.__module__)
 
     def below_standard(self) -> Iterator[tuple[str, Below, str | None]]:
         """Every value below today's standard: (section, what, because)."""
@@ -202,26 +217,35 @@ class _Reading:
         sections = {
             name: self._section(name, model, tables.get(name, {})) for name, model in self._models().items()
         }
-        self._give_up_on_problems()
+        own = {name: sections[name] or _Missing() for name in _SECTIONS}
+        read = {name: cast(Settings, sections[name]) for name in self.controls if sections[name]}
         policy = Policy(
             file=self.path,
             environment=self.environment,
-            app=cast(App, sections["app"]),
-            store=cast(Store, sections["store"]),
-            mail=cast(Mail, sections["mail"]),
-            pages=cast(Pages, sections["pages"]),
-            controls={name: cast(Settings, sections[name]) for name in self.controls},
+            app=cast(App, own["app"]),
+            store=cast(Store, own["store"]),
+            mail=cast(Mail, own["mail"]),
+            pages=cast(Pages, own["pages"]),
+            controls=read,
             written=written,
             where=self.where,
         )
-        self._placeholders(policy)
-        self._off_without_because(policy)
-        for control in self.controls.values():
-            for conflict in control.conflicts(policy):
-                key = tuple(conflict.key.split("."))
-                self._report(key, conflict.why, conflict.accepted)
+        for check in (self._address, self._placeholders, self._off_without_because, *self._conflicts()):
+            # What needs a section that could not be read has to wait; all the rest is said at once.
+            with suppress(Unread):
+                check(policy)
         self._give_up_on_problems()
         return policy
+
+    def _conflicts(self) -> Iterator[Callable[[Policy], None]]:
+        """What each control has to say about values that cannot be kept together."""
+        for control in self.controls.values():
+
+            def check(policy: Policy, control: Control = control) -> None:
+                for conflict in control.conflicts(policy):
+                    self._report(tuple(conflict.key.split(".")), conflict.why, conflict.accepted)
+
+            yield check
 
     def _models(self) -> dict[str, type[Section]]:
         return sections(self.controls.values())
@@ -456,8 +480,8 @@ class _Reading:
         found = "" if hidden or isinstance(value, dict) else f" = {_toml(value)}"
         self._report(path, *_explained(error, table.model_fields.get(key)), found)
 
-    def _placeholders(self, policy: Policy) -> None:
-        """What stands in the documentation is nowhere that people could reach (S1-070, S2-055)."""
+    def _address(self, policy: Policy) -> None:
+        """Where people reach it must be somewhere."""
         host = _host(policy.app.base_url)
         if not host:
             self._report(
@@ -466,20 +490,21 @@ class _Reading:
                 'e.g. "https://mtc.acme.eu"',
                 f" = {_toml(policy.app.base_url)}",
             )
-        if not policy.production:
-            return
-        if _reserved(host):
+        elif policy.production and _reserved(host):
             self._report(
                 ("app", "base_url"),
                 "a placeholder, not where people reach it",
                 'the real address, e.g. "https://mtc.acme.eu"',
                 f" = {_toml(policy.app.base_url)}",
             )
+
+    def _placeholders(self, policy: Policy) -> None:
+        """What stands in the documentation is nobody's database and nobody's mail (S1-070, S2-055)."""
         for path, secret in (
             (("store", "database"), policy.store.database),
             (("mail", "server"), policy.mail.server),
         ):
-            if secret is not None and _PLACEHOLDER.search(secret.get_secret_value()):
+            if policy.production and secret is not None and _PLACEHOLDER.search(secret.get_secret_value()):
                 self._report(path, "a published placeholder", _REMEDIES.get(path, ""))
 
     def _off_without_because(self, policy: Policy) -> None:

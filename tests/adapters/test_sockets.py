@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import pytest
@@ -39,6 +39,12 @@ def with_sockets() -> FastAPI:
     async def managers(socket: WebSocket, who: Annotated[Identity, Permit("report:read")]) -> None:
         await socket.accept()
         await socket.close()
+
+    @app.websocket("/talk")
+    async def talk(socket: WebSocket, who: Annotated[Identity, Permit("note:read")]) -> None:
+        await socket.accept()
+        async for text in socket.iter_text():
+            await socket.send_text(f"{who.id} said {text}")
 
     return app
 
@@ -104,6 +110,60 @@ def test_a_socket_of_a_dead_session_does_not_open(talking: Laboratory) -> None:
     alice.act("POST", talking.api("sign_out"), json={})
     alice.cookies = copy
     assert shake(talking, alice, "/notes", headers=alice.from_here).status == 403
+
+
+def shut(laboratory: Laboratory, alice: Client) -> None:
+    laboratory.administrator().act(
+        "POST", f"{laboratory.api('users')}/{alice.id}", json={"action": "disable"}
+    )
+
+
+def demoted(laboratory: Laboratory, alice: Client) -> None:
+    laboratory.administrator().act(
+        "POST", f"{laboratory.api('users')}/{alice.id}", json={"action": "roles"}
+    )
+
+
+def signed_out(laboratory: Laboratory, alice: Client) -> None:
+    alice.act("POST", laboratory.api("sign_out"), json={})
+
+
+def expired(laboratory: Laboratory, alice: Client) -> None:
+    laboratory.clock.advance(86_401)
+
+
+@pytest.mark.requirement("C-32", "S3-069")
+@pytest.mark.parametrize("end", [shut, demoted, signed_out, expired], ids=lambda end: end.__name__)
+def test_an_open_socket_closes_when_its_session_ends(
+    talking: Laboratory, end: Callable[[Laboratory, Client], None]
+) -> None:
+    """Alice talks on an open socket; her session ends; her next word is not heard."""
+    alice = talking.client("user")
+    transport: Any = talking.transport
+    scope = transport._scope(alice.prepared("GET", "/talk", headers=alice.from_here))
+    scope |= {"type": "websocket", "scheme": "wss", "subprotocols": []}
+    del scope["method"]
+
+    async def converse() -> list[dict[str, Any]]:
+        to: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        back: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        task = asyncio.ensure_future(transport._application(scope, to.get, back.put))
+        await to.put({"type": "websocket.connect"})
+        heard = [await back.get()]
+        await to.put({"type": "websocket.receive", "text": "one"})
+        heard.append(await back.get())
+        await asyncio.to_thread(end, talking, alice)
+        await to.put({"type": "websocket.receive", "text": "two"})
+        await task
+        while not back.empty():
+            heard.append(back.get_nowait())
+        return heard
+
+    accepted, answer, *rest = transport._run(converse())
+    assert accepted["type"] == "websocket.accept"
+    assert answer["text"] == f"{alice.id} said one"
+    assert [message["type"] for message in rest] == ["websocket.close"]
+    assert rest[0]["code"] == 1008
 
 
 @pytest.mark.requirement("S1-030")

@@ -6,7 +6,10 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import re
+import subprocess
+import sys
 import traceback
 from pathlib import Path
 
@@ -70,6 +73,30 @@ def test_a178_a_known_short_or_missing_key_does_not_start(laboratory: Laboratory
     if len(key.strip()) > 7 and key not in ("env:SECRET_KEY", "your_secret_key_here"):
         assert key not in str(error)
         assert key not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.requirement("S1-062", "S1-068", "S2-013", "C-07")
+@pytest.mark.parametrize("framework", ["flask", "fastapi"])
+def test_a178_the_process_ends_and_leaves_nothing(framework: str, tmp_path: Path) -> None:
+    """A real process, in production, with the fallback key of the first source policy: it ends with a
+    message that names the variable, and has made no database."""
+    database = tmp_path / "data" / "app.db"
+    environ = {
+        **os.environ,
+        "BYLAW_ENV": "production",
+        "BASE_URL": "https://app.lab",
+        "DATABASE_URL": f"sqlite:///{database}",
+        "SECRET_KEY": "fallback-dev-key",
+    }
+    program = f"from tests.applications import {framework}_app as it; it.create_app()"
+    result = subprocess.run(
+        [sys.executable, "-c", program], env=environ, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode != 0
+    assert "SECRET_KEY" in result.stderr
+    assert "bylaw secrets new" in result.stderr
+    assert "fallback-dev-key" not in result.stderr + result.stdout
+    assert not database.exists()
 
 
 @pytest.mark.requirement("S1-062", "C-19")

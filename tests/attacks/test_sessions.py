@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import time
 from pathlib import Path
 
@@ -57,13 +58,11 @@ def watch(elsewhere: Elsewhere, number: int) -> tuple[str, float]:
     ready, ended = Path(elsewhere.environ["READY"]), Path(elsewhere.environ["ENDED"])
     try:
         first = _identity(site, secret)
-        ready.touch()
+        ready.write_text("ready")
         asked = time.monotonic()
         while (now := time.monotonic()) and _identity(site, secret):
             asked = now  # before the asking: whatever delays this process is no acceptance
             assert now - BEGAN < 60
-        while not ended.exists() or not ended.read_text():
-            pass  # she is being told that she has signed out
         # Both processes read the machine's one monotonic clock.
         return first, asked - float(ended.read_text())
     finally:
@@ -88,6 +87,8 @@ def test_a036_a_second_process_heeds_it_within_the_bound(
     laboratory = flask_laboratory
     alice = laboratory.ordinary()
     ready, ended = tmp_path / "ready", tmp_path / "ended"
+    for pipe in (ready, ended):  # to read one is to wait for the other process
+        os.mkfifo(pipe)
     laboratory.environ |= {
         "ALICES_COOKIE": alice.cookies[laboratory.cookie],
         "READY": str(ready),
@@ -96,8 +97,7 @@ def test_a036_a_second_process_heeds_it_within_the_bound(
     token = alice.token()
 
     def end() -> None:
-        while not ready.exists():
-            time.sleep(0.01)  # until the other process is there: it has no clock that can be turned
+        assert ready.read_text() == "ready"
         reply = alice.send(
             "POST", laboratory.api("sign_out"), json={}, headers=[*alice.from_here, ("X-CSRF-Token", token)]
         )

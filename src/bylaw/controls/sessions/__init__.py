@@ -157,17 +157,20 @@ def remembered(house: House, exchange: Exchange) -> bool:
     session = exchange.session
     if session is None:
         return True
-    idle, memory = house.policy.of(Settings).idle, house.store.memory
+    idle, held = house.policy.of(Settings).idle, house.store.memory.get(session.digest)
     return (
         house.store.feed.current
-        and memory.get(session.digest) is session
-        and _alive(house.now(), expires_at=session.expires_at, seen_at=session.seen_at, idle=idle)
+        and held is not None
+        and held is session
+        and _alive(house.now(), expires_at=held.expires_at, seen_at=held.seen_at, idle=idle)
     )
 
 
 def stands(house: House, exchange: Exchange) -> bool:
     """The same from the database: it lives, and its user may do what he might when it began."""
     session = exchange.session
+    if session is None:
+        return True
     house.store.feed.follow()
     generation = house.store.memory.generation
     try:
