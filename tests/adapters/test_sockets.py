@@ -119,9 +119,7 @@ def shut(laboratory: Laboratory, alice: Client) -> None:
 
 
 def demoted(laboratory: Laboratory, alice: Client) -> None:
-    laboratory.administrator().act(
-        "POST", f"{laboratory.api('users')}/{alice.id}", json={"action": "roles"}
-    )
+    laboratory.administrator().act("POST", f"{laboratory.api('users')}/{alice.id}", json={"action": "roles"})
 
 
 def signed_out(laboratory: Laboratory, alice: Client) -> None:
