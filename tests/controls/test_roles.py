@@ -639,7 +639,7 @@ def test_what_a_refusal_looks_like(laboratory: Laboratory) -> None:
     assert records[1]["changes"] == {"method": "GET", "needed": "user:manage"}
 
 
-@pytest.mark.requirement("S1-031")
+@pytest.mark.requirement("S1-031", "S3-024")
 @pytest.mark.parametrize("role", ["Admin", "ADMIN", " admin", "admin ", ""])
 def test_an_odd_role_never_gets_into_the_table(flask_laboratory: Laboratory, role: str) -> None:
     """The database refuses what no role can be called (S3-024); what the policy lacks grants nothing."""

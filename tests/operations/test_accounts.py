@@ -450,6 +450,7 @@ def test_an_id_is_random_and_a_uuid(house: House) -> None:
     assert all(accounts._ID.fullmatch(user_id) for user_id in ids)
 
 
+@pytest.mark.requirement("S3-024")
 def test_a_role_of_no_form_is_refused_by_the_database(house: House) -> None:
     """What no role can be called does not get into the table, whoever writes it (S3-024)."""
     user = made(house)
