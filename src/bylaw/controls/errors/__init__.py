@@ -194,6 +194,6 @@ CONTROL = Control(
     probes=probes.PROBES,
     sabotages=probes.SABOTAGES,
     conflicts=_conflicts,
-    requirements=("S3-052", "S3-053", "S3-054", "S3-055", "S3-056", "C-11", "C-14", "C-23"),
+    requirements=("S3-052", "S3-053", "S3-054", "S3-055", "C-11", "C-23"),
     asvs=("16.5.1", "16.5.3", "16.5.4"),
 )
