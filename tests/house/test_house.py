@@ -35,12 +35,14 @@ def pins(file: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("file", REQUIREMENT_FILES, ids=lambda file: file.name)
 def test_a_requirement_file_names_no_address_and_no_option(file):
+    """A requirement file names no address and no option."""
     text = file.read_text()
     assert not re.search(r"\w+://|file:| @ |^-", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("file", REQUIREMENT_FILES, ids=lambda file: file.name)
 def test_every_requirement_is_pinned_and_hashed(file):
+    """Every requirement is pinned and hashed."""
     requirements = file.read_text().replace("\\\n", " ").splitlines()
     assert requirements
     for line in requirements:
@@ -48,11 +50,13 @@ def test_every_requirement_is_pinned_and_hashed(file):
 
 
 def test_dev_installs_the_very_versions_that_applications_get():
+    """Dev installs the very versions that applications get."""
     runtime, dev = pins(ROOT / "requirements/runtime.txt"), pins(ROOT / "requirements/dev.txt")
     assert {name: dev.get(name) for name in runtime} == runtime
 
 
 def test_every_dependency_that_pyproject_names_is_pinned():
+    """Every dependency that pyproject names is pinned."""
     project = PYPROJECT["project"]
     asked = project["dependencies"] + [
         item for extra in project["optional-dependencies"].values() for item in extra
@@ -63,6 +67,7 @@ def test_every_dependency_that_pyproject_names_is_pinned():
 
 
 def test_no_lock_file_records_an_address():
+    """No lock file records an address."""
     for name in run("git", "ls-files", "--cached", "--others", "--exclude-standard").stdout.splitlines():
         if (
             Path(name).name in {"uv.lock", "poetry.lock", "package-lock.json", "yarn.lock"}
@@ -72,6 +77,7 @@ def test_no_lock_file_records_an_address():
 
 
 def test_set_up_without_python_says_what_is_missing_and_the_remedy(tmp_path):
+    """Set up without python says what is missing and the remedy."""
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("sh", "dirname", "cat", "cksum", "sed", "flock"):
@@ -88,6 +94,7 @@ def test_set_up_without_python_says_what_is_missing_and_the_remedy(tmp_path):
 
 @pytest.mark.requirement("S1-123", "S1-125")
 def test_the_audit_is_strict_and_runs_in_ci():
+    """The audit is strict and runs in ci."""
     audit = run("make", "--dry-run", "audit").stdout
     assert "pip-audit --strict" in audit
     assert "requirements/runtime.txt" in audit
@@ -97,6 +104,7 @@ def test_the_audit_is_strict_and_runs_in_ci():
 
 @pytest.mark.requirement("S1-124")
 def test_dependabot_watches_packages_and_actions():
+    """Dependabot watches packages and actions."""
     config = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())
     assert config["version"] == 2
     assert {update["package-ecosystem"] for update in config["updates"]} >= {"pip", "github-actions"}
@@ -106,6 +114,7 @@ def test_dependabot_watches_packages_and_actions():
 
 
 def test_ci_runs_with_least_privilege_and_pinned_actions():
+    """Ci runs with least privilege and pinned actions."""
     text = (ROOT / ".github/workflows/ci.yml").read_text()
     assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
     for action in re.findall(r"uses: (\S+)", text):
@@ -121,17 +130,20 @@ def test_ci_runs_with_least_privilege_and_pinned_actions():
     "name", [".env", "apps/mtc/.env", ".env.local", "mtc.db", "mtc.sqlite", "data/a.sqlite3", "key.pem"]
 )
 def test_secrets_and_databases_are_ignored(name):
+    """Secrets and databases are ignored."""
     assert run("git", "check-ignore", "--quiet", "--no-index", name).returncode == 0
 
 
 @pytest.mark.requirement("S2-051", "S2-053")
 def test_no_env_file_and_no_database_is_tracked():
+    """No env file and no database is tracked."""
     tracked = run("git", "ls-files").stdout.splitlines()
     assert [name for name in tracked if re.search(r"(^|/)\.env$|\.(db|sqlite\w*)$", name)] == []
 
 
 @pytest.mark.requirement("S2-055")
 def test_env_example_lists_every_variable_that_a_policy_reads():
+    """Env example lists every variable that a policy reads."""
     listed = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     used = {"BYLAW_ENV"}
     for policy in (ROOT / "apps").glob("*/bylaw.toml"):
@@ -142,6 +154,7 @@ def test_env_example_lists_every_variable_that_a_policy_reads():
 
 @pytest.mark.requirement("S1-072", "S1-074", "S1-075", "S2-052", "S2-054")
 def test_the_baseline_covers_the_tree_and_every_entry_was_audited():
+    """The baseline covers the tree and every entry was audited."""
     baseline = json.loads((ROOT / ".secrets.baseline").read_text())
     for file, entries in baseline["results"].items():
         for entry in entries:
@@ -227,6 +240,7 @@ def ruff_codes(program: str, filename: str) -> set[str]:
 @pytest.mark.requirement("S1-086", "S1-115", "S1-116", "S1-117", "S1-118", "S1-119", "S3-035", "C-16")
 @pytest.mark.parametrize(("code", "program"), CASES)
 def test_bandit_catches_the_planted_program(code, program, bandit_codes):
+    """Bandit catches the planted program."""
     number = str([planted for _, _, planted in PLANTED].index(program))
     assert code in bandit_codes[number]
 
@@ -234,6 +248,7 @@ def test_bandit_catches_the_planted_program(code, program, bandit_codes):
 @pytest.mark.requirement("S1-122", "C-16")
 @pytest.mark.parametrize(("code", "program"), CASES)
 def test_ruff_catches_the_planted_program(code, program):
+    """Ruff catches the planted program."""
     assert "S" in PYPROJECT["tool"]["ruff"]["lint"]["select"]
     if code == "B403":
         program, code = (
@@ -252,6 +267,7 @@ def test_ruff_catches_the_planted_program(code, program):
     ],
 )
 def test_the_safe_pattern_is_left_alone(program, tmp_path):
+    """The safe pattern is left alone."""
     (tmp_path / "safe.py").write_text(program + "\n")
     assert run(BIN / "bandit", "-q", "-c", "pyproject.toml", tmp_path / "safe.py").returncode == 0
     assert not {code for code in ruff_codes(program, "src/bylaw/planted.py") if code.startswith("S")}
@@ -259,6 +275,7 @@ def test_the_safe_pattern_is_left_alone(program, tmp_path):
 
 @pytest.mark.requirement("S1-119", "C-16")
 def test_every_named_code_is_switched_on_and_exists():
+    """Every named code is switched on and exists."""
     switched_on = set(PYPROJECT["tool"]["bandit"]["tests"])
     assert {code for code, _, _ in PLANTED} == switched_on
     assert switched_on <= set(re.findall(r"\bB\d{3}\b", run(BIN / "bandit", "--help").stdout))
@@ -266,6 +283,7 @@ def test_every_named_code_is_switched_on_and_exists():
 
 @pytest.mark.requirement("S1-120")
 def test_an_assert_passes_in_tests_and_nowhere_else(tmp_path):
+    """An assert passes in tests and nowhere else."""
     assert "S101" not in ruff_codes("assert 1", "tests/test_planted.py")
     assert "S101" in ruff_codes("assert 1", "src/bylaw/planted.py")
     (tmp_path / "tests").mkdir()
@@ -275,6 +293,7 @@ def test_an_assert_passes_in_tests_and_nowhere_else(tmp_path):
 
 @pytest.mark.requirement("S1-121")
 def test_bandit_runs_over_the_tree_as_contributing_says():
+    """Bandit runs over the tree as contributing says."""
     command = ".venv/bin/bandit -r src apps -c pyproject.toml"
     assert command in (ROOT / "CONTRIBUTING.md").read_text()
     result = run(*command.split())
@@ -329,6 +348,7 @@ def repository(tmp_path: Path) -> Repository:
 
 @pytest.mark.requirement("S1-071", "S2-052", "S2-054")
 def test_a_commit_with_a_key_is_blocked(repository):
+    """A commit with a key is blocked."""
     result = repository.commit("app/settings.py", KEY_LINE)
     assert result.returncode == 1
     assert re.search(r"detect-secrets\.+Failed", result.stdout + result.stderr)
@@ -336,12 +356,14 @@ def test_a_commit_with_a_key_is_blocked(repository):
 
 @pytest.mark.requirement("S1-073", "S1-120")
 def test_a_made_up_key_in_a_test_is_not(repository):
+    """A made up key in a test is not."""
     result = repository.commit("tests/test_settings.py", KEY_LINE)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.requirement("S1-115", "S1-116", "S1-117", "S1-118", "S1-119", "S1-122")
 def test_a_commit_with_sql_made_of_strings_is_blocked_twice(repository):
+    """A commit with sql made of strings is blocked twice."""
     program = "cursor.execute(f\"SELECT id FROM users WHERE email = '{email}'\")\n"
     result = repository.commit("app/users.py", program)
     assert result.returncode == 1
@@ -351,6 +373,7 @@ def test_a_commit_with_sql_made_of_strings_is_blocked_twice(repository):
 
 
 def test_the_hooks_call_the_tools_of_this_environment_and_name_no_address():
+    """The hooks call the tools of this environment and name no address."""
     text = (ROOT / ".pre-commit-config.yaml").read_text()
     hooks = {hook["id"]: hook for repo in yaml.safe_load(text)["repos"] for hook in repo["hooks"]}
     assert hooks.keys() == {"ruff", "ruff-format", "bandit", "detect-secrets"}
@@ -363,6 +386,7 @@ def test_the_hooks_call_the_tools_of_this_environment_and_name_no_address():
 
 
 def test_each_house_rule_catches_its_sample_and_leaves_its_neighbour_alone():
+    """Each house rule catches its sample and leaves its neighbour alone."""
     from tools import rules
 
     def breaches(rule: rules.Rule, path: str, text: str) -> int:

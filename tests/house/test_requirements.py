@@ -22,6 +22,7 @@ def read(name: str) -> dict[str, Any]:
     ("name", "done", "future", "advice"), [("s1", 122, 6, 36), ("s2", 36, 4, 46), ("s3", 54, 17, 16)]
 )
 def test_every_line_of_a_source_policy_is_listed(name: str, done: int, future: int, advice: int) -> None:
+    """Every line of a source policy is listed."""
     rows = read(name)["requirement"]
     assert Counter(row["status"] for row in rows) == {"done": done, "future": future, "advice": advice}
     assert [row["id"] for row in rows] == [f"{name.upper()}-{n:03}" for n in range(1, len(rows) + 1)]
@@ -29,12 +30,14 @@ def test_every_line_of_a_source_policy_is_listed(name: str, done: int, future: i
 
 @pytest.mark.parametrize("name", ["s1", "s2", "s3"])
 def test_every_requirement_says_what_it_is_and_how_it_would_be_shown(name: str) -> None:
+    """Every requirement says what it is and how it would be shown."""
     for row in read(name)["requirement"]:
         assert set(row) == {"id", "area", "text", "shown_by", "status"}
         assert all(value.strip() == value != "" for value in row.values()), row["id"]
 
 
 def test_every_contradiction_is_resolved() -> None:
+    """Every contradiction is resolved."""
     rows = read("contradictions")["contradiction"]
     assert [row["id"] for row in rows] == [f"C-{number:02}" for number in range(1, 45)]
     assert all(row["where"] and row["clash"] and row["resolution"] for row in rows)
@@ -49,6 +52,7 @@ def test_what_a_line_refers_to_exists() -> None:
 
 
 def test_the_readme_counts_the_lines_right() -> None:
+    """The readme counts the lines right."""
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     counts = {name: int(count) for name, count in re.findall(r"\[(\w+\.toml)\].*\| (\d+) \|", readme)}
     assert counts == {"s1.toml": 164, "s2.toml": 86, "s3.toml": 87, "contradictions.toml": 44}

@@ -85,6 +85,7 @@ def copy(tmp_path: Path) -> Copy:
 
 
 def test_an_untested_repository_proves_nothing(copy: Copy) -> None:
+    """An untested repository proves nothing."""
     page = copy.page()
     for row in ("| S1 | 164 | 0", "| S2 | 86 | 0", "| S3 | 87 | 0", "| S1 to S3 | 337 | 0", "| C | 44 | 0"):
         assert row in page
@@ -92,6 +93,7 @@ def test_an_untested_repository_proves_nothing(copy: Copy) -> None:
 
 
 def test_every_kind_of_proof_is_shown_and_counted_once(copy: Copy) -> None:
+    """Every kind of proof is shown and counted once."""
     copy.write("tests/test_a.py", 'import pytest\n@pytest.mark.requirement("S2-050")\ndef test_it(): ...\n')
     copy.controls = (
         FakeControl("csrf", (FakeProbe("foreign", ("S2-050",)), FakeProbe("csrf.late")), ("S2-050",)),
@@ -109,12 +111,14 @@ def test_every_kind_of_proof_is_shown_and_counted_once(copy: Copy) -> None:
 
 
 def test_a_sentence_alone_promises_and_does_not_prove(copy: Copy) -> None:
+    """A sentence alone promises and does not prove."""
     copy.controls = (FakeControl("csrf", requirements=("S2-016",)),)
     assert copy.row("S2-016") == "*only stated* [`csrf`](controls/csrf.md)"
     assert "| S2 | 86 | 0 | 0 | 0 | 0 | 1 | 1 | 85 |" in copy.page()
 
 
 def test_of_many_tests_three_are_shown(copy: Copy) -> None:
+    """Of many tests three are shown."""
     tests = "".join(f"def test_{n}(): ...\n" for n in range(5))
     marked = tests.replace("def", '@pytest.mark.requirement("C-05")\ndef')
     copy.write("tests/test_many.py", f"import pytest\n{marked}")
@@ -124,6 +128,7 @@ def test_of_many_tests_three_are_shown(copy: Copy) -> None:
 
 
 def test_text_of_the_policies_is_shown_as_it_is(copy: Copy) -> None:
+    """Text of the policies is shown as it is."""
     page = copy.page()
     assert r"Pattern: cur.execute(" in page
     assert r"(admin\|viewer\|editor)" in page  # a bare pipe would split the cell
@@ -131,6 +136,7 @@ def test_text_of_the_policies_is_shown_as_it_is(copy: Copy) -> None:
 
 
 def test_the_page_is_the_same_for_the_same_facts(copy: Copy) -> None:
+    """The page is the same for the same facts."""
     assert copy.page() == copy.page()
 
 
@@ -154,6 +160,7 @@ def test_x(n): ...""",
     ],
 )
 def test_a_marker_is_found_wherever_pytest_takes_one(copy: Copy, source: str, label: str) -> None:
+    """A marker is found wherever pytest takes one."""
     copy.write("apps/mtc/tests/test_a.py", f"import pytest\nfrom pytest import mark\n{source}\n")
     assert copy.row("S1-001") == (f"*test* [`apps/mtc/tests/test_a.py{label}`](../apps/mtc/tests/test_a.py)")
 
@@ -171,11 +178,13 @@ def test_a_marker_is_found_wherever_pytest_takes_one(copy: Copy, source: str, la
     ],
 )
 def test_a_test_that_does_not_run_proves_nothing(copy: Copy, source: str) -> None:
+    """A test that does not run proves nothing."""
     copy.write("tests/test_a.py", f"import pytest\n{source}\n")
     assert copy.row("S1-001") == "**not yet**"
 
 
 def test_a_marker_that_pytest_would_not_collect_is_refused(copy: Copy) -> None:
+    """A marker that pytest would not collect is refused."""
     marked = "import pytest\n@pytest.mark.requirement('S1-001')\n"
     copy.write("tests/conftest.py", f"{marked}def test_x(): ...\n")
     copy.write("tests/test_a.py", f"{marked}def helper(): ...\n")
@@ -191,6 +200,7 @@ def test_a_marker_that_pytest_would_not_collect_is_refused(copy: Copy) -> None:
 
 
 def test_an_unknown_id_is_refused_naming_file_line_and_the_nearest(copy: Copy) -> None:
+    """An unknown id is refused naming file line and the nearest."""
     copy.write(
         "tests/test_a.py",
         "import pytest\n\n@pytest.mark.requirement('S1-001', 's1-017')\ndef test_x(): ...\n",
@@ -201,6 +211,7 @@ def test_an_unknown_id_is_refused_naming_file_line_and_the_nearest(copy: Copy) -
 
 
 def test_an_unknown_id_of_a_control_or_a_person_is_refused_too(copy: Copy) -> None:
+    """An unknown id of a control or a person is refused too."""
     copy.controls = (FakeControl("csrf", (FakeProbe("late", ("S9-001",)),), ("C-45",)),)
     copy.write("docs/requirements/attestations.toml", ATTESTED.replace("S2-050", "S2-50"))
     copy.write(".gitignore", ".env\n")
@@ -211,11 +222,13 @@ def test_an_unknown_id_of_a_control_or_a_person_is_refused_too(copy: Copy) -> No
 
 
 def test_an_id_that_is_not_written_out_is_refused(copy: Copy) -> None:
+    """An id that is not written out is refused."""
     copy.write("tests/test_a.py", "import pytest\n@pytest.mark.requirement(*IDS, 17)\ndef test_x(): ...\n")
     assert copy.problems() == ["tests/test_a.py:2: a requirement's id must be written out as text"] * 2
 
 
 def test_an_attestation_that_its_files_do_not_bear_out_is_refused(copy: Copy) -> None:
+    """An attestation that its files do not bear out is refused."""
     name = "docs/requirements/attestations.toml"
     copy.write(name, ATTESTED)
     assert copy.problems() == [f"{name} [S2-050]: .gitignore does not exist"]
@@ -231,18 +244,21 @@ def test_an_attestation_that_its_files_do_not_bear_out_is_refused(copy: Copy) ->
 
 
 def test_the_files_of_this_repository_bear_out_its_attestations() -> None:
+    """The files of this repository bear out its attestations."""
     attested, contested = trace.attestations_in(trace.ROOT / trace.FOLDER / "attestations.toml", trace.ROOT)
     assert attested
     assert contested == []
 
 
 def test_a_list_with_a_gap_is_refused(copy: Copy) -> None:
+    """A list with a gap is refused."""
     path = copy.root / trace.FOLDER / "s2.toml"
     path.write_text(path.read_text(encoding="utf-8").replace('"S2-040"', '"S2-041"'), encoding="utf-8")
     assert copy.problems() == ["S2: the ids are not S2-001 to S2-086, in order"]
 
 
 def test_without_bylaw_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without bylaw the error says so."""
     monkeypatch.setitem(sys.modules, "bylaw.controls", None)
     with pytest.raises(trace.TraceError, match="is bylaw installed here"):
         trace.registry()
@@ -252,6 +268,7 @@ def test_without_bylaw_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_check_is_silent_about_a_fresh_page(copy: Copy) -> None:
+    """Check is silent about a fresh page."""
     copy.page()
     copy.said.clear()
     assert copy.run("--check") == 0
@@ -259,6 +276,7 @@ def test_check_is_silent_about_a_fresh_page(copy: Copy) -> None:
 
 
 def test_check_names_the_rows_that_are_stale(copy: Copy) -> None:
+    """Check names the rows that are stale."""
     copy.page()
     before = (copy.root / trace.PAGE).read_bytes()
     copy.said.clear()
@@ -272,6 +290,7 @@ def test_check_names_the_rows_that_are_stale(copy: Copy) -> None:
 
 
 def test_check_notices_a_missing_page_and_an_edited_one(copy: Copy) -> None:
+    """Check notices a missing page and an edited one."""
     assert copy.run("--check") == 1
     edited = copy.page() + "\nAll of this is proven, trust us.\n"
     copy.write(trace.PAGE.as_posix(), edited)
@@ -280,6 +299,7 @@ def test_check_notices_a_missing_page_and_an_edited_one(copy: Copy) -> None:
 
 
 def test_json_gives_the_whole_text_and_writes_nothing(copy: Copy) -> None:
+    """Json gives the whole text and writes nothing."""
     copy.write("tests/test_a.py", 'import pytest\n\npytestmark = pytest.mark.requirement("S1-008")\n')
     assert copy.run("--json") == 0
     facts = json.loads(copy.said[0])

@@ -24,6 +24,7 @@ def errors(reply: Any) -> dict[str, str]:
 
 
 def test_a_process_is_made_changed_and_deleted(manager: Client) -> None:
+    """A process is made changed and deleted."""
     made = manager.act("POST", f"{API}/processes", json={"name": "Bracket"})
     assert made.status == 201
     place = made.header("Location")
@@ -35,6 +36,8 @@ def test_a_process_is_made_changed_and_deleted(manager: Client) -> None:
 
 
 def test_a_whole_process_can_be_built_and_costed(manager: Client) -> None:
+    """A whole process can be built and costed."""
+
     def post(path: str, **body: Any) -> int:
         reply = manager.act("POST", f"{API}/{path}", json=body)
         assert reply.status == 201, reply.text
@@ -100,6 +103,7 @@ def test_a_whole_process_can_be_built_and_costed(manager: Client) -> None:
 def test_what_is_not_accepted_is_named_by_field_and_never_repeated(
     manager: Client, path: str, body: dict[str, Any], field: str
 ) -> None:
+    """What is not accepted is named by field and never repeated."""
     marked = {**body, "canary": "tell-nobody"}
     for sent in (body, marked):
         reply = manager.act("POST", f"{API}/{path}", json=sent)
@@ -123,6 +127,7 @@ def test_what_is_not_accepted_is_named_by_field_and_never_repeated(
     ],
 )
 def test_a_body_that_is_no_json_object_is_refused(manager: Client, body: bytes, status: int) -> None:
+    """A body that is no json object is refused."""
     kind = [("Content-Type", "application/json")]
     reply = manager.act("POST", f"{API}/processes", body=body, headers=kind)
     assert reply.status == status
@@ -130,6 +135,7 @@ def test_a_body_that_is_no_json_object_is_refused(manager: Client, body: bytes, 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "*/*"])
 def test_another_content_type_is_refused(manager: Client, kind: str) -> None:
+    """Another content type is refused."""
     body = b'{"name": "Bracket"}'
     reply = manager.act("POST", f"{API}/items", body=body, headers=[("Content-Type", kind)])
     assert reply.status in (400, 403, 415)
@@ -140,6 +146,7 @@ def test_another_content_type_is_refused(manager: Client, kind: str) -> None:
     "identity", ["0", "-1", "999999", "2147483648", "9" * 30, "9" * 5000, "1.0", "x", "%00"]
 )
 def test_an_id_that_names_nothing_is_not_found(manager: Client, identity: str) -> None:
+    """An id that names nothing is not found."""
     for path in ("processes", "items", "variants", "suppliers", "prices", "lots", "usages"):
         assert manager.get(f"{API}/{path}/{identity}").status in (400, 404, 414)
 
@@ -148,12 +155,14 @@ def test_an_id_that_names_nothing_is_not_found(manager: Client, identity: str) -
     "query", ["limit=0", "limit=201", "offset=-1", "limit=x", "offset=" + "9" * 40, "nope=1", "q=%00"]
 )
 def test_a_query_out_of_bounds_is_refused(manager: Client, query: str) -> None:
+    """A query out of bounds is refused."""
     assert manager.get(f"{API}/items?{query}").status in (400, 422)
 
 
 @pytest.mark.requirement("S1-085")
 @pytest.mark.parametrize("text", ["'", "' OR '1'='1", '"; DROP TABLE items; --', "%", "_", "\\"])
 def test_quotes_and_wildcards_are_text_like_any_other(manager: Client, text: str) -> None:
+    """Quotes and wildcards are text like any other."""
     before = manager.get(f"{API}/items").json()["total"]
     made = manager.act("POST", f"{API}/items", json={"name": text})
     assert made.json()["name"] == text
@@ -171,6 +180,7 @@ def _quoted(text: str) -> str:
 
 @pytest.mark.requirement("S1-028", "S1-029")
 def test_a_user_reads_and_records_prices_and_notes_and_no_more(mtc: Laboratory) -> None:
+    """A user reads and records prices and notes and no more."""
     user = mtc.client("user")
     for path in ("items", "variants", "suppliers", "prices", "processes/1", "lots/1", "report"):
         assert user.get(f"{API}/{path}").status == 200, path
@@ -188,6 +198,7 @@ def test_a_user_reads_and_records_prices_and_notes_and_no_more(mtc: Laboratory) 
 
 @pytest.mark.requirement("S1-112", "S1-114")
 def test_a_change_is_in_the_audit_log_with_who_and_what(mtc: Laboratory) -> None:
+    """A change is in the audit log with who and what."""
     manager = mtc.client("manager")
     manager.act("PUT", f"{API}/processes/1", json={"name": "Renamed", "description": ""})
     rows = mtc.audit(action="update", entity_type="process", entity_id="1")
@@ -197,17 +208,20 @@ def test_a_change_is_in_the_audit_log_with_who_and_what(mtc: Laboratory) -> None
 
 
 def test_a_refused_change_leaves_no_trace_of_success(mtc: Laboratory) -> None:
+    """A refused change leaves no trace of success."""
     manager = mtc.client("manager")
     assert manager.act("DELETE", f"{API}/processes/1").status == 409
     assert mtc.audit(action="delete") == []
 
 
 def test_a_name_taken_is_a_conflict(manager: Client) -> None:
+    """A name taken is a conflict."""
     reply = manager.act("POST", f"{API}/processes", json={"name": "8Bit mixtape"})
     assert (reply.status, reply.json()["detail"]) == (409, "This process exists already.")
 
 
 def test_of_two_who_execute_at_once_one_wins(mtc: Laboratory) -> None:
+    """Of two who execute at once one wins."""
     people = [mtc.client("manager") for _ in range(4)]
     people[0].act("PUT", f"{API}/lots/6/choices", json={"choices": {"1": 1}})
     replies = mtc.burst(lambda n: people[n].act("POST", f"{API}/lots/6/execute", json={}).status, 4)
@@ -216,6 +230,7 @@ def test_of_two_who_execute_at_once_one_wins(mtc: Laboratory) -> None:
 
 
 def test_lists_are_paged(manager: Client) -> None:
+    """Lists are paged."""
     page = manager.get(f"{API}/items?limit=2&offset=1").json()
     assert (len(page["data"]), page["limit"], page["offset"]) == (2, 2, 1)
     assert page["total"] > 2
@@ -242,6 +257,7 @@ BODIES = [
 )
 @given(path=st.sampled_from(BODIES), body=anything)
 def test_no_body_whatever_makes_a_server_error(bench: Bench, path: str, body: Any) -> None:
+    """No body whatever makes a server error."""
     client = _shared(bench)
     sent = json.dumps(body).encode("utf-8", "surrogatepass")
     headers = [*client.from_here, ("Content-Type", "application/json")]

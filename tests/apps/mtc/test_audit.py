@@ -20,6 +20,7 @@ from tests.apps.mtc.conftest import Records, Workshop
 def test_an_update_records_the_old_and_the_new_value_of_what_changed(
     session: AuditedSession, audit_rows: Records
 ) -> None:
+    """An update records the old and the new value of what changed."""
     process = records.add(session, Process(name="Old Name", description="same"))
     audit_rows.clear()
     records.alter(session, process, {"name": "New Name", "description": "same"})
@@ -37,6 +38,7 @@ def test_an_update_records_the_old_and_the_new_value_of_what_changed(
 def test_each_modification_of_a_process_yields_exactly_one_row(
     session: AuditedSession, audit_rows: Records, workshop: Workshop
 ) -> None:
+    """Each modification of a process yields exactly one row."""
     variant = workshop.variant("V1", "1")
     audit_rows.clear()
     process = records.add(session, Process(name="P"))
@@ -61,6 +63,7 @@ def test_each_modification_of_a_process_yields_exactly_one_row(
 
 
 def test_an_update_that_changes_nothing_records_nothing(session: AuditedSession, audit_rows: Records) -> None:
+    """An update that changes nothing records nothing."""
     item = records.add(session, Item(name="Bolt"))
     audit_rows.clear()
     records.alter(session, item, {"name": "Bolt"})
@@ -70,6 +73,7 @@ def test_an_update_that_changes_nothing_records_nothing(session: AuditedSession,
 def test_deleting_records_what_was_deleted_with_all_that_hung_on_it(
     session: AuditedSession, audit_rows: Records
 ) -> None:
+    """Deleting records what was deleted with all that hung on it."""
     process = records.add(session, Process(name="P", subprocesses=[Subprocess(position=1, name="s")]))
     processes.remove_process(session, process)
     old = audit_rows[-1]["changes"]["subprocesses"]["old"]
@@ -78,17 +82,21 @@ def test_deleting_records_what_was_deleted_with_all_that_hung_on_it(
 
 @pytest.mark.requirement("S1-112")
 def test_a_change_that_nobody_recorded_is_not_committed(session: AuditedSession) -> None:
+    """A change that nobody recorded is not committed."""
     session.add(Supplier(name="Acme"))
     with pytest.raises(UnrecordedChangeError):
         session.commit()
 
 
 def test_a_session_without_a_recorder_cannot_change_anything(engine: Engine) -> None:
+    """A session without a recorder cannot change anything."""
     with Session(engine) as plain, pytest.raises(UnrecordedChangeError):
         audit.created(plain, Supplier(name="Acme"))
 
 
 def test_a_record_that_fails_takes_the_change_with_it(engine: Engine) -> None:
+    """A record that fails takes the change with it."""
+
     def broken(*_: object, **__: object) -> None:
         raise OSError("the log is full")
 
@@ -99,6 +107,7 @@ def test_a_record_that_fails_takes_the_change_with_it(engine: Engine) -> None:
 
 
 def test_a_second_thing_of_the_same_name_is_a_conflict(session: AuditedSession) -> None:
+    """A second thing of the same name is a conflict."""
     records.add(session, Item(name="Bolt"))
     session.commit()
     with pytest.raises(ConflictError, match="This item exists already"):

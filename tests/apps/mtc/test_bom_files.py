@@ -40,6 +40,7 @@ def usage(session: AuditedSession, variant: str) -> Usage:
 
 
 def test_micromanipulator_rows_are_told_apart() -> None:
+    """Micromanipulator rows are told apart."""
     found = read("micromanipulator.csv")
     assert kinds(found) == {
         RowKind.HEADER: 1,
@@ -51,6 +52,7 @@ def test_micromanipulator_rows_are_told_apart() -> None:
 
 
 def test_micromanipulator_cost_is_the_price_of_the_row_because_only_so_the_total_adds_up() -> None:
+    """Micromanipulator cost is the price of the row because only so the total adds up."""
     found = read("micromanipulator.csv")
     assert any("price of the whole row" in note for note in found.notes)
     assert found.rows[-1].why == "the total, 281.38: the rows above add up to it"
@@ -65,6 +67,7 @@ def test_micromanipulator_cost_is_the_price_of_the_row_because_only_so_the_total
 
 
 def test_micromanipulator_says_what_it_assumed() -> None:
+    """Micromanipulator says what it assumed."""
     notes = " ".join(read("micromanipulator.csv").notes)
     assert "read as US dollars" in notes
     assert "host of the web address" in notes
@@ -74,6 +77,7 @@ def test_micromanipulator_says_what_it_assumed() -> None:
 def test_micromanipulator_costs_as_a_process_exactly_what_its_total_says(
     session: AuditedSession,
 ) -> None:
+    """Micromanipulator costs as a process exactly what its total says."""
     outcome = imported(session, "micromanipulator.csv")
     session.commit()
     process = estimates.load(session, outcome.process.id)
@@ -85,6 +89,7 @@ def test_micromanipulator_costs_as_a_process_exactly_what_its_total_says(
 
 
 def test_mixtape_heading_in_the_middle_starts_a_second_subprocess(session: AuditedSession) -> None:
+    """Mixtape heading in the middle starts a second subprocess."""
     process = imported(session, "mixtape.csv").process
     assert [(part.name, len(part.usages)) for part in process.subprocesses] == [
         ("Parts", 7),
@@ -95,6 +100,7 @@ def test_mixtape_heading_in_the_middle_starts_a_second_subprocess(session: Audit
 def test_mixtape_rows_of_the_same_part_are_merged_and_keep_their_references(
     session: AuditedSession,
 ) -> None:
+    """Mixtape rows of the same part are merged and keep their references."""
     imported(session, "mixtape.csv")
     resistor = usage(session, "RC1206FR-0722KL")
     assert (resistor.label, resistor.quantity) == ("R1, R2", 2)
@@ -105,6 +111,7 @@ def test_mixtape_rows_of_the_same_part_are_merged_and_keep_their_references(
 def test_mixtape_without_a_price_says_so_and_every_part_is_listed_as_unpriced(
     session: AuditedSession,
 ) -> None:
+    """Mixtape without a price says so and every part is listed as unpriced."""
     assert any("no prices in this file" in note for note in read("mixtape.csv").notes)
     process = imported(session, "mixtape.csv").process
     session.commit()
@@ -113,6 +120,7 @@ def test_mixtape_without_a_price_says_so_and_every_part_is_listed_as_unpriced(
 
 
 def test_lands_keeps_both_currencies_and_its_part_numbers(session: AuditedSession) -> None:
+    """Lands keeps both currencies and its part numbers."""
     assert kinds(read("lands.csv")) == {RowKind.HEADER: 1, RowKind.PART: 4}
     imported(session, "lands.csv")
     prices = session.scalars(select(Price).order_by(Price.id)).all()
@@ -127,6 +135,7 @@ def test_lands_keeps_both_currencies_and_its_part_numbers(session: AuditedSessio
 
 
 def test_lands_cannot_be_added_up_until_both_rates_are_known(session: AuditedSession) -> None:
+    """Lands cannot be added up until both rates are known."""
     process = imported(session, "lands.csv").process
     session.commit()
     loaded = estimates.load(session, process.id)
@@ -137,6 +146,7 @@ def test_lands_cannot_be_added_up_until_both_rates_are_known(session: AuditedSes
 
 
 def test_heat_controller_name_is_a_reference_and_the_quantity_is_assumed() -> None:
+    """Heat controller name is a reference and the quantity is assumed."""
     found = read("heat-controller.csv")
     assert found.delimiter == ";"
     (part,) = found.parts
@@ -146,6 +156,7 @@ def test_heat_controller_name_is_a_reference_and_the_quantity_is_assumed() -> No
 
 
 def test_an_import_is_one_audit_row_with_what_it_made(session: AuditedSession, audit_rows: Records) -> None:
+    """An import is one audit row with what it made."""
     imported(session, "lands.csv")
     (row,) = audit_rows
     assert (row["action"], row["entity_type"]) == ("import", "process")
@@ -155,12 +166,14 @@ def test_an_import_is_one_audit_row_with_what_it_made(session: AuditedSession, a
 def test_importing_the_same_parts_again_makes_no_second_copy_of_them(
     session: AuditedSession,
 ) -> None:
+    """Importing the same parts again makes no second copy of them."""
     imported(session, "lands.csv")
     again = import_bom(session, "lands.csv", "Another", valid_from=DAY, base="EUR")
     assert (again.items, again.variants, again.suppliers, again.prices) == (0, 0, 0, 0)
 
 
 def test_the_sample_data_loads_once(session: AuditedSession) -> None:
+    """The sample data loads once."""
     assert load(session, now=NOW)
     assert not load(session, now=NOW)
     assert len(session.scalars(select(Process)).all()) == 4
@@ -168,6 +181,7 @@ def test_the_sample_data_loads_once(session: AuditedSession) -> None:
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_every_line_of_every_file_is_accounted_for(name: str) -> None:
+    """Every line of every file is accounted for."""
     found = read(name)
     lines = (BOMS / name).read_text(encoding="utf-8").splitlines()
     assert [row.number for row in found.rows] == list(range(1, len(lines) + 1))

@@ -36,6 +36,7 @@ def need(*choices: tuple[Offer, ...], quantity: str = "1") -> Need:
 
 
 def test_worst_case_takes_the_dearest_variant_at_its_dearest_supplier() -> None:
+    """Worst case takes the dearest variant at its dearest supplier."""
     cheap = (offer("1"), offer("2", supplier="Dear & Sons"))
     dear = (offer("5"), offer("7", supplier="Dear & Sons"))
     needs = [need(cheap, dear, quantity="3")]
@@ -44,6 +45,7 @@ def test_worst_case_takes_the_dearest_variant_at_its_dearest_supplier() -> None:
 
 
 def test_prices_in_two_currencies_are_compared_by_what_they_are_worth() -> None:
+    """Prices in two currencies are compared by what they are worth."""
     needs = [need((offer("10", "USD"), offer("9.50", supplier="Other")))]
     assert worst_case(needs, [], units=ONE, on=DAY, rates=EUR).total == Decimal("9.5")
     best = best_case(needs, [], units=ONE, on=DAY, rates=EUR)
@@ -51,6 +53,7 @@ def test_prices_in_two_currencies_are_compared_by_what_they_are_worth() -> None:
 
 
 def test_a_missing_rate_is_named_and_not_guessed() -> None:
+    """A missing rate is named and not guessed."""
     estimate = worst_case([need((offer("10", "GBP"),))], [], units=ONE, on=DAY, rates=EUR)
     assert estimate.total == 0
     assert not estimate.complete
@@ -58,11 +61,13 @@ def test_a_missing_rate_is_named_and_not_guessed() -> None:
 
 
 def test_a_rate_counts_only_from_its_day_on() -> None:
+    """A rate counts only from its day on."""
     with pytest.raises(RateMissingError):
         EUR.convert(ONE, "USD", date(2025, 12, 31))
 
 
 def test_the_newest_rate_that_has_begun_is_used() -> None:
+    """The newest rate that has begun is used."""
     rates = Rates(
         "EUR",
         (
@@ -75,6 +80,7 @@ def test_the_newest_rate_that_has_begun_is_used() -> None:
 
 
 def test_an_unpriced_alternative_leaves_the_worst_case_open() -> None:
+    """An unpriced alternative leaves the worst case open."""
     needs = [need((offer("4"),), ())]
     worst = worst_case(needs, [], units=ONE, on=DAY, rates=EUR)
     assert worst.total == Decimal(4)
@@ -83,38 +89,45 @@ def test_an_unpriced_alternative_leaves_the_worst_case_open() -> None:
 
 
 def test_a_need_without_any_price_is_listed() -> None:
+    """A need without any price is listed."""
     estimate = best_case([need(())], [], units=ONE, on=DAY, rates=EUR)
     assert estimate.problems == ("R1: variant 1 has no price on 2026-06-01",)
 
 
 def test_a_supplier_s_old_price_does_not_count_beside_the_new_one() -> None:
+    """A supplier s old price does not count beside the new one."""
     old = Offer("Acme", Decimal(9), "EUR", date(2025, 1, 1))
     assert current_offers([old, offer("5")], quantity=ONE, on=DAY) == [offer("5")]
 
 
 def test_a_price_of_tomorrow_does_not_count_today() -> None:
+    """A price of tomorrow does not count today."""
     coming = Offer("Acme", Decimal(9), "EUR", date(2026, 6, 2))
     assert current_offers([coming], quantity=ONE, on=DAY) == []
 
 
 def test_a_quantity_step_counts_once_it_is_reached() -> None:
+    """A quantity step counts once it is reached."""
     steps = [offer("5"), offer("3", min_quantity=Decimal(100))]
     assert current_offers(steps, quantity=Decimal(99), on=DAY) == steps[:1]
     assert current_offers(steps, quantity=Decimal(100), on=DAY) == steps[1:]
 
 
 def test_a_part_sold_only_by_the_hundred_cannot_be_priced_for_one() -> None:
+    """A part sold only by the hundred cannot be priced for one."""
     needs = [need((offer("3", min_quantity=Decimal(100)),))]
     estimate = worst_case(needs, [], units=ONE, on=DAY, rates=EUR)
     assert "only sold from 100 pieces, and 1 are needed" in estimate.problems[0]
 
 
 def test_a_pack_price_stays_exact() -> None:
+    """A pack price stays exact."""
     needs = [need((offer("42.53", per=Decimal(12)),), quantity="12")]
     assert worst_case(needs, [], units=ONE, on=DAY, rates=EUR).total == Decimal("42.53")
 
 
 def test_costs_per_lot_are_paid_once_and_costs_per_unit_each_time() -> None:
+    """Costs per lot are paid once and costs per unit each time."""
     overheads = [
         Overhead("setting up", Decimal(100), "EUR", per_lot=True),
         Overhead("labour", Decimal(7), "EUR"),
@@ -125,11 +138,13 @@ def test_costs_per_lot_are_paid_once_and_costs_per_unit_each_time() -> None:
 
 
 def test_labour_in_a_currency_without_a_rate_is_named() -> None:
+    """Labour in a currency without a rate is named."""
     estimate = best_case([], [Overhead("labour", ONE, "CHF")], units=ONE, on=DAY, rates=EUR)
     assert estimate.problems == ("labour: no rate from CHF to EUR on 2026-06-01",)
 
 
 def test_a_cost_beyond_all_reason_is_named_and_not_recorded() -> None:
+    """A cost beyond all reason is named and not recorded."""
     big = Decimal(10) ** 9
     needs = [need((offer(f"{big:f}", per=Decimal("0.000001")),), quantity="1000000")]
     overheads = [Overhead("work", big, "EUR")]
@@ -150,6 +165,7 @@ quantities = st.decimals(min_value="0.000001", max_value=10**6, places=6, allow_
 def test_the_worst_case_is_never_below_the_best(
     prices: list[list[Decimal]], quantity: Decimal, units: int
 ) -> None:
+    """The worst case is never below the best."""
     choices = [tuple(offer(f"{amount:f}") for amount in group) for group in prices]
     needs = [need(*choices, quantity=f"{quantity:f}")]
     worst = worst_case(needs, [], units=Decimal(units), on=DAY, rates=EUR)

@@ -55,6 +55,7 @@ def chosen(session: AuditedSession, lot: Lot, usage: Usage) -> Lot:
 def test_executing_keeps_what_was_consumed_and_what_it_cost_that_day(
     session: AuditedSession, lot: Lot, usage: Usage
 ) -> None:
+    """Executing keeps what was consumed and what it cost that day."""
     chosen(session, lot, usage)
     lots.execute(session, lot.id, by="ann", now=NOW, rates=EUR)
     session.commit()
@@ -65,6 +66,7 @@ def test_executing_keeps_what_was_consumed_and_what_it_cost_that_day(
 
 
 def test_a_usage_with_two_variants_must_be_decided_first(session: AuditedSession, lot: Lot) -> None:
+    """A usage with two variants must be decided first."""
     with pytest.raises(ConflictError, match="Choose a variant first for: sheet"):
         lots.execute(session, lot.id, by="ann", now=NOW, rates=EUR)
     session.rollback()
@@ -72,6 +74,7 @@ def test_a_usage_with_two_variants_must_be_decided_first(session: AuditedSession
 
 
 def test_until_it_is_decided_the_dearest_variant_is_estimated(session: AuditedSession, lot: Lot) -> None:
+    """Until it is decided the dearest variant is estimated."""
     estimate = lots.estimated(session, lot, rates=EUR, on=NOW.date())
     assert estimate.total == Decimal(50)
 
@@ -79,6 +82,7 @@ def test_until_it_is_decided_the_dearest_variant_is_estimated(session: AuditedSe
 def test_a_variant_that_the_usage_does_not_allow_is_refused(
     session: AuditedSession, lot: Lot, usage: Usage, workshop: Workshop
 ) -> None:
+    """A variant that the usage does not allow is refused."""
     stranger = workshop.variant("gold", "1000")
     with pytest.raises(RejectedError, match="not allowed"):
         lots.choose(session, lot.id, {usage.id: stranger.id})
@@ -89,6 +93,7 @@ def test_a_variant_that_the_usage_does_not_allow_is_refused(
 def test_a_part_without_a_price_is_consumed_and_the_lot_says_its_cost_is_incomplete(
     session: AuditedSession, process: Process, workshop: Workshop
 ) -> None:
+    """A part without a price is consumed and the lot says its cost is incomplete."""
     unpriced = workshop.variant("glue")
     part = process.subprocesses[0]
     processes.remove_usage(session, part.usages[0])
@@ -105,6 +110,7 @@ def test_a_part_without_a_price_is_consumed_and_the_lot_says_its_cost_is_incompl
 def test_what_is_executed_or_cancelled_stays_so(
     session: AuditedSession, lot: Lot, usage: Usage, first: str, second: str
 ) -> None:
+    """What is executed or cancelled stays so."""
     chosen(session, lot, usage)
     actions = {
         "execute": lambda: lots.execute(session, lot.id, by="ann", now=NOW, rates=EUR),
@@ -120,6 +126,7 @@ def test_what_is_executed_or_cancelled_stays_so(
 
 
 def test_a_lot_that_does_not_exist_is_missing(session: AuditedSession) -> None:
+    """A lot that does not exist is missing."""
     with pytest.raises(MissingError):
         lots.execute(session, 4711, by="ann", now=NOW, rates=EUR)
 
@@ -127,6 +134,7 @@ def test_a_lot_that_does_not_exist_is_missing(session: AuditedSession) -> None:
 def test_of_many_who_execute_at_once_exactly_one_wins(
     engine: Engine, session: AuditedSession, lot: Lot, usage: Usage
 ) -> None:
+    """Of many who execute at once exactly one wins."""
     chosen(session, lot, usage)
     lot_id, start = lot.id, Barrier(6)
     session.commit()
@@ -154,6 +162,7 @@ def test_of_many_who_execute_at_once_exactly_one_wins(
 def test_a_process_with_lots_and_a_variant_in_use_cannot_be_deleted(
     session: AuditedSession, process: Process, lot: Lot, usage: Usage
 ) -> None:
+    """A process with lots and a variant in use cannot be deleted."""
     with pytest.raises(ConflictError, match="has production lots"):
         processes.remove_process(session, process)
     with pytest.raises(ConflictError, match="used in a process"):
@@ -165,6 +174,7 @@ def test_a_process_with_lots_and_a_variant_in_use_cannot_be_deleted(
 def test_a_variant_taken_out_of_a_usage_is_no_longer_chosen(
     session: AuditedSession, lot: Lot, usage: Usage
 ) -> None:
+    """A variant taken out of a usage is no longer chosen."""
     chosen(session, lot, usage)
     brass = usage.variants[1].id
     processes.alter_usage(session, usage, UsageDraft(quantity=Decimal(2), variant_ids=[brass]))
@@ -175,6 +185,7 @@ def test_a_variant_taken_out_of_a_usage_is_no_longer_chosen(
 def test_a_usage_added_after_planning_is_made_with_its_only_variant(
     session: AuditedSession, lot: Lot, usage: Usage, workshop: Workshop
 ) -> None:
+    """A usage added after planning is made with its only variant."""
     chosen(session, lot, usage)
     rivet = workshop.variant("rivet", "0.5").id
     processes.add_usage(session, usage.subprocess, UsageDraft(quantity=Decimal(4), variant_ids=[rivet]))
@@ -184,6 +195,7 @@ def test_a_usage_added_after_planning_is_made_with_its_only_variant(
 
 
 def test_a_cancelled_lot_keeps_its_reason(session: AuditedSession, lot: Lot) -> None:
+    """A cancelled lot keeps its reason."""
     lots.cancel(session, lot.id, reason="No steel.", by="ann", now=NOW)
     session.commit()
     assert (lot.state, lot.cancel_reason, lot.closed_by) == (

@@ -38,6 +38,7 @@ PAGES = [
 
 @pytest.mark.parametrize("role", ["admin", "manager", "user"])
 def test_every_page_opens_and_offers_only_what_its_reader_may(mtc: Laboratory, role: str) -> None:
+    """Every page opens and offers only what its reader may."""
     client = mtc.client(role)
     for page in PAGES:
         reply = client.page(page)
@@ -52,11 +53,13 @@ def test_every_page_opens_and_offers_only_what_its_reader_may(mtc: Laboratory, r
 
 @pytest.mark.requirement("S1-027")
 def test_only_administrators_read_the_audit_log(mtc: Laboratory) -> None:
+    """Only administrators read the audit log."""
     statuses = {role: mtc.client(role).page("/audit").status for role in ("admin", "manager", "user")}
     assert statuses == {"admin": 200, "manager": 403, "user": 403}
 
 
 def test_the_audit_page_shows_old_and_new_values_escaped(mtc: Laboratory) -> None:
+    """The audit page shows old and new values escaped."""
     admin = mtc.client("admin")
     admin.act("POST", "/processes/1", form={"name": "<b>New</b>"})
     page = admin.page("/audit?action=update&entity_type=process").text
@@ -66,6 +69,7 @@ def test_the_audit_page_shows_old_and_new_values_escaped(mtc: Laboratory) -> Non
 
 
 def test_a_form_with_a_mistake_comes_back_with_what_was_typed(manager: Client) -> None:
+    """A form with a mistake comes back with what was typed."""
     reply = manager.act("POST", "/processes", form={"name": "x" * 201, "description": "keep me"})
     assert reply.status == 422
     assert "keep me" in reply.text
@@ -73,11 +77,14 @@ def test_a_form_with_a_mistake_comes_back_with_what_was_typed(manager: Client) -
 
 
 def test_an_unknown_or_repeated_field_is_refused(manager: Client) -> None:
+    """An unknown or repeated field is refused."""
     assert manager.act("POST", "/processes", form={"name": "a", "id": "1"}).status == 422
     assert manager.act("POST", "/processes", form={"name": ["a", "b"]}).status == 422
 
 
 def test_a_process_is_built_planned_and_made_by_forms_alone(manager: Client) -> None:
+    """A process is built planned and made by forms alone."""
+
     def post(path: str, **form: object) -> None:
         reply = manager.act("POST", path, form=form)
         assert (reply.status, "saved=1" in reply.header("Location")) == (302, True), reply.text
@@ -103,6 +110,7 @@ def test_a_process_is_built_planned_and_made_by_forms_alone(manager: Client) -> 
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_a_bill_of_materials_is_uploaded_looked_at_and_imported(manager: Client, name: str) -> None:
+    """A bill of materials is uploaded looked at and imported."""
     sent = upload(manager, name, (BOMS / name).read_bytes())
     assert sent.status == 302
     place = sent.header("Location")
@@ -116,6 +124,7 @@ def test_a_bill_of_materials_is_uploaded_looked_at_and_imported(manager: Client,
 
 
 def test_a_preview_says_what_to_mend_and_imports_only_when_told(manager: Client) -> None:
+    """A preview says what to mend and imports only when told."""
     sent = upload(manager, "bom.csv", b"Qty,Component,Price each\n1,bolt,2\nmany,nut,=1+1\n")
     place = sent.header("Location")
     page = manager.page(place).text
@@ -140,12 +149,14 @@ def test_a_preview_says_what_to_mend_and_imports_only_when_told(manager: Client)
 def test_an_upload_that_cannot_be_read_is_refused_with_the_reason(
     manager: Client, name: str, data: bytes
 ) -> None:
+    """An upload that cannot be read is refused with the reason."""
     reply = upload(manager, name, data)
     assert reply.status == 422
     assert "The file was not taken." in reply.text
 
 
 def test_columns_that_do_not_fit_are_named_and_nothing_is_imported(manager: Client) -> None:
+    """Columns that do not fit are named and nothing is imported."""
     place = upload(manager, "bom.csv", b"Qty,Component\n1,bolt\n").header("Location")
     form = {"currency": "EUR", "valid_from": "2026-01-01", "process_name": "M"}
     for roles, reason in (
@@ -161,6 +172,7 @@ def test_columns_that_do_not_fit_are_named_and_nothing_is_imported(manager: Clie
 
 
 def test_an_upload_can_be_thrown_away(manager: Client) -> None:
+    """An upload can be thrown away."""
     place = upload(manager, "bom.csv", b"Qty,Component\n1,bolt\n").header("Location")
     assert "bom.csv" in manager.page("/imports").text
     assert manager.act("POST", f"{place}/discard", form={}).status == 302
@@ -168,6 +180,7 @@ def test_an_upload_can_be_thrown_away(manager: Client) -> None:
 
 
 def test_nobody_else_sees_an_upload_or_can_tell_that_it_exists(mtc: Laboratory) -> None:
+    """Nobody else sees an upload or can tell that it exists."""
     mine, other = mtc.client("manager"), mtc.client("manager")
     place = upload(mine, "bom.csv", b"Qty,Component\n1,secret-part\n").header("Location")
     form = {"roles": ["quantity", "item"], "currency": "EUR", "valid_from": "2026-01-01"}
@@ -185,6 +198,7 @@ def test_nobody_else_sees_an_upload_or_can_tell_that_it_exists(mtc: Laboratory) 
 
 
 def test_an_export_runs_nothing_and_is_on_record(mtc: Laboratory) -> None:
+    """An export runs nothing and is on record."""
     manager = mtc.client("manager")
     manager.act("POST", "/processes/1", form={"name": '=HYPERLINK("http://x")'})
     reply = manager.page("/report.csv")
@@ -196,12 +210,14 @@ def test_an_export_runs_nothing_and_is_on_record(mtc: Laboratory) -> None:
 
 
 def test_the_report_draws_its_chart_without_script(manager: Client) -> None:
+    """The report draws its chart without script."""
     page = manager.page("/report").text
     assert page.count('<rect class="bar-shape') == 5
     assert 'role="img"' in page
 
 
 def test_a_page_that_does_not_exist_for_an_id_says_so(manager: Client) -> None:
+    """A page that does not exist for an id says so."""
     reply = manager.page("/processes/999999")
     assert reply.status == 404
     assert "There is no process with this number." in reply.text

@@ -40,6 +40,7 @@ def _changes(mtc: Laboratory, client: Client) -> list[dict[str, Any]]:
 def test_a_resource_through_its_life_with_one_audit_row_for_each_step(
     mtc: Laboratory, parent: str, name: str, body: dict[str, Any], other: dict[str, Any]
 ) -> None:
+    """A resource through its life with one audit row for each step."""
     manager = mtc.client("manager")
     made = manager.act("POST", f"{API}/{parent}", json=body)
     assert made.status == 201, made.text
@@ -61,6 +62,7 @@ def test_a_resource_through_its_life_with_one_audit_row_for_each_step(
 
 
 def test_a_rate_is_added_and_deleted_but_never_rewritten(manager: Client) -> None:
+    """A rate is added and deleted but never rewritten."""
     body = {"currency": "CHF", "rate": "1.05", "valid_from": "2026-01-01"}
     place = manager.act("POST", f"{API}/rates", json=body).header("Location")
     assert manager.get(place).json()["base"] == "EUR"
@@ -79,6 +81,7 @@ def test_a_rate_is_added_and_deleted_but_never_rewritten(manager: Client) -> Non
     ],
 )
 def test_what_is_in_use_cannot_be_deleted(manager: Client, path: str, reason: str) -> None:
+    """What is in use cannot be deleted."""
     reply = manager.act("DELETE", f"{API}/{path}")
     assert reply.status == 409
     assert reason in reply.json()["detail"]
@@ -88,12 +91,15 @@ def test_what_is_in_use_cannot_be_deleted(manager: Client, path: str, reason: st
 
 
 def test_what_a_lot_consumed_stays_even_when_no_process_uses_it_any_more(manager: Client) -> None:
+    """What a lot consumed stays even when no process uses it any more."""
     assert manager.act("DELETE", f"{API}/usages/1").status == 204
     reply = manager.act("DELETE", f"{API}/variants/1")
     assert (reply.status, "was consumed by a lot" in reply.text) == (409, True)
 
 
 def test_lists_can_be_narrowed(manager: Client) -> None:
+    """Lists can be narrowed."""
+
     def total(query: str) -> int:
         return int(manager.get(f"{API}/{query}").json()["total"])
 
@@ -111,6 +117,8 @@ def test_lists_can_be_narrowed(manager: Client) -> None:
 
 
 def test_subprocesses_change_places(manager: Client) -> None:
+    """Subprocesses change places."""
+
     def order() -> list[str]:
         return [part["name"] for part in manager.get(f"{API}/processes/2").json()["subprocesses"]]
 
@@ -126,6 +134,7 @@ def test_subprocesses_change_places(manager: Client) -> None:
 
 
 def test_a_planned_lot_can_be_changed_and_cancelled(manager: Client) -> None:
+    """A planned lot can be changed and cancelled."""
     changed = manager.act("PUT", f"{API}/lots/6", json={"quantity": 7, "due": None})
     assert (changed.json()["quantity"], changed.json()["due"]) == (7, None)
     wrong = manager.act("PUT", f"{API}/lots/6/choices", json={"choices": {"1": 2}})
@@ -159,6 +168,7 @@ FORMS: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("path", "form"), FORMS, ids=[path for path, _ in FORMS])
 def test_a_form_does_what_it_says_and_leads_on(mtc: Laboratory, path: str, form: dict[str, Any]) -> None:
+    """A form does what it says and leads on."""
     manager = mtc.client("manager")
     reply = manager.act("POST", path, form=form)
     assert reply.status == 302, reply.text
@@ -197,6 +207,7 @@ def test_a_form_does_what_it_says_and_leads_on(mtc: Laboratory, path: str, form:
 def test_a_form_that_is_refused_changes_nothing_and_says_why(
     mtc: Laboratory, path: str, form: dict[str, Any]
 ) -> None:
+    """A form that is refused changes nothing and says why."""
     manager = mtc.client("manager")
     reply = manager.act("POST", path, form=form)
     assert reply.status == 422, reply.text
@@ -205,6 +216,7 @@ def test_a_form_that_is_refused_changes_nothing_and_says_why(
 
 
 def test_deleting_an_unused_item_and_variant_and_supplier_by_form(manager: Client) -> None:
+    """Deleting an unused item and variant and supplier by form."""
     item = manager.act("POST", f"{API}/items", json={"name": "Spare"}).json()["id"]
     variant = manager.act("POST", f"{API}/items/{item}/variants", json={"name": "s"}).json()["id"]
     supplier = manager.act("POST", f"{API}/suppliers", json={"name": "Spare Ltd"}).json()["id"]
@@ -214,6 +226,7 @@ def test_deleting_an_unused_item_and_variant_and_supplier_by_form(manager: Clien
 
 
 def test_long_lists_lead_to_their_other_pages(manager: Client) -> None:
+    """Long lists lead to their other pages."""
     first = manager.page("/items?limit=10").text
     assert 'rel="next"' in first
     assert 'rel="prev"' not in first

@@ -13,6 +13,7 @@ UNSAFE = {"POST", "PUT", "PATCH"}
 
 @pytest.mark.requirement("S1-087")
 def test_every_route_that_takes_a_body_names_its_validator(mtc: Laboratory) -> None:
+    """Every route that takes a body names its validator."""
     taking = [rule for rule in mtc.app.url_map.iter_rules() if UNSAFE & (rule.methods or set())]
     assert len(taking) > 40
     for rule in taking:
@@ -27,6 +28,7 @@ def test_every_route_that_takes_a_body_names_its_validator(mtc: Laboratory) -> N
 
 @pytest.mark.requirement("S1-087")
 def test_every_validator_refuses_fields_it_does_not_know(mtc: Laboratory) -> None:
+    """Every validator refuses fields it does not know."""
     for view in mtc.app.view_functions.values():
         validator = getattr(view, "validator", None)
         if isinstance(validator, type) and issubclass(validator, BaseModel):
@@ -34,6 +36,7 @@ def test_every_validator_refuses_fields_it_does_not_know(mtc: Laboratory) -> Non
 
 
 def test_reading_needs_a_read_permission_and_changing_another(mtc: Laboratory) -> None:
+    """Reading needs a read permission and changing another."""
     for method, path, rule in mtc.bylaw.routes():
         if path.startswith("/static") or path == "/":
             continue
