@@ -274,8 +274,9 @@ def unknown_ids_leave_nothing_behind(lab: Any) -> str:
             raise Broken(f"an invented id was answered: {value[:50]!r}")
     for _ in range(5):
         visitor.send("POST", lab.api("sign_out"), headers=visitor.from_here, json={})
-    if (_count(lab), len(lab.site.house.store.memory)) != (before, remembered):
-        raise Broken(f"the store grew from {before} to {_count(lab)} sessions")
+    after, kept = _count(lab), len(lab.site.house.store.memory)
+    if after > before or kept > remembered:  # fewer is what the chores do meanwhile
+        raise Broken(f"from {before} to {after} sessions, and from {remembered} to {kept} in memory")
     return "42 unknown ids and five sign-outs of nobody: the store is as it was"
 
 
