@@ -43,6 +43,20 @@ class Headers(Protocol):
     def one(self, name: str) -> str | None:
         """The field's only value, None when absent. Raises Malformed when it came twice."""
 
+    def lack(self, names: HeaderNames) -> bool:
+        """Whether none of the fields is there: the quick way past what is rare."""
+
+
+class HeaderNames:
+    """Names of request header fields (lower case), prepared in both spellings."""
+
+    __slots__ = ("environ", "raw", "text")
+
+    def __init__(self, *names: str) -> None:
+        self.text = names
+        self.raw = frozenset(name.encode("latin-1") for name in names)
+        self.environ = frozenset(_variable(name) for name in names)
+
 
 class RawHeaders:
     """Header fields of an ASGI scope as they are: bytes, the names already in lower case."""
@@ -68,6 +82,9 @@ class RawHeaders:
         if len(self._by_name) != len(self._pairs) and len(self.all(name)) > 1:
             raise Malformed(f"the header {name} came twice")
         return _single(name, value.decode("latin-1"))
+
+    def lack(self, names: HeaderNames) -> bool:
+        return self._by_name.keys().isdisjoint(names.raw)
 
 
 class PairHeaders(RawHeaders):
@@ -103,6 +120,9 @@ class EnvironHeaders:
     def one(self, name: str) -> str | None:
         value = self._environ.get(_VARIABLES.get(name) or _variable(name))
         return None if value is None else _single(name, value)
+
+    def lack(self, names: HeaderNames) -> bool:
+        return self._environ.keys().isdisjoint(names.environ)
 
 
 _VARIABLES: dict[str, str] = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
@@ -144,14 +164,19 @@ os.register_at_fork(after_in_child=_request_ids.clear)
 class Exchange:
     """One request: its facts, and what the gate has found out about it.
 
-    The facts (method to request_id) never change after the adapter has built them. `identity`,
-    `session` and `nonce` are the gate's; an application reads them through its framework.
+    The facts (method to peer) are what the server saw, and never change. `client`, `scheme` and
+    `request_id` are what the first controls make of them: who sent the request, over what, under
+    which name. `identity`, `session` and `nonce` are the gate's; an application reads them through
+    its framework.
     """
 
     __slots__ = (
+        "client",
         "cookie_changes",
+        "forwarded",
         "headers",
         "identity",
+        "meter",
         "method",
         "nonce",
         "notes",
@@ -184,6 +209,11 @@ class Exchange:
         self.query = query
         self.headers = headers
         self.peer = peer
+        """The address at the other end of the connection: a proxy's, where there is one."""
+        self.client = peer
+        """The client's address, for limits, records and logs; `proxies` alone may change it."""
+        self.forwarded: Forwarded | None = None
+        self.meter: Meter | None = None
         self.websocket = websocket
         self.unsafe = websocket or method not in SAFE_METHODS
         """Whether the request may change something. A WebSocket handshake may (RFC 6455 10.2)."""
@@ -241,6 +271,31 @@ class Exchange:
         value = accept[0]
         html, json = value.find("text/html"), value.find("json")
         return html >= 0 and (json < 0 or html < json)
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """What the application shall see in the place of what its server saw.
+
+    An adapter drops the header fields in `drop` (lower case) and puts the others in their places;
+    None leaves what is there.
+    """
+
+    drop: HeaderNames
+    client: str | None = None
+    scheme: str | None = None
+    host: str | None = None
+    """The Host field: a name, with a port where it is not the scheme's own."""
+
+
+class Meter(Protocol):
+    """Looks at a body on its way to the application, piece by piece, and keeps none of it."""
+
+    refused: Refuse | None
+    """Why the application was not let read on, whatever it has made of that."""
+
+    def take(self, piece: bytes) -> None:
+        """The next piece; empty at the end. Raises Refused where the application shall not read on."""
 
 
 class Verdict:

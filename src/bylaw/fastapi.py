@@ -12,8 +12,10 @@ body is read, so that whoever may not call a route learns nothing about its fiel
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,7 +31,7 @@ from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response as StarletteResponse
-from starlette.routing import Mount
+from starlette.routing import Mount, compile_path
 from starlette.staticfiles import StaticFiles
 
 from bylaw.adapters import asgi
@@ -40,6 +42,7 @@ from bylaw.identity import ANONYMOUS, PUBLIC, SIGNED_IN, AccessRule, Identity, a
 from bylaw.pages import openapi, rendering
 from bylaw.policy import Policy
 from bylaw.reasons import Refused
+from bylaw.routes import Route
 from bylaw.site import Site
 
 __all__ = ["Bylaw", "Identity", "Permit", "Public", "SignedIn"]
@@ -108,8 +111,10 @@ class Bylaw:
         self.site = Site(file)
         self.app = app
         self._routes: list[tuple[str, str, AccessRule]] = []
+        self._patterns: list[tuple[re.Pattern[str], Route]] = []
         self.gated: asgi.Gated | None = None
         self._mounts: dict[str, AccessRule] = {}
+        self._routed = False
         self._starting = threading.Lock()
         build = app.build_middleware_stack
 
@@ -178,7 +183,7 @@ class Bylaw:
     def _prepare(self, last: bool) -> None:
         """Put its rule before every route that has none yet; the `last` time, no more may come."""
         with self._starting:  # the first requests may come together
-            self._routes = []
+            self._routes, self._patterns = [], []
             problems = list(self._guard_all(self.app, "", last))
             if self.policy.production and self.app.debug:
                 problems.append(
@@ -191,7 +196,18 @@ class Bylaw:
                 )
             if problems:
                 raise PolicyError(f"{self.policy.app.name} has routes that nobody may be let into", problems)
+            if not self._routed:
+                self.site.house.routes.add(self._find)
+                self._routed = True
             self.site.open()
+
+    def _find(self, method: str, path: str) -> Route | None:
+        """The route at a path, for limits and for what other sites may ask."""
+        here = [route for pattern, route in self._patterns if pattern.match(path)]
+        if not here:
+            return None
+        first = next((route for route in here if method in route.methods), here[0])
+        return replace(first, methods=frozenset().union(*(route.methods for route in here)))
 
     def _guard_all(self, app: Any, prefix: str, last: bool) -> Iterator[Problem]:
         """Every route, those of included routers and of mounted applications too.
@@ -215,6 +231,7 @@ class Bylaw:
                 )
                 continue
             self._put_before(context, rule)
+            self._patterns.append((compile_path(path)[0], Route(path, frozenset(context.methods or ()))))
             for method in sorted((context.methods or {"WEBSOCKET"}) - {"HEAD"}):
                 self._routes.append((method, path, rule))
         if last:
@@ -223,10 +240,14 @@ class Bylaw:
     def _guard_mount(self, context: Any, path: str, last: bool) -> Iterator[Problem]:
         """Another application below a path: by its own routes, or as a whole."""
         mounted = context.app
+        files = isinstance(mounted, StaticFiles) or getattr(mounted, "static", False)
         declared = self._mounts.get(path.rstrip("/"))
+        if files or declared is not None or not hasattr(mounted, "routes"):
+            below = re.compile(f"^{re.escape(path.rstrip('/'))}(/|$)")
+            self._patterns.append((below, Route(path, static=files)))
         if declared is not None:
             self._put_before(context, declared)
-        elif isinstance(mounted, StaticFiles) or getattr(mounted, "static", False):
+        elif files:
             self._put_before(context, STATIC)
         elif hasattr(mounted, "routes"):
             if isinstance(mounted, FastAPI) and mounted.middleware_stack is None:
@@ -313,6 +334,8 @@ class Bylaw:
             return self._response(exchange, cast(Refuse, gate.unauthenticated(exchange)))
         if error.status_code == 403:
             return self._response(exchange, await self._waiting(gate.forbidden, exchange, "the application"))
+        if isinstance(error.__cause__, Refused):  # FastAPI calls whatever ends its reading a bad body
+            return await self._refused(request, error.__cause__)
         headers = tuple((error.headers or {}).items())
         detail = str(error.detail) if error.status_code < 500 else ""
         reason = errors.by_status(error.status_code)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, overload
+from urllib.parse import urlsplit
 
 from flask import Flask, Request, request
 from flask import Response as FlaskResponse
@@ -24,7 +25,7 @@ from sqlalchemy import Engine
 from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.routing import Rule
+from werkzeug.routing import RequestRedirect, Rule
 
 from bylaw.adapters import wsgi
 from bylaw.controls import cookies, csrf, errors, headers, roles
@@ -34,6 +35,7 @@ from bylaw.identity import PUBLIC, SIGNED_IN, AccessRule, Identity, all_of
 from bylaw.pages import rendering
 from bylaw.policy import Policy
 from bylaw.reasons import Refused
+from bylaw.routes import Route
 from bylaw.site import Site, identity
 
 __all__ = ["Bylaw", "current_user", "login_required", "permit", "public"]
@@ -120,6 +122,7 @@ class Bylaw:
         self._mounts: dict[str, AccessRule] = {}
         self._guarded_mounts: set[str] = set()
         self._wrapped = app.wsgi_app
+        self._routed = False
         self.gated = wsgi.Gated(app.wsgi_app, self.site, self.ready)
         app.wsgi_app = self.gated  # type: ignore[method-assign]
         app.extensions["bylaw"] = self
@@ -191,7 +194,24 @@ class Bylaw:
         ]
         if problems:
             raise PolicyError(f"{self.policy.app.name} has routes that nobody may be let into", problems)
+        if not self._routed:
+            self.site.house.routes.add(self._find)
+            self._routed = True
         self.site.open()
+
+    def _find(self, method: str, path: str) -> Route | None:
+        """The route at a path by Flask's own map, for limits and for what other sites may ask."""
+        urls = self.app.url_map.bind("")
+        methods = frozenset(urls.allowed_methods(path))
+        for asked in dict.fromkeys((method, *sorted(methods))):
+            try:
+                rule, _ = urls.match(path, asked, return_rule=True)
+            except RequestRedirect as elsewhere:
+                return self._find(method, urlsplit(elsewhere.new_url).path)
+            except HTTPException:
+                continue
+            return Route(rule.endpoint, methods, self._is_static(rule.endpoint))
+        return None
 
     def _bypasses(self) -> Iterator[Problem]:
         if self.policy.production:

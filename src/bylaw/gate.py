@@ -165,6 +165,8 @@ class Gate:
         """
         if exchange.notes is not None and exchange.notes.get("refused") == status:
             return None  # bylaw's own refusal, rendered inside the framework
+        if exchange.meter is not None and exchange.meter.refused is not None:
+            return exchange.meter.refused  # whatever the application made of it
         if status >= 500:
             return Refuse(errors.by_status(status), status=status)
         if not exchange.permitted and status not in (400, 404, 405) and not 300 <= status < 400:

@@ -9,6 +9,7 @@ from bylaw.hashing import HashPool, Scheme
 from bylaw.keys import KeyRing
 from bylaw.policy import Policy
 from bylaw.ports import Mailer, Ports
+from bylaw.routes import Routes
 from bylaw.store import Store
 
 
@@ -25,6 +26,10 @@ class House:
     mailer: Mailer
     decoy: str
     """A hash of nobody's password, checked where there is no account: equal work (C-41)."""
+    routes: Routes = field(default_factory=Routes)
+    """What the application has at which path, as its framework says."""
+    paced: bool = True
+    """Whether limits and lockout count. A laboratory that attacks something else has them wait."""
     counts: dict[str, int] = field(default_factory=dict)
     """How often each reason refused, since the start of this process."""
 

@@ -9,14 +9,27 @@ from typing import Final
 
 ENTER: Final[tuple[tuple[str, str, str], ...]] = (
     # phase, control, why here
+    ("arrive", "logs", "everything that follows is logged under the request's id"),
+    ("arrive", "proxies", "who sent it and over what: all the rest decides about that"),
+    ("arrive", "monitoring", "a balancer asks by address and without TLS: before names and schemes count"),
+    ("arrive", "hosts", "a request for another name is nobody's here"),
+    ("arrive", "https", "nothing of a request that went in the clear is looked at"),
+    ("arrive", "ip_allowlist", "whoever may not come near need not be asked who they are"),
+    ("arrive", "body", "what is announced too large is refused before it is sent"),
+    ("origin", "cors", "a preflight is answered here; it bears no credentials"),
     ("origin", "csrf", "a foreign request is refused before anything looks at its credentials"),
     ("identify", "sessions", "who asks: everything below decides about somebody"),
+    ("pace", "rate_limits", "whose budget it is depends on who asks; before anything costly is done"),
+    ("shape", "body", "what is inside is looked at for those alone who may still send"),
     ("intent", "csrf", "the token is bound to the session, so the session must be known"),
 )
 
 DEPART: Final[tuple[tuple[str, str, str], ...]] = (
     ("depart", "errors", "the request's id, on refusals as on answers"),
     ("depart", "roles", "the challenge of a 401, whoever answered it"),
+    ("depart", "rate_limits", "what is left of the budget"),
+    ("depart", "cors", "who may read the answer"),
     ("depart", "cookies", "cookies of the application and of bylaw, completed"),
-    ("depart", "headers", "last: nothing after it may drop or weaken a header"),
+    ("depart", "headers", "nothing after it may drop or weaken a header"),
+    ("depart", "monitoring", "last: it counts what leaves, and changes nothing"),
 )

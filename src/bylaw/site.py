@@ -43,6 +43,7 @@ class Site:
         self.policy = policy.load(file, controls.CONTROLS, environ or world.environ)
         self.house = build(self.policy, world)
         self.pages = Pages(self.house)
+        self.house.routes.add(self.pages.route)
         self.gate = Gate(
             self.house,
             controls.CONTROLS,

@@ -20,6 +20,8 @@ from bylaw.exchange import (
     Answer,
     Block,
     Exchange,
+    Forwarded,
+    Meter,
     Peek,
     RawHead,
     RawHeaders,
@@ -138,9 +140,12 @@ class Gated:
     async def _serve(self, exchange: Exchange, scope: Scope, body: _Body, send: Send) -> None:
         """Let the application answer; its head departs when it starts to."""
         scope[EXCHANGE] = exchange
+        if exchange.forwarded is not None:
+            _forward(scope, exchange.forwarded)
         if exchange.websocket:
             await self._converse(exchange, scope, body.receive, send)
             return
+        receive = body.receive if exchange.meter is None else _metered(body.receive, exchange.meter)
         gate = self.site.gate
         started = withheld = finished = False
 
@@ -165,7 +170,7 @@ class Gated:
                 await send(message)
 
         try:
-            await self.application(scope, body.receive, sent)
+            await self.application(scope, receive, sent)
         except Refused as refused:
             if started:
                 raise
@@ -256,6 +261,38 @@ def _exchange(scope: Scope) -> Exchange:
         client[0] if client else "",
         websocket,
     )
+
+
+def _forward(scope: Scope, forwarded: Forwarded) -> None:
+    """Have the application see the request as the client sent it, and no word of anybody in between."""
+    kept = [pair for pair in scope["headers"] if pair[0] not in forwarded.drop.raw]
+    if forwarded.client is not None:
+        scope["client"] = (forwarded.client, 0)  # the port was the proxy's
+    if forwarded.scheme is not None:
+        secure = forwarded.scheme == "https"
+        scope["scheme"] = ("wss" if secure else "ws") if scope["type"] == "websocket" else forwarded.scheme
+    if forwarded.host is not None:
+        kept = [pair for pair in kept if pair[0] != b"host"]
+        kept.append((b"host", forwarded.host.encode("latin-1")))
+        name, _, port = forwarded.host.rpartition(":")
+        default = 443 if scope["scheme"] in ("https", "wss") else 80
+        scope["server"] = (name, int(port)) if port.isdecimal() else (forwarded.host, default)
+    scope["headers"] = kept
+
+
+def _metered(receive: Receive, meter: Meter) -> Receive:
+    """`receive`, with a meter that looks at what comes."""
+
+    async def received() -> Message:
+        message = await receive()
+        if message["type"] == "http.request":
+            if message.get("body"):
+                meter.take(message["body"])
+            if not message.get("more_body", False):
+                meter.take(b"")
+        return message
+
+    return received
 
 
 def _path(scope: Scope) -> str:

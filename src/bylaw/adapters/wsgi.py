@@ -15,6 +15,8 @@ from bylaw.exchange import (
     Block,
     EnvironHeaders,
     Exchange,
+    Forwarded,
+    Meter,
     Peek,
     Read,
     Refuse,
@@ -25,6 +27,8 @@ from bylaw.exchange import (
 from bylaw.identity import AccessRule
 from bylaw.reasons import Refused
 from bylaw.site import Site
+
+_AT_ONCE = 64 * 1024
 
 EXCHANGE = "bylaw.exchange"
 """The environ's key under which an application finds its exchange."""
@@ -63,6 +67,10 @@ class Gated:
         """Let the application answer. Its head departs with its first piece, and not before: until
         then the application may still change its mind, or fail (PEP 3333)."""
         environ[EXCHANGE] = exchange
+        if exchange.forwarded is not None:
+            _forward(environ, exchange.forwarded)
+        if exchange.meter is not None:
+            environ["wsgi.input"] = _Metered(environ["wsgi.input"], exchange.meter)
         gate = self.site.gate
         start = _Start()
         body: Iterable[bytes] = ()
@@ -222,6 +230,22 @@ def _exchange(environ: WSGIEnvironment) -> Exchange:
     )
 
 
+def _forward(environ: WSGIEnvironment, forwarded: Forwarded) -> None:
+    """Have the application see the request as the client sent it, and no word of anybody in between."""
+    for variable in forwarded.drop.environ:
+        environ.pop(variable, None)
+    if forwarded.client is not None:
+        environ["REMOTE_ADDR"] = forwarded.client
+        environ.pop("REMOTE_PORT", None)  # it was the proxy's
+    if forwarded.scheme is not None:
+        environ["wsgi.url_scheme"] = forwarded.scheme
+    if forwarded.host is not None:
+        name, _, port = forwarded.host.rpartition(":")
+        if not port.isdecimal():
+            name, port = forwarded.host, "443" if environ["wsgi.url_scheme"] == "https" else "80"
+        environ |= {"HTTP_HOST": forwarded.host, "SERVER_NAME": name, "SERVER_PORT": port}
+
+
 def _length(environ: WSGIEnvironment) -> int | None:
     """The body's length; None where there is none and the server says that the stream ends by itself
     (chunked, HTTP/2). Where it does not say so, nothing may be read: it would wait for the next
@@ -257,6 +281,36 @@ def _taken(stream: Any, wanted: int) -> bytes:
         pieces.append(piece)
         wanted -= len(piece)
     return b"".join(pieces)
+
+
+class _Metered(io.RawIOBase):
+    """A stream that a meter looks at while it is read."""
+
+    def __init__(self, stream: Any, meter: Meter) -> None:
+        self._stream = stream
+        self._meter = meter
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self.read(_AT_ONCE), b""))
+        return self._seen(self._stream.read(size), size)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        size = _AT_ONCE if size is None or size < 0 else size
+        return self._seen(self._stream.readline(size), size)
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _seen(self, piece: bytes, wanted: int) -> bytes:
+        if piece or wanted:
+            self._meter.take(piece)
+        return piece
 
 
 class _Rejoined(io.RawIOBase):

@@ -18,6 +18,7 @@ from bylaw.pages.endpoints import Endpoint, answer
 from bylaw.pages.rendering import Renderer
 from bylaw.policy import Policy
 from bylaw.reasons import Refused
+from bylaw.routes import Route as Matched
 
 ENDPOINTS: tuple[Endpoint, ...] = (*account.ENDPOINTS, *administration.ENDPOINTS)
 
@@ -85,15 +86,27 @@ class Pages:
             shown = path + "{id}" if path.endswith("/") else path
             yield Route(shown, endpoint.methods, endpoint.rule, endpoint, api)
 
+    def route(self, method: str, path: str) -> Matched | None:
+        """The route of a path that is bylaw's own: a page, its JSON twin and every alias are one."""
+        if path == self.urls["stylesheet"]:
+            return Matched("bylaw.stylesheet", frozenset({"GET", "HEAD"}), static=True)
+        found, _ = self._found(path)
+        return found and Matched(f"bylaw.{found[0].name}", frozenset(found[0].methods))
+
+    def _found(self, path: str) -> tuple[tuple[Endpoint, bool] | None, str]:
+        """The endpoint at a path and the argument after it."""
+        found = self._table.get(path)
+        if found is not None:
+            return found, ""
+        base, slash, argument = path.rpartition("/")
+        return (self._table.get(base + slash) if argument else None), argument
+
     def endpoint(self, gate: Gate, exchange: Exchange) -> Deciding | None:
         """What answers the exchange; None where it is not bylaw's to answer."""
         path = exchange.path
         if not path.startswith(self._roots):  # the application's, as most are
             return None
-        found, argument = self._table.get(path), ""
-        if found is None:
-            base, slash, argument = path.rpartition("/")
-            found = self._table.get(base + slash) if argument else None
+        found, argument = self._found(path)
         if found is None:
             return self._static(exchange) if path == self.urls["stylesheet"] else None
         endpoint, api = found

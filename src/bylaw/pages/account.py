@@ -40,7 +40,7 @@ def _sign_in(call: Call) -> Done:
         call.house,
         email=call.values["email"],
         password=call.values["password"],
-        address=call.exchange.peer,
+        address=call.exchange.client,
         agent=_agent(call),
     )
     _leave(call)

@@ -441,6 +441,16 @@ class Laboratory:
             return error
         return None
 
+    @contextmanager
+    def paced(self) -> Iterator[None]:
+        """Have limits and lockout count, which otherwise would end every other attack early."""
+        house = self.site.house
+        before, house.paced = house.paced, True
+        try:
+            yield
+        finally:
+            house.paced = before
+
     # Many at once
 
     def burst(self, work: Callable[[int], T], count: int) -> list[T]:
@@ -572,6 +582,7 @@ def start(
         # Made elsewhere: it would be attacked on its real database, with its real mail.
         raise MisuseError(f"{target.name} was made before the laboratory; name a factory")
     found.ready()
+    found.site.house.paced = False  # until an attack is on the pace itself (Laboratory.paced)
     return app, found
 
 

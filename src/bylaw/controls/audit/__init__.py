@@ -72,7 +72,7 @@ def record(
             "outcome": printable(outcome, 16),
             "entity_type": printable(entity_type, 80),
             "entity_id": printable(str(entity_id), 80),
-            "ip_address": printable(exchange.peer, 64) if exchange is not None else "",
+            "ip_address": printable(exchange.client, 64) if exchange is not None else "",
             "user_agent": printable(agent[0], 256) if agent else "",
             "request_id": printable(exchange.request_id, 64) if exchange is not None else "",
             "changes": masked(changes or {}),

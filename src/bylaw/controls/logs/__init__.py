@@ -1,0 +1,18 @@
+"""Logs."""
+
+from __future__ import annotations
+
+from bylaw import control
+from bylaw.control import Control
+from bylaw.policy import Policy
+
+
+class Settings(control.Settings):
+    """To be written."""
+
+
+def _statement(policy: Policy) -> list[str]:
+    return []
+
+
+CONTROL = Control(name="logs", title="Logs", settings=Settings, statement=_statement)

@@ -1,0 +1,18 @@
+"""Rate limits."""
+
+from __future__ import annotations
+
+from bylaw import control
+from bylaw.control import Control
+from bylaw.policy import Policy
+
+
+class Settings(control.Settings):
+    """To be written."""
+
+
+def _statement(policy: Policy) -> list[str]:
+    return []
+
+
+CONTROL = Control(name="rate_limits", title="Rate limits", settings=Settings, statement=_statement)

@@ -1,0 +1,55 @@
+"""What an application answers at a path, before it is asked to: its framework's own matching, remembered.
+
+The gate decides about a route (its limit, the methods that another site may use) before the application
+runs. The framework says which one that is; what it said is remembered for a bounded number of paths, since
+most requests ask for few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+REMEMBERED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route: the name that all its paths share, and the methods that it answers."""
+
+    name: str
+    methods: frozenset[str] = frozenset()
+    static: bool = False
+    """Whether files are served there that are the same for everybody."""
+
+
+NOWHERE: Final = Route("")
+"""The route of a path that nothing answers: one for all of them."""
+
+Find = Callable[[str, str], Route | None]
+"""What answers (method, path): another method at a path with several routes may be another route's."""
+
+
+class Routes:
+    """The routes of bylaw's own pages and of the application behind them."""
+
+    def __init__(self) -> None:
+        self._finders: list[Find] = []
+        self._known: dict[tuple[str, str], Route] = {}
+
+    def add(self, find: Find) -> None:
+        """Ask `find` where those before it know nothing."""
+        self._finders.append(find)
+        self._known.clear()
+
+    def at(self, method: str, path: str) -> Route:
+        """The route that answers; NOWHERE where none does."""
+        known = self._known.get((method, path))
+        if known is not None:
+            return known
+        found = next((r for find in self._finders if (r := find(method, path)) is not None), NOWHERE)
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()  # who makes up paths pays with a look-up each; nobody pays with memory
+        self._known[method, path] = found
+        return found
