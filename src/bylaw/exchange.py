@@ -411,12 +411,26 @@ class Head(Protocol):
     def remove(self, name: str) -> None:
         """Drop the field."""
 
+    def stamp(self, name: HeaderName, value: str) -> None:
+        """Like `set`, for a prepared name and a value of ASCII letters, digits and marks alone."""
+
     def complete(self, block: HeaderBlock) -> None:
-        """Drop and add what a prepared block says."""
+        """Drop and add what a prepared block says. `names` tells only of what stood there before."""
 
 
 _Prepared = tuple[tuple[tuple[AnyStr, AnyStr], ...], dict[str, AnyStr]]
 """Fields in one spelling, and their values by name in lower case."""
+
+
+class HeaderName:
+    """The name of a field that every response gets, in both spellings."""
+
+    __slots__ = ("key", "raw", "text")
+
+    def __init__(self, name: str) -> None:
+        self.text = name
+        self.key = name.lower()
+        self.raw = self.key.encode("latin-1")
 
 
 class HeaderBlock:
@@ -466,13 +480,14 @@ def _tears(text: str) -> bool:
 class _Fields(Generic[AnyStr]):
     """What both spellings of a head have in common: whatever is rare."""
 
-    __slots__ = ("names", "pairs", "status", "torn")
+    __slots__ = ("_block", "names", "pairs", "status", "torn")
 
     status: int
     pairs: list[tuple[AnyStr, AnyStr]]
     torn: bool
     names: dict[str, AnyStr]
     """With the first value of each."""
+    _block: dict[str, AnyStr] | None
 
     @staticmethod
     def _text(spelt: AnyStr) -> str:
@@ -491,6 +506,8 @@ class _Fields(Generic[AnyStr]):
 
     def get(self, name: str) -> str | None:
         value = self.names.get(name)
+        if value is None and self._block is not None:
+            value = self._block.get(name)
         return None if value is None else self._text(value)
 
     def every(self, name: str) -> list[str]:
@@ -514,7 +531,7 @@ class _Fields(Generic[AnyStr]):
             named = zip(by_name, prepared, strict=True)
             prepared = tuple(pair for name, pair in named if name not in there)
         self.pairs.extend(prepared)
-        self.names = by_name | names
+        self._block = by_name
 
     def _drop(self, names: Collection[str]) -> None:
         for name in names:
@@ -531,6 +548,7 @@ class TextHead(_Fields[str]):
         self.status = status
         self.pairs = pairs
         self.names = {}
+        self._block = None
         said = ""
         for name, value in reversed(pairs):
             self.names[name.lower()] = value
@@ -541,6 +559,12 @@ class TextHead(_Fields[str]):
         self.names.setdefault(name, value)
         self.pairs.append((name.title(), value))
         self.torn = self.torn or _tears(value)
+
+    def stamp(self, name: HeaderName, value: str) -> None:
+        if name.key in self.names:
+            self.remove(name.key)
+        self.names[name.key] = value
+        self.pairs.append((name.text, value))
 
     @staticmethod
     def _text(spelt: str) -> str:
@@ -564,6 +588,7 @@ class RawHead(_Fields[bytes]):
         self.status = status
         self.pairs = pairs
         self.names = {}
+        self._block = None
         said = b""
         for name, value in reversed(pairs):
             self.names[name.decode("latin-1").lower()] = value
@@ -575,6 +600,12 @@ class RawHead(_Fields[bytes]):
         self.names.setdefault(name, raw)
         self.pairs.append((name.encode("latin-1"), raw))
         self.torn = self.torn or _tears(value)
+
+    def stamp(self, name: HeaderName, value: str) -> None:
+        if name.key in self.names:
+            self.remove(name.key)
+        raw = self.names[name.key] = value.encode("ascii")
+        self.pairs.append((name.raw, raw))
 
     @staticmethod
     def _text(spelt: bytes) -> str:

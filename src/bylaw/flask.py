@@ -126,7 +126,8 @@ class Bylaw:
         self.gated = wsgi.Gated(app.wsgi_app, self.site, self.ready)
         app.wsgi_app = self.gated  # type: ignore[method-assign]
         app.extensions["bylaw"] = self
-        app.before_request_funcs.setdefault(None, []).insert(0, self._permit)
+        self._preprocess = app.preprocess_request
+        app.preprocess_request = self._first  # type: ignore[method-assign]
         app.register_error_handler(HTTPException, self._http_error)
         app.register_error_handler(Refused, self._refused)
         app.jinja_env.globals.update(
@@ -319,6 +320,12 @@ class Bylaw:
                 yield method, rule.rule, self._rules[rule.endpoint]
 
     # A request
+
+    def _first(self) -> Any:
+        """Ask who may call before anything of the application runs. As a function before the request
+        it would be the same, were it not for the application's own that are put in front of it."""
+        refused = self._permit()
+        return self._preprocess() if refused is None else refused
 
     def _permit(self) -> FlaskResponse | None:
         """The matched route's access rule, before anything of the application runs."""

@@ -1,12 +1,13 @@
 """The gate: the controls of a policy, compiled into one path that every exchange passes.
 
-Synchronous, and memory first. `enter` is a generator: it yields what it needs (a worker thread, a
-piece of the body) and returns the verdict; an adapter drives it and has no opinions of its own.
+Synchronous, and memory first. `enter` gives its verdict, or a generator that yields what it needs (a
+worker thread, a piece of the body) and returns the verdict; an adapter drives it and has no opinions of
+its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from types import GeneratorType
 from typing import Any, cast
 from urllib.parse import quote
@@ -73,16 +74,43 @@ class Gate:
 
     # On the way in
 
-    def enter(self, exchange: Exchange) -> Generator[Need, Any, Verdict]:
-        """Decide whether the application may see the exchange."""
+    def enter(self, exchange: Exchange) -> Verdict | Deciding:
+        """Decide whether the application may see the exchange.
+
+        Most requests are decided from memory and get their verdict at once. What needs something
+        gets the rest of its way as a generator, which the adapter drives.
+        """
+        steps = iter(self._enter)
         try:
             if not exchange.query.isascii():
                 _readable(exchange.query)
             answering = self._endpoints(self, exchange)
-            for step in self._enter:
+            for step in steps:
                 decided = step(exchange)
-                if decided is ALLOW:
-                    continue
+                if decided is not ALLOW:
+                    if type(decided) is GeneratorType:
+                        return self._go_on(exchange, decided, steps, answering)
+                    return decided
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach the visitor
+            return self._stumbled(exchange, error)
+        return ALLOW if answering is None else self._go_on(exchange, None, steps, answering)
+
+    def deciding(self, exchange: Exchange) -> Deciding:
+        """The same, always as a generator: for whoever drives it by hand."""
+        decided = self.enter(exchange)
+        return (yield from decided) if isinstance(decided, GeneratorType) else cast(Verdict, decided)
+
+    def _go_on(
+        self, exchange: Exchange, deciding: Deciding | None, steps: Iterator[Step], answering: Deciding | None
+    ) -> Deciding:
+        """The rest of the way, from a step that has not decided yet."""
+        try:
+            if deciding is not None:
+                decided: Verdict | Deciding = yield from deciding
+                if decided is not ALLOW:
+                    return cast(Verdict, decided)
+            for step in steps:
+                decided = step(exchange)
                 if isinstance(decided, GeneratorType):
                     decided = yield from decided
                 if decided is not ALLOW:
@@ -90,13 +118,19 @@ class Gate:
             if answering is not None:
                 exchange.permitted = True
                 return (yield from answering)
-        except Malformed as malformed:
-            return Refuse(errors.MALFORMED, detail=str(malformed))
-        except Refused as refused:
-            return self.refused(exchange, refused)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach the visitor
-            return errors.failed(exchange, error)
+            return self._stumbled(exchange, error)
         return ALLOW
+
+    def _stumbled(self, exchange: Exchange, error: Exception) -> Verdict:
+        """The verdict where a step raised."""
+        match error:
+            case Malformed():
+                return Refuse(errors.MALFORMED, detail=str(error))
+            case Refused():
+                return self.refused(exchange, error)
+            case _:
+                return errors.failed(exchange, error)
 
     def permit(self, exchange: Exchange, rule: AccessRule) -> Generator[Need, Any, Verdict]:
         """Decide by the matched route's access rule; a refusal of somebody known is recorded."""

@@ -21,9 +21,14 @@ MAC_BYTES: Final = 16
 """128 bits: beyond guessing (ASVS 11.5.1), short enough for a form field."""
 
 
+_BEGUN: Final = sha256()
+
+
 def digest(secret: str) -> str:
     """What is stored of a bearer secret of 128 random bits or more: nothing that can be replayed."""
-    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+    hashed = _BEGUN.copy()  # a third of the time that OpenSSL takes to begin anew
+    hashed.update(secret.encode("utf-8", "surrogatepass"))
+    return hashed.hexdigest()
 
 
 class KeyRing:

@@ -113,7 +113,7 @@ class Core(Bare):
             leave(token)
 
     def _reply(self, exchange: Exchange, body: bytes) -> Reply:
-        verdict = driven(self.site.gate.enter(exchange), body)
+        verdict = driven(self.site.gate.deciding(exchange), body)
         match verdict:
             case Allow():
                 exchange.permitted = True

@@ -74,7 +74,7 @@ BEGAN = time.monotonic()
 
 def _identity(site: object, secret: str) -> str:
     exchange = Exchange(method="GET", path="/", headers=PairHeaders([("Cookie", f"__Host-sid={secret}")]))
-    bare.driven(site.gate.enter(exchange), b"")  # type: ignore[attr-defined]
+    bare.driven(site.gate.deciding(exchange), b"")  # type: ignore[attr-defined]
     return exchange.identity.id if exchange.identity else ""
 
 

@@ -191,7 +191,7 @@ def test_no_endpoint_of_bylaw_asks_for_a_large_body(core: Laboratory) -> None:
         made = Exchange(method="POST", path=path, headers=PairHeaders(pairs), peer=someone.peer)
         token = enter(made)
         try:
-            asked, verdict = _asked(core.site.gate.enter(made))
+            asked, verdict = _asked(core.site.gate.deciding(made))
             assert 0 < max(asked) <= forms.BODY, path
             assert 400 <= core.site.gate.response(made, verdict).status < 500, path
         finally:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from types import GeneratorType
 from typing import Any
 
 from bylaw.controls import errors, sessions
@@ -71,7 +72,9 @@ class Gated:
         token = enter(exchange)
         body = _Body(receive)
         try:
-            verdict = await self.drive(self.site.gate.enter(exchange), body)
+            verdict = self.site.gate.enter(exchange)
+            if type(verdict) is GeneratorType:
+                verdict = await self.drive(verdict, body)
             if verdict is ALLOW:
                 await self._serve(exchange, scope, body, send)
             elif isinstance(verdict, Refuse | Answer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
+from types import GeneratorType
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -52,7 +53,9 @@ class Gated:
         exchange = _exchange(environ)
         token = enter(exchange)
         try:
-            verdict = drive(self.site.gate.enter(exchange), environ)
+            verdict = self.site.gate.enter(exchange)
+            if type(verdict) is GeneratorType:
+                verdict = drive(verdict, environ)
             if verdict is ALLOW:
                 return self._serve(exchange, environ, start_response)
             if isinstance(verdict, Refuse | Answer):
@@ -93,6 +96,8 @@ class Gated:
             _close(body)
             return self._answer(exchange, withheld, start_response)
         start_response(start.status, head.pairs)
+        if len(first) == 1 and head.get("content-length") == str(len(first[0])):
+            return _Whole(exchange, first, body)
         return _Rest(exchange, first, pieces, body)
 
     def _answer(
@@ -132,6 +137,27 @@ class _Start:
         if first is not None:
             self.written.append(first)
         return self.written
+
+
+class _Whole:
+    """An answer that was there with its first piece, as most are."""
+
+    __slots__ = ("_body", "_exchange", "_first")
+
+    def __init__(self, exchange: Exchange, first: list[bytes], body: Iterable[bytes]) -> None:
+        self._exchange = exchange
+        self._first = first
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._first)
+
+    def close(self) -> None:
+        token = enter(self._exchange)
+        try:
+            _close(self._body)
+        finally:
+            leave(token)
 
 
 class _Rest:

@@ -234,7 +234,7 @@ def websockets_are_opened_from_here(lab: Any) -> str:
     ):
         # Asked of the gate itself: whether the application has a WebSocket does not matter to it.
         verdict = _decision(
-            lab.site.gate.enter(
+            lab.site.gate.deciding(
                 Exchange(method="GET", path="/no/such/socket", headers=PairHeaders(headers), websocket=True)
             )
         )

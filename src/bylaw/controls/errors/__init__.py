@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from bylaw import control
 from bylaw.control import Conflict, Control
 from bylaw.controls.errors import probes
-from bylaw.exchange import Depart, Exchange, Head, Refuse, Response
+from bylaw.exchange import Depart, Exchange, Head, HeaderName, Refuse, Response
 from bylaw.house import House
 from bylaw.policy import Policy
 from bylaw.reasons import Reason
@@ -84,7 +84,7 @@ INTERNAL = Reason(
 )
 
 RETRY_AFTER: Final = 5
-REQUEST_ID: Final = "x-request-id"
+REQUEST_ID: Final = HeaderName("X-Request-Id")
 _TITLES: Final = {
     400: MALFORMED,
     404: NOT_FOUND,
@@ -160,7 +160,7 @@ def _printable(text: str, limit: int) -> str:
 def _depart(house: House) -> Depart:
     def depart(exchange: Exchange, head: Head) -> None:
         """The request's id on every response, so that a person can quote it."""
-        head.set(REQUEST_ID, exchange.request_id)
+        head.stamp(REQUEST_ID, exchange.request_id)
 
     return depart
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from bylaw.control import Broken, Patch, probe, sabotage
 from bylaw.controls import errors
-from bylaw.exchange import Exchange, Refuse, Response
+from bylaw.exchange import Exchange, HeaderName, Refuse, Response
 
 CANARY: Final = "canary-8831"
 MARKUP: Final = f"<script>{CANARY}()</script>"
@@ -286,7 +286,7 @@ def a_page_for_everybody(patch: Patch) -> None:
 @sabotage
 def no_request_id(patch: Patch) -> None:
     """Answers do not name their request."""
-    patch(errors, "REQUEST_ID", "x-nothing")
+    patch(errors, "REQUEST_ID", HeaderName("X-Nothing"))
 
 
 PROBES: Final = (

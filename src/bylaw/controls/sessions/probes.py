@@ -297,7 +297,7 @@ def _identified(site: Any, cookie: str, secret: str) -> bool:
     """Whether another process, asked at its gate, knows who this is."""
     headers = PairHeaders([("Cookie", f"{cookie}={secret}")])
     exchange = Exchange(method="GET", path="/no/such/path-7f3a", headers=headers)
-    for _ in site.gate.enter(exchange):
+    for _ in site.gate.deciding(exchange):
         pass  # it may wait here as long as it needs to
     return exchange.identity is not None
 
