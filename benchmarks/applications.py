@@ -18,6 +18,22 @@ POLICY: Final = Path(__file__).parent / "bylaw.toml"
 ITEM: Final[dict[str, Any]] = {"id": 7, "name": "bolt", "tags": ["steel", "m8"], "count": 250}
 
 
+ADDED: Final = [
+    ("X-Request-Id", "0123456789abcdef"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Strict-Transport-Security", "max-age=63072000; includeSubDomains"),
+    ("X-Frame-Options", "DENY"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cache-Control", "no-store"),
+]
+"""The fields that bylaw adds to `ITEM`, as a test compares them with what it sends."""
+
+
 class Draft(BaseModel):
     """What the POST takes."""
 
@@ -37,6 +53,22 @@ def bare_flask() -> Flask:
     def create() -> Any:
         return request.get_json(), 201
 
+    return app
+
+
+def headed_flask() -> Flask:
+    """Flask as it comes, sending the fields that bylaw adds: writing them is the server's work."""
+    app = bare_flask()
+    inner = app.wsgi_app
+
+    def headed(environ: Any, start_response: Any) -> Any:
+        def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            headers += ADDED
+            return start_response(status, headers)
+
+        return inner(environ, started)
+
+    app.wsgi_app = headed  # type: ignore[method-assign]
     return app
 
 
@@ -80,6 +112,22 @@ def bare_fastapi() -> FastAPI:
         return draft
 
     return app
+
+
+def headed_fastapi() -> Any:
+    """FastAPI as it comes, sending the fields that bylaw adds."""
+    app = bare_fastapi()
+    added = [(name.lower().encode(), value.encode()) for name, value in ADDED]
+
+    async def headed(scope: Any, receive: Any, send: Any) -> None:
+        async def sent(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *added]
+            await send(message)
+
+        await app(scope, receive, sent)
+
+    return headed
 
 
 async def caller(request: Request) -> str:

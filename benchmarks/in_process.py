@@ -1,7 +1,7 @@
 """What bylaw adds to one request, without a network: every variant takes its turn in every round.
 
-What is counted is the processor time of the thread that answers: what other programs take of a shared
-machine is not bylaw's. Such a machine is still now faster, now slower, by a third and more. Within a round
+What is counted is the processor time of this process, whatever threads it goes to: what other programs take
+of a shared machine is not counted. Such a machine is still now faster, now slower, by a third and more. Within a round
 of a few hundredths of a second it is the same for all, so that the ratio of one round is worth more than
 any time in it.
 """
@@ -13,17 +13,21 @@ import gc
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from statistics import median, quantiles
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from benchmarks import applications, requests
+from benchmarks import applications, peers, requests
 from benchmarks.premises import Queries, Visit, production
+from benchmarks.spread import Spread
 from bylaw.site import Site
 
 WARM: Final = 300
 """Requests that every variant answers before anything is measured."""
 AGAIN: Final = 4
 """Requests before each batch: what another variant and the collector left in the caches is not counted."""
+PEERS: Final = 20
+"""How many times fewer requests the peers answer in a batch."""
 BUDGET: Final = 1.35
 """What one request may cost at most, as a multiple of the bare framework's."""
 Once = Callable[[], Awaitable[None]]
@@ -37,19 +41,17 @@ class Variant:
     run: Callable[[int], Awaitable[float]]
     """Answers so many requests; the seconds that took."""
 
+    @property
+    def bare(self) -> bool:
+        return ", bare" in self.name
 
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """A median with the 5th and the 95th percentile of the rounds."""
+    @property
+    def peers(self) -> bool:
+        return self.name.endswith(", peers")
 
-    median: float
-    p5: float
-    p95: float
-
-    @classmethod
-    def of(cls, values: list[float]) -> Spread:
-        marks = quantiles(values, n=20, method="inclusive")
-        return cls(median(values), marks[0], marks[-1])
+    def of(self, batch: int) -> int:
+        """How many requests of a batch it answers: the peers need as long for one as others for all."""
+        return max(2, batch // PEERS) if self.peers else batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,11 @@ class Result:
 
 def measure(*, rounds: int = 300, batch: int = 40) -> Result:
     """Measure both frameworks. Raises RuntimeError where a known session was asked of the database."""
-    with production():
-        return asyncio.run(_measure(rounds, batch))
+    with production(), TemporaryDirectory() as directory:
+        return asyncio.run(_measure(rounds, batch, Path(directory)))
 
 
-async def _measure(rounds: int, batch: int) -> Result:
+async def _measure(rounds: int, batch: int, directory: Path) -> Result:
     flask, fastapi = applications.guarded_flask(), applications.guarded_fastapi()
     flask_site: Site = flask.extensions["bylaw"].site
     fastapi_site: Site = fastapi.state.bylaw.site
@@ -99,9 +101,12 @@ async def _measure(rounds: int, batch: int) -> Result:
             *await _flask(flask, Visit(flask_site, "flask@people.test")),
             *await _fastapi(fastapi, Visit(fastapi_site, "fastapi@people.test")),
         ]
+        if not peers.missing():
+            for group, more in zip(groups, await _peers(directory), strict=True):
+                group.append(more)
         everyone = [variant for group in groups for variant in group]
         for variant in everyone:
-            await variant.run(WARM)
+            await variant.run(variant.of(WARM))
         for queries in counted:
             queries.count = 0
         times = await _rounds(everyone, rounds, batch)
@@ -143,22 +148,40 @@ async def _fastapi(guarded: Any, visit: Visit) -> list[list[Variant]]:
     ]
 
 
+async def _peers(directory: Path) -> list[Variant]:
+    """The peers' variants, in the order of the groups."""
+    from benchmarks.peers import fastapi_stack, flask_stack
+
+    flask, carried = flask_stack.create(directory)
+    found = [
+        Variant(f"Flask {one.method}, peers", _batches(requests.wsgi(flask, one)))
+        for one in (requests.carrying("GET", carried), requests.carrying("POST", carried))
+    ]
+    fastapi, sign_in = fastapi_stack.create(directory)
+    carried = await sign_in()
+    found += [
+        Variant(f"FastAPI {one.method}, peers", _awaited(requests.asgi(fastapi, one)))
+        for one in (requests.carrying("GET", carried), requests.carrying("POST", carried))
+    ]
+    return found
+
+
 def _batches(once: Callable[[], None]) -> Callable[[int], Awaitable[float]]:
     async def run(count: int) -> float:
-        begun = time.thread_time()
+        begun = time.process_time()
         for _ in range(count):
             once()
-        return time.thread_time() - begun
+        return time.process_time() - begun
 
     return run
 
 
 def _awaited(once: Once) -> Callable[[int], Awaitable[float]]:
     async def run(count: int) -> float:
-        begun = time.thread_time()
+        begun = time.process_time()
         for _ in range(count):
             await once()
-        return time.thread_time() - begun
+        return time.process_time() - begun
 
     return run
 
@@ -176,27 +199,31 @@ async def _rounds(everyone: list[Variant], rounds: int, batch: int) -> dict[str,
             turn = number % len(everyone)
             for variant in (*everyone[turn:], *everyone[:turn]):
                 gc.collect()
-                await variant.run(AGAIN)
-                times[variant.name].append(await variant.run(batch) / batch * 1e6)
+                await variant.run(variant.of(AGAIN))
+                count = variant.of(batch)
+                times[variant.name].append(await variant.run(count) / count * 1e6)
     finally:
         gc.unfreeze()
     return times
 
 
 def _compared(group: list[Variant], times: dict[str, list[float]]) -> list[Row]:
-    """Rows of one framework and method: the last, guarded one is paired with each of the others, and has
-    its budget against the one before it."""
-    *bare, guarded = group
-    pairs = []
-    for variant in bare:
-        rounds = list(zip(times[guarded.name], times[variant.name], strict=True))
-        pairs.append(
-            Pair(
-                variant.name,
-                Spread.of([ours / theirs for ours, theirs in rounds]),
-                Spread.of([ours - theirs for ours, theirs in rounds]),
-                variant is bare[-1],
+    """Rows of one framework and method: bylaw is paired with each bare variant and has its budget against the
+    last of them; the peers are paired with the bare framework."""
+    bare = [variant for variant in group if variant.bare]
+    rows = []
+    for variant in group:
+        beside = [] if variant.bare else [b for b in bare if not variant.peers or b.name.endswith(", bare")]
+        pairs = []
+        for each in beside:
+            rounds = list(zip(times[variant.name], times[each.name], strict=True))
+            pairs.append(
+                Pair(
+                    each.name,
+                    Spread.of([ours / theirs for ours, theirs in rounds]),
+                    Spread.of([ours - theirs for ours, theirs in rounds]),
+                    each is bare[-1] and not variant.peers,
+                )
             )
-        )
-    rows = [Row(variant.name, Spread.of(times[variant.name]), []) for variant in bare]
-    return [*rows, Row(guarded.name, Spread.of(times[guarded.name]), pairs)]
+        rows.append(Row(variant.name, Spread.of(times[variant.name]), pairs))
+    return rows

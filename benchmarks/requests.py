@@ -36,24 +36,24 @@ class Sent:
 
 def get(cookie: str) -> Sent:
     """A read of somebody signed in."""
-    return Sent("GET", 200, (*BROWSER, ("cookie", cookie)))
+    return carrying("GET", [("cookie", cookie)])
 
 
 def post(cookie: str, token: str) -> Sent:
     """A change by somebody signed in, with the token of the page it is sent from."""
-    return Sent(
-        "POST",
-        201,
-        (
-            *BROWSER,
-            ("origin", ORIGIN),
-            ("cookie", cookie),
-            ("x-csrf-token", token),
-            ("content-type", "application/json"),
-            ("content-length", str(len(BODY))),
-        ),
-        BODY,
+    return carrying("POST", [("cookie", cookie), ("x-csrf-token", token)])
+
+
+def carrying(method: str, carried: list[tuple[str, str]]) -> Sent:
+    """A read or a change with these fields besides what a browser sends."""
+    if method == "GET":
+        return Sent("GET", 200, (*BROWSER, *carried))
+    about = (
+        ("origin", ORIGIN),
+        ("content-type", "application/json"),
+        ("content-length", str(len(BODY))),
     )
+    return Sent("POST", 201, (*BROWSER, *about, *carried), BODY)
 
 
 def wsgi(application: Callable[..., Any], sent: Sent) -> Callable[[], None]:

@@ -9,63 +9,29 @@ from __future__ import annotations
 import http.client
 import json
 import multiprocessing
-import os
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import quantiles
 from typing import Any, Final
 
 from benchmarks import applications
 from benchmarks.premises import HOST, ORIGIN, PASSWORD, Visit, crowd, production
+from benchmarks.serving import resident, serving
 
 CLIENTS: Final = 32
 BUDGET: Final = 3.0
 """How much longer the slowest hundredth of requests may take in a storm than in quiet, as a multiple."""
 PAUSE: Final = 0.002
 """Seconds between two requests of the one who is signed in: the server must have gone to sleep."""
-THREADS: Final = 64
-"""Of the WSGI server: more than may wait for a hash ([passwords] waiting), or nobody else is served."""
 WARM: Final = 200
-SERVERS: Final[dict[str, list[str]]] = {
-    "FastAPI on uvicorn": [
-        "uvicorn",
-        "benchmarks.applications:guarded_fastapi",
-        "--factory",
-        "--port",
-        "{port}",
-        "--no-access-log",
-        "--log-level",
-        "warning",
-    ],
-    "Flask on granian": [
-        "granian",
-        "benchmarks.applications:guarded_flask",
-        "--factory",
-        "--interface",
-        "wsgi",
-        "--port",
-        "{port}",
-        "--workers",
-        "1",
-        "--blocking-threads",
-        str(THREADS),
-        "--backpressure",
-        str(2 * THREADS),
-        "--no-access-log",
-        "--log-level",
-        "warning",
-    ],
+FACTORIES: Final = {
+    "FastAPI on uvicorn": ("uvicorn", "benchmarks.applications:guarded_fastapi"),
+    "Flask on granian": ("granian", "benchmarks.applications:guarded_flask"),
 }
 QUICK: Final = (("FastAPI on uvicorn", True),)
-ALL: Final = tuple((server, heed) for server in SERVERS for heed in (True, False))
+ALL: Final = tuple((server, heed) for server in FACTORIES for heed in (True, False))
 """Which servers, and whether those who are told to come back later do."""
 
 
@@ -115,13 +81,13 @@ def measure(server: str, *, seconds: float, heed: bool) -> Weather:
         emails = crowd(site, CLIENTS)
         path = next(r.path for r in site.pages.routes() if r.api and r.endpoint.name == "sign_in")
         site.close()
-        with _serving(server, variables) as (process, port):
+        with serving(*FACTORIES[server], variables) as (pid, port):
             reader = _Reader(port, visit.cookie)
             reader.wait()
-            before = _resident(process.pid)
+            before = resident(pid)
             quiet = reader.read(seconds)
             told, storm = _in_a_storm(reader, _Crowd(port, path, emails, seconds, heed=heed))
-            after = _resident(process.pid)
+            after = resident(pid)
             reader.close()
     return Weather(
         server,
@@ -133,26 +99,6 @@ def measure(server: str, *, seconds: float, heed: bool) -> Weather:
         before,
         after,
     )
-
-
-@contextmanager
-def _serving(server: str, variables: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    command = [part.format(port=port) for part in SERVERS[server]]
-    root = Path(__file__).parent.parent
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command], env={**os.environ, **variables}, cwd=root, stdout=subprocess.DEVNULL
-    )
-    try:
-        yield process, port
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 class _Reader:
@@ -260,15 +206,3 @@ def _in_a_storm(reader: _Reader, people: _Crowd) -> tuple[Counter[int], list[flo
     if strange or not told[200]:
         raise RuntimeError(f"sign-ins were answered with {dict(told)}")
     return told, taken
-
-
-def _resident(pid: int) -> int:
-    """MiB that a process and its children hold; 0 where /proc does not tell."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-        below = [int(child) for child in children.read_text().split()] if children.exists() else []
-    except OSError:
-        return 0
-    own = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")), 0)
-    return own // 1024 + sum(_resident(child) for child in below)

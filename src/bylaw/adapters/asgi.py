@@ -152,7 +152,8 @@ class Gated:
         gate = self.site.gate
         started = withheld = finished = False
 
-        async def sent(message: Message) -> None:
+        def sent(message: Message) -> Awaitable[None]:
+            # No coroutine of its own: what it returns is the server's, which is awaited all the same.
             nonlocal started, withheld, finished
             if message["type"] == "http.response.start":
                 refuse = gate.withheld(exchange, message["status"])
@@ -166,11 +167,11 @@ class Gated:
                 started = True
                 if refuse is not None:
                     withheld = True
-                    await self._answer(exchange, refuse, send)
-                    return
-            if not withheld:
-                finished = started and not message.get("more_body", message["type"] != _BODY)
-                await send(message)
+                    return self._answer(exchange, refuse, send)
+            if withheld:
+                return _dropped()
+            finished = started and not message.get("more_body", message["type"] != _BODY)
+            return send(message)
 
         try:
             await self.application(scope, receive, sent)
@@ -237,6 +238,14 @@ class Gated:
         )
         body = b"" if exchange.method == "HEAD" else response.body
         await send({"type": "http.response.body", "body": body})
+
+
+async def _dropped() -> None:
+    """What follows an answer that did not leave."""
+
+
+async def _given(message: Message) -> Message:
+    return message
 
 
 async def _nothing() -> Message:
@@ -314,11 +323,17 @@ class _Body:
         self._receive = receive
         self._held: deque[Message] = deque()
 
-    async def receive(self) -> Message:
-        return self._held.popleft() if self._held else await self._receive()
+    def receive(self) -> Awaitable[Message]:
+        return _given(self._held.popleft()) if self._held else self._receive()
 
     async def peek(self, limit: int) -> tuple[bytes, bool]:
         """The beginning of the body, and whether that was all of it."""
+        if not self._held:
+            self._held.append(await self._receive())
+        first = self._held[0]
+        if first["type"] == "http.request" and not first.get("more_body", False):
+            body: bytes = first.get("body", b"")  # as most are: nothing to put together
+            return body[:limit], len(body) <= limit
         held = bytearray()  # not bytes: a body sent byte by byte would be copied each time
         whole = False
         messages: list[Message] = []

@@ -32,12 +32,19 @@ _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch"
 _FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
 
 
-def extend(document: dict[str, Any], routes: Iterable[Route], *, cookie: str) -> dict[str, Any]:
+def extend(
+    document: dict[str, Any], routes: Iterable[Route], guarded: Iterable[tuple[str, str]], *, cookie: str
+) -> dict[str, Any]:
     """`document` as it is behind the gate: refusals are problems, and bylaw's endpoints are there.
 
-    `cookie` is the name of the session's cookie.
+    `guarded` are the (method, path) of the application that ask for a session; `cookie` is the name of
+    the session's cookie.
     """
     _as_refused(document)
+    for method, path in guarded:
+        operation = document.get("paths", {}).get(path, {}).get(method.lower())
+        if operation is not None:
+            operation["security"] = [{"session": []}]
     for route in routes:
         if route.api:
             path = document.setdefault("paths", {}).setdefault(route.path, {})
