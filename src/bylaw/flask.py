@@ -25,10 +25,10 @@ from sqlalchemy import Engine
 from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.routing import RequestRedirect, Rule
+from werkzeug.routing import MapAdapter, RequestRedirect, Rule
 
 from bylaw.adapters import wsgi
-from bylaw.controls import cookies, csrf, errors, headers, roles
+from bylaw.controls import cookies, csrf, errors, headers, hosts, roles
 from bylaw.errors import PolicyError, Problem
 from bylaw.exchange import Answer, Exchange, Refuse, Response
 from bylaw.identity import PUBLIC, SIGNED_IN, AccessRule, Identity, all_of
@@ -126,6 +126,9 @@ class Bylaw:
         self.gated = wsgi.Gated(app.wsgi_app, self.site, self.ready)
         app.wsgi_app = self.gated  # type: ignore[method-assign]
         app.extensions["bylaw"] = self
+        self._bind = app.create_url_adapter
+        if not self.policy.of(hosts.Settings).off:
+            app.create_url_adapter = self._bound  # type: ignore[method-assign]
         self._preprocess = app.preprocess_request
         app.preprocess_request = self._first  # type: ignore[method-assign]
         app.register_error_handler(HTTPException, self._http_error)
@@ -199,6 +202,7 @@ class Bylaw:
             self.site.house.routes.add(self._find)
             self._routed = True
         self.site.open()
+        self.site.routed()
 
     def _find(self, method: str, path: str) -> Route | None:
         """The route at a path by Flask's own map, for limits and for what other sites may ask."""
@@ -211,7 +215,9 @@ class Bylaw:
                 return self._find(method, urlsplit(elsewhere.new_url).path)
             except HTTPException:
                 continue
-            return Route(rule.endpoint, methods, self._is_static(rule.endpoint))
+            declared = self._rules.get(rule.endpoint)
+            public = declared is None or declared.kind == "public"
+            return Route(rule.endpoint, methods, self._is_static(rule.endpoint), public)
         return None
 
     def _bypasses(self) -> Iterator[Problem]:
@@ -320,6 +326,31 @@ class Bylaw:
                 yield method, rule.rule, self._rules[rule.endpoint]
 
     # A request
+
+    def _bound(self, request: Request | None) -> MapAdapter | None:
+        """Flask's map, bound to the request's host: of which nothing needs to be found out, since it is one
+        of those that `hosts` lets pass. Werkzeug validates it twice and encodes it, for 5 µs.
+        """
+        app = self.app
+        if request is None or app.url_map.host_matching or app.subdomain_matching:
+            return self._bind(request)
+        environ, config = request.environ, app.config
+        host, path = environ.get("HTTP_HOST", ""), environ.get("PATH_INFO", "")
+        plain = host.isascii() and path.isascii() and "HTTP_UPGRADE" not in environ
+        if not plain or config["SERVER_NAME"] is not None or config["TRUSTED_HOSTS"] is not None:
+            return self._bind(request)
+        scheme = environ["wsgi.url_scheme"]
+        request.host = host.removesuffix(":443" if scheme == "https" else ":80")
+        return MapAdapter(
+            app.url_map,
+            request.host.lower(),
+            environ.get("SCRIPT_NAME") or "/",
+            app.url_map.default_subdomain or "",
+            scheme,
+            path,
+            environ["REQUEST_METHOD"],
+            environ.get("QUERY_STRING", ""),
+        )
 
     def _first(self) -> Any:
         """Ask who may call before anything of the application runs. As a function before the request
