@@ -20,7 +20,9 @@ FIGURES: Final = Path(__file__).with_name("figures.json")
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print tables, and write the figures where that was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("only", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all by default")
+    parser.add_argument(
+        "only", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all by default"
+    )
     parser.add_argument("--quick", action="store_true", help="a few rounds, to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures into FILE as well")
     parser.add_argument(
@@ -66,7 +68,7 @@ def _requests(quick: bool) -> Any:
 
 
 def _http(quick: bool) -> Any:
-    rows = over_http.measure(rounds=3, seconds=0.5) if quick else over_http.measure()
+    rows = over_http.measure(rounds=2, seconds=1.0) if quick else over_http.measure()
     return [asdict(row) for row in rows]
 
 

@@ -15,6 +15,7 @@ from bylaw import flask as for_flask
 from bylaw.fastapi import Identity, Permit
 
 POLICY: Final = Path(__file__).parent / "bylaw.toml"
+BEHIND_PROXY: Final = Path(__file__).parent / "behind_proxy.toml"
 ITEM: Final[dict[str, Any]] = {"id": 7, "name": "bolt", "tags": ["steel", "m8"], "count": 250}
 
 
@@ -80,10 +81,10 @@ def keyed_flask() -> Flask:
     return app
 
 
-def guarded_flask() -> Flask:
+def guarded_flask(policy: Path = POLICY) -> Flask:
     """The same behind bylaw, for whoever may read and create items."""
     app = Flask(__name__)
-    bylaw = for_flask.Bylaw(app, POLICY)
+    bylaw = for_flask.Bylaw(app, policy)
 
     @app.get("/items")
     @for_flask.permit("item:read")
@@ -150,10 +151,10 @@ def dependent_fastapi() -> FastAPI:
     return app
 
 
-def guarded_fastapi() -> FastAPI:
+def guarded_fastapi(policy: Path = POLICY) -> FastAPI:
     """The same behind bylaw, for whoever may read and create items."""
     app = FastAPI()
-    for_fastapi.Bylaw(app, POLICY)
+    for_fastapi.Bylaw(app, policy)
 
     @app.get("/items")
     async def read(who: Annotated[Identity, Permit("item:read")]) -> dict[str, Any]:
@@ -164,3 +165,13 @@ def guarded_fastapi() -> FastAPI:
         return draft
 
     return app
+
+
+def served_flask() -> Flask:
+    """`guarded_flask` for a server, which a proxy stands in front of."""
+    return guarded_flask(BEHIND_PROXY)
+
+
+def served_fastapi() -> FastAPI:
+    """`guarded_fastapi` for a server, which a proxy stands in front of."""
+    return guarded_fastapi(BEHIND_PROXY)

@@ -1,9 +1,9 @@
 """What bylaw adds to one request, without a network: every variant takes its turn in every round.
 
-What is counted is the processor time of this process, whatever threads it goes to: what other programs take
-of a shared machine is not counted. Such a machine is still now faster, now slower, by a third and more. Within a round
-of a few hundredths of a second it is the same for all, so that the ratio of one round is worth more than
-any time in it.
+What is counted is the processor time of this process, whatever threads it goes to: what other programs
+take of a shared machine is not counted. Such a machine is still now faster, now slower, by a third and
+more. Within a round of a few hundredths of a second it is the same for all, so that the ratio of one
+round is worth more than any time in it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from benchmarks import applications, peers
 from benchmarks.premises import Visit, production
-from benchmarks.requests import BROWSER
+from benchmarks.requests import BROWSER, PROXY
 from benchmarks.serving import serving
 from benchmarks.spread import Spread
 from bylaw.site import Site
@@ -59,19 +59,19 @@ def _server(server: str, framework: str, rounds: int, seconds: float) -> list[Ro
         named = {
             "bare": (f"benchmarks.applications:bare_{framework}", own),
             "bare, same headers": (f"benchmarks.applications:headed_{framework}", own),
-            "bylaw": (f"benchmarks.applications:guarded_{framework}", own),
+            "bylaw": (f"benchmarks.applications:served_{framework}", own),
         }
         if not peers.missing():
             named["peers"] = (f"benchmarks.peers.{framework}_stack:served", [])
-        variables = {**variables, peers.DIRECTORY: directory}
+        environ = {**variables, peers.DIRECTORY: directory}
         ports = {
-            name: stack.enter_context(serving(server, factory, variables))[1]
+            name: stack.enter_context(serving(server, factory, environ))[1]
             for name, (factory, _) in named.items()
         }
         asked = {}
         for name, (_, carried) in named.items():
-            carried = carried or [p for p in peers.left(Path(directory)) if p[0] == "cookie"]
-            asked[name] = _request(carried)
+            # What the peers' client sends, they have written down by now.
+            asked[name] = _request(carried or [p for p in peers.left(Path(directory)) if p[0] == "cookie"])
         seen: dict[str, list[list[float]]] = {name: [] for name in named}
         for name, port in ports.items():
             load(port, asked[name], 1.0)  # warm
@@ -92,7 +92,7 @@ def _cookie(framework: str) -> str:
 
 
 def _request(carried: list[tuple[str, str]]) -> bytes:
-    fields = "".join(f"{name}: {value}\r\n" for name, value in (*BROWSER, *carried))
+    fields = "".join(f"{name}: {value}\r\n" for name, value in (*BROWSER, *PROXY, *carried))
     return f"GET /items HTTP/1.1\r\n{fields}\r\n".encode("latin-1")
 
 
@@ -168,6 +168,3 @@ def _row(server: str, name: str, seen: dict[str, list[list[float]]], seconds: fl
 
 def _at(times: list[float], percent: int) -> float:
     return quantiles(times, n=100, method="inclusive")[percent - 1]
-
-
-

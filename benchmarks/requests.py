@@ -21,6 +21,8 @@ BROWSER: Final = (
     ("sec-fetch-site", "same-origin"),
 )
 """What a browser says when a script of the site itself fetches something."""
+PROXY: Final = (("x-forwarded-for", "198.51.100.7"), ("x-forwarded-proto", "https"))
+"""What a proxy adds that has taken the request over HTTPS."""
 BODY: Final = b'{"name": "bolt", "count": 250}'
 
 

@@ -16,7 +16,16 @@ THREADS: Final = 64
 """Of the WSGI server: more than may wait for a hash ([passwords] waiting), or nobody else is served."""
 _QUIET: Final = ["--no-access-log", "--log-level", "warning"]
 SERVERS: Final[dict[str, list[str]]] = {
-    "uvicorn": ["uvicorn", "{factory}", "--factory", "--port", "{port}", "--no-server-header", *_QUIET],
+    "uvicorn": [
+        "uvicorn",
+        "{factory}",
+        "--factory",
+        "--port",
+        "{port}",
+        "--no-server-header",
+        "--no-proxy-headers",
+        *_QUIET,
+    ],
     "granian": [
         "granian",
         "{factory}",

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from benchmarks import applications
 from benchmarks.premises import HOST, ORIGIN, PASSWORD, Visit, crowd, production
+from benchmarks.requests import PROXY
 from benchmarks.serving import resident, serving
 
 CLIENTS: Final = 32
@@ -27,8 +28,8 @@ PAUSE: Final = 0.002
 """Seconds between two requests of the one who is signed in: the server must have gone to sleep."""
 WARM: Final = 200
 FACTORIES: Final = {
-    "FastAPI on uvicorn": ("uvicorn", "benchmarks.applications:guarded_fastapi"),
-    "Flask on granian": ("granian", "benchmarks.applications:guarded_flask"),
+    "FastAPI on uvicorn": ("uvicorn", "benchmarks.applications:served_fastapi"),
+    "Flask on granian": ("granian", "benchmarks.applications:served_flask"),
 }
 QUICK: Final = (("FastAPI on uvicorn", True),)
 ALL: Final = tuple((server, heed) for server in FACTORIES for heed in (True, False))
@@ -106,7 +107,7 @@ class _Reader:
 
     def __init__(self, port: int, cookie: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self._headers = {"Host": HOST, "Accept": "application/json", "Cookie": cookie}
+        self._headers = {"Host": HOST, "Accept": "application/json", "Cookie": cookie, **dict(PROXY)}
 
     def _get(self) -> int:
         self._connection.request("GET", "/items", headers=self._headers)
@@ -180,6 +181,7 @@ class _Crowd:
             "Origin": ORIGIN,
             "Sec-Fetch-Site": "same-origin",
             "Content-Type": "application/json",
+            **dict(PROXY),
         }
         while time.monotonic() < end:
             connection.request("POST", self.path, body, headers)

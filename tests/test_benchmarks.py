@@ -12,9 +12,10 @@ from statistics import median
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import applications, requests
-from benchmarks.in_process import BUDGET, Spread
-from benchmarks.premises import Queries, Visit, production
+from benchmarks import applications, report, requests
+from benchmarks.in_process import BUDGET
+from benchmarks.premises import HOST, ORIGIN, Queries, Visit, production
+from benchmarks.spread import Spread
 from benchmarks.storm import Latency
 from bylaw.site import Site
 
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.mark.timeout(180)
 def test_a_quick_measurement_runs_to_its_end(tmp_path: Path) -> None:
-    """Whoever runs `python -m benchmarks --quick` gets a table, and the same figures as JSON."""
+    """Whoever runs `python -m benchmarks --quick` gets tables, and the same figures as JSON."""
     file = tmp_path / "figures.json"
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick", "--json", str(file)],
@@ -35,6 +36,7 @@ def test_a_quick_measurement_runs_to_its_end(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     figures = json.loads(file.read_text())
+    assert set(figures) == {"machine", *command.SECTIONS}
     assert figures["requests"]["queries"] == 0
     budgeted = [p for row in figures["requests"]["rows"] for p in row["against"] if p["budget"]]
     assert [p["name"] for p in budgeted] == [
@@ -48,6 +50,37 @@ def test_a_quick_measurement_runs_to_its_end(tmp_path: Path) -> None:
     assert storm["signed_in"] > 0
     assert storm["quiet"]["count"] > 10
     assert storm["storm"]["count"] > 10
+    served = {(row["server"], row["name"]) for row in figures["http"]}
+    assert {("uvicorn", "bylaw"), ("granian", "bylaw")} <= served
+    assert figures["scale"]["memory"]["bounded"] * 10 == figures["scale"]["memory"]["sessions"]
+
+
+def test_the_figures_that_are_shown_are_those_that_were_measured() -> None:
+    """The tables of the benchmarks' README and the plot are drawn from the kept figures, by no hand."""
+    figures = json.loads(command.FIGURES.read_text("utf-8"))
+    assert report.text(figures) in report.README.read_text("utf-8")
+    drawn = report.PLOT.read_text("utf-8")
+    for row in figures["requests"]["rows"]:
+        for pair in row["against"]:
+            if pair["name"].endswith(", bare"):
+                assert f"{pair['added']['median']:,.0f} µs" in drawn
+
+
+def test_the_bare_application_sends_the_same_fields() -> None:
+    """Writing fields is the server's work: what is compared over HTTP sends as many and as long ones."""
+    with production():
+        app = applications.guarded_flask()
+        site: Site = app.extensions["bylaw"].site
+        visit = Visit(site, "fields@people.test")
+        client = app.test_client()
+        client.set_cookie(*visit.cookie.split("="), domain=HOST, secure=True)
+        sent = client.get("/items", base_url=ORIGIN, headers={"Sec-Fetch-Site": "same-origin"})
+        site.close()
+    bare = applications.headed_flask().test_client().get("/items")
+    assert (sent.status_code, bare.status_code) == (200, 200)
+    assert {name.lower() for name, _ in sent.headers} == {name.lower() for name, _ in bare.headers}
+    fixed = [(n, v) for n, v in bare.headers if not n.lower().startswith(("x-request", "x-rate", "ratelimit"))]
+    assert all(sent.headers[name] == value for name, value in fixed)
 
 
 def test_a_query_of_a_request_is_counted() -> None:
@@ -95,9 +128,16 @@ def test_a_hundredth_of_the_requests_is_the_p99() -> None:
     assert 99 <= latency.p99 <= latency.worst == 100
 
 
-def test_the_measurement_alone_leaves_the_storm_out(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--no-storm` prints what a request costs, and starts no server."""
-    assert command.main(["--quick", "--no-storm"]) == 0
+def test_one_section_alone_leaves_the_others_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m benchmarks requests` prints what a request costs, and starts no server."""
+    assert command.main(["requests", "--quick"]) == 0
     said = capsys.readouterr().out
     assert "0 queries in" in said
-    assert "503/s" not in said
+    assert "sign in" not in said
+
+
+def test_a_section_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt section measures nothing, and says which there are."""
+    with pytest.raises(SystemExit):
+        command.main(["reqests"])
+    assert "no such section: reqests; there are requests, http" in capsys.readouterr().err

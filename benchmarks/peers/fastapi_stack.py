@@ -127,7 +127,11 @@ def create(directory: Path) -> tuple[FastAPI, Callable[[], Awaitable[Carried]]]:
     app.state.limiter = Limiter(get_remote_address, default_limits=LIMITS, headers_enabled=True)  # type: ignore[arg-type,unused-ignore]
     app.add_middleware(SlowAPIMiddleware)
     app.add_middleware(
-        CORSMiddleware, allow_origins=[PARTNER], allow_credentials=True, allow_methods=["*"], allow_headers=["*"]
+        CORSMiddleware,
+        allow_origins=[PARTNER],
+        allow_credentials=True,
+        allow_methods=["*"],
+        allow_headers=["*"],
     )
     app.add_middleware(CSRFMiddleware, secret=secret, sensitive_cookies={"session"})
     secured = Secure.with_default_headers()

@@ -22,6 +22,7 @@ from flask_security import (
 from flask_sqlalchemy import SQLAlchemy
 from flask_talisman import Talisman
 from flask_wtf.csrf import CSRFProtect, generate_csrf
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from benchmarks.applications import ITEM
 from benchmarks.peers import DIRECTORY, EMAIL, LIMITS, PARTNER, Carried, leave
@@ -107,4 +108,5 @@ def served() -> Flask:
     directory = Path(os.environ[DIRECTORY])
     app, carried = create(directory)
     leave(directory, carried)
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     return app
