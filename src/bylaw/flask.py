@@ -180,6 +180,10 @@ class Bylaw:
             SESSION_COOKIE_PARTITIONED=settings.partitioned,
             PREFERRED_URL_SCHEME="https" if self.policy.app.secure else "http",
         )
+        if app.config["SERVER_NAME"] is None and not self.policy.of(hosts.Settings).allowed:
+            # Links and redirects lead to base_url, in a task without a request too; `app.test_client()`
+            # asks for it. With further names a link stays with the one that was asked for.
+            app.config["SERVER_NAME"] = self.policy.app.origin.partition("://")[2]
         app.json.loads = _bounded(app.json.loads)  # type: ignore[method-assign]
         if type(app.session_interface) is SecureCookieSessionInterface:  # not the application's own
             app.session_interface = _Sessions()
@@ -329,23 +333,33 @@ class Bylaw:
 
     def _bound(self, request: Request | None) -> MapAdapter | None:
         """Flask's map, bound to the request's host: of which nothing needs to be found out, since it is one
-        of those that `hosts` lets pass. Werkzeug validates it twice and encodes it, for 5 µs.
+        of those that `hosts` lets pass. Werkzeug validates it twice and encodes it, for 5 µs; the same for
+        the application's context, which has no request.
         """
-        app = self.app
-        if request is None or app.url_map.host_matching or app.subdomain_matching:
+        urls, config = self.app.url_map, self.app.config
+        name: str | None = config["SERVER_NAME"]
+        if urls.host_matching or self.app.subdomain_matching or not (name or "").isascii():
             return self._bind(request)
-        environ, config = request.environ, app.config
-        host, path = environ.get("HTTP_HOST", ""), environ.get("PATH_INFO", "")
-        plain = host.isascii() and path.isascii() and "HTTP_UPGRADE" not in environ
-        if not plain or config["SERVER_NAME"] is not None or config["TRUSTED_HOSTS"] is not None:
+        if request is None:
+            scheme: str = config["PREFERRED_URL_SCHEME"]
+            return name and MapAdapter(  # type: ignore[return-value]
+                urls, name.lower(), config["APPLICATION_ROOT"], urls.default_subdomain, scheme, "/", "GET"
+            )
+        environ = request.environ
+        host, path, scheme = (
+            environ.get("HTTP_HOST", ""),
+            environ.get("PATH_INFO", ""),
+            environ["wsgi.url_scheme"],
+        )
+        if "HTTP_UPGRADE" in environ or config["TRUSTED_HOSTS"] is not None or not (host + path).isascii():
             return self._bind(request)
-        scheme = environ["wsgi.url_scheme"]
-        request.host = host.removesuffix(":443" if scheme == "https" else ":80")
+        default = ":443" if scheme == "https" else ":80"
+        request.host = host.removesuffix(default)
         return MapAdapter(
-            app.url_map,
-            request.host.lower(),
+            urls,
+            (name or host).lower().removesuffix(default),
             environ.get("SCRIPT_NAME") or "/",
-            app.url_map.default_subdomain or "",
+            urls.default_subdomain or "",
             scheme,
             path,
             environ["REQUEST_METHOD"],
