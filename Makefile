@@ -31,8 +31,9 @@ check: setup  ## Run every linter, the type checker, the import contract and the
 audit: setup  ## Look for known vulnerabilities in what an installed bylaw brings along
 	@$(bin)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/runtime.txt
 
-bench: setup  ## Measure what bylaw costs per request
-	@$(bin)/python -m benchmarks $(args)
+bench:  ## Measure what bylaw costs, beside the bare frameworks and beside what teams glue together
+	@sh tools/setup.sh bench
+	@.venv-bench/bin/python -m benchmarks $(args)
 
 trace: setup  ## Show which test proves which source requirement
 	@$(bin)/python -m tools.trace $(args)
@@ -43,16 +44,17 @@ docs: setup  ## Print an application's SECURITY.md: make docs app=mtc
 # What is installed stands in requirements/, with hashes and without addresses (docs/decisions/0001).
 # Versions already there are kept; make lock args=--upgrade takes the newest.
 compile = $(bin)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-annotate --no-header $(args)
-applications = --extra flask --extra fastapi --extra postgresql --extra run
+applications = --extra flask --extra fastapi --extra postgresql --extra redis --extra run
 
 lock: setup  ## Pin again what pyproject.toml and requirements/setup.in ask for
 	@$(compile) requirements/setup.in --output-file requirements/setup.txt >/dev/null
 	@$(compile) pyproject.toml $(applications) --output-file requirements/runtime.txt >/dev/null
 	@$(compile) pyproject.toml $(applications) --extra test --group dev \
 		--constraint requirements/runtime.txt --output-file requirements/dev.txt >/dev/null
+	@$(compile) pyproject.toml $(applications) --group bench --output-file requirements/bench.txt >/dev/null
 	@git diff --stat -- requirements
 
 clean:  ## Remove .venv and everything else that a command here has made
-	@rm -rf .venv .set-up.lock .coverage .coverage.* htmlcov dist build
+	@rm -rf .venv .venv-bench .set-up.lock .coverage .coverage.* htmlcov dist build
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	@find src apps tests tools benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

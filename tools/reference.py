@@ -22,7 +22,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from bylaw.cli import main as command_line
-from bylaw.control import Section, Settings, seconds, spoken
+from bylaw.control import Section, Settings, octets, seconds, spoken, weighed
 from bylaw.controls import CONTROLS
 from bylaw.policy import PROFILES, profile, sections
 from bylaw.schema import default_of, limit_of, policy_schema
@@ -49,6 +49,7 @@ refuse to start. All of them are named at once, with file, line, what was found 
 `bylaw check` says the same without starting.
 
 **Durations** are seconds, or text such as `"30m"`, `"24h"`, `"7d"`, `"30 minutes"`.
+**Sizes** are bytes, or text such as `"500kB"`, `"10MB"`; a kB is 1,024 bytes.
 
 **Editors** complete and check the file by [bylaw.schema.json](bylaw.schema.json): `bylaw init` puts a copy
 beside the policy and names it on the policy's first line, `#:schema ./bylaw.schema.json`.
@@ -138,6 +139,8 @@ def _default(info: FieldInfo) -> str:
     if value is None:
         return "(none)"
     shown = f"`{_toml(value)}`"
+    if _is_size(info):
+        return f"{shown} ({weighed(value)})"
     return f"{shown} ({spoken(value)})" if _is_duration(info) and value > 60 else shown
 
 
@@ -147,6 +150,12 @@ def _toml(value: Any) -> str:
 
 def _is_duration(info: FieldInfo) -> bool:
     return any(getattr(m, "func", None) is seconds for m in info.metadata)
+
+
+def _is_size(info: FieldInfo) -> bool:
+    """Whether it is a number of bytes, or perhaps one."""
+    nested = [m for part in get_args(info.annotation) for m in getattr(part, "__metadata__", ())]
+    return any(getattr(m, "func", None) is octets for m in (*info.metadata, *nested))
 
 
 def _inner(info: FieldInfo) -> type[Section] | None:
@@ -160,6 +169,9 @@ def _type(info: FieldInfo) -> str:
     if _is_duration(info):
         low, high = limit_of(info, "ge"), limit_of(info, "le")
         return "duration" + _range(low and spoken(low), high and spoken(high))
+    if _is_size(info):
+        low, high = limit_of(info, "ge"), limit_of(info, "le")
+        return "size" + _range(low and weighed(low), high and weighed(high))
     return _kind(info.annotation) + _range(limit_of(info, "ge"), limit_of(info, "le"))
 
 

@@ -6,12 +6,13 @@ A room holds, in this order: docstring (threat, mechanism, source, what it does 
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 if TYPE_CHECKING:
     from bylaw.policy import Policy
@@ -39,6 +40,45 @@ Duration = Annotated[
     WithJsonSchema({"type": ["integer", "string"], "examples": ["30m", "24h", "7d"], "minimum": 0}),
 ]
 """Seconds; written as a number or as "30m", "24h", "7d"."""
+
+
+_SCALE = {
+    "": 1,
+    "b": 1,
+    "kb": 1024,
+    "kib": 1024,
+    "mb": 1024**2,
+    "mib": 1024**2,
+    "gb": 1024**3,
+    "gib": 1024**3,
+}
+_SIZE = re.compile(r"\s*(\d{1,15})\s*([a-z]*)\s*", re.ASCII)
+
+
+def octets(value: object) -> object:
+    """A size in bytes, from 512, "500kB", "10MB", "1GB"; a kB is 1,024 bytes."""
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value.lower())
+    if match is None or match[2] not in _SCALE:
+        raise ValueError('a size, e.g. "500kB", "10MB"')
+    return int(match[1]) * _SCALE[match[2]]
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(octets),
+    WithJsonSchema({"type": ["integer", "string"], "examples": ["500kB", "10MB"], "minimum": 0}),
+]
+"""Bytes; written as a number or as "500kB", "10MB"."""
+
+
+def weighed(size: int) -> str:
+    """A size in words: 10485760 is "10 MB"."""
+    for unit, scale in (("GB", 1024**3), ("MB", 1024**2), ("kB", 1024)):
+        if size >= scale and size % scale == 0:
+            return f"{size // scale:,} {unit}"
+    return f"{size:,} bytes"
 
 
 def spoken(duration: int) -> str:
@@ -88,6 +128,42 @@ class Settings(Section):
     def below_standard(self) -> Iterable[Below]:
         """The values that are below today's standard."""
         return ()
+
+
+class Exemption(Section):
+    """A path on which a control leaves something out for a while: why, until when, who answers for it,
+    and what stands in its place."""
+
+    INSTEAD: ClassVar[str] = ""
+    """What always stands in its place: the control's own words."""
+    MEND: ClassVar[str] = "drop the entry"
+    """How to do without it."""
+
+    path: str = Field(pattern=r"^/[^?#]*$")
+    """The path, or everything below it when it ends in `/*`."""
+    reason: str = Field(min_length=10)
+    """Why it cannot be done without."""
+    owner: str = Field(min_length=2)
+    """Who answers for it."""
+    expires: datetime.date
+    """The last day (UTC) on which it holds; afterwards the application refuses to start."""
+    instead: str | None = Field(None, min_length=10)
+    """What protects the path besides what the control always keeps there."""
+
+    @property
+    def standing(self) -> str:
+        """What stands in its place: what the control keeps, and what the policy adds."""
+        return "; ".join(filter(None, (self.INSTEAD, self.instead)))
+
+    def covers(self, path: str) -> bool:
+        if self.path.endswith("/*"):
+            # What something further in might shorten to a path outside is not inside (CVE-2025-47910).
+            return path.startswith(self.path[:-1]) and "//" not in path and "/." not in path
+        return path == self.path
+
+    def holds(self, now: float) -> bool:
+        """Whether it still stands at `now` (seconds since 1970)."""
+        return datetime.datetime.fromtimestamp(now, datetime.UTC).date() <= self.expires
 
 
 class Broken(Exception):
@@ -147,7 +223,7 @@ def _first_paragraph(function: Callable[..., Any]) -> str:
     return " ".join((function.__doc__ or "").strip().partition("\n\n")[0].split())
 
 
-def _nothing(policy: Policy) -> Iterable[Conflict]:
+def _nothing(_: Any) -> Iterable[Conflict]:
     return ()
 
 
@@ -169,5 +245,9 @@ class Control:
     probes: tuple[Probe, ...] = ()
     sabotages: tuple[Sabotage, ...] = ()
     conflicts: Callable[[Policy], Iterable[Conflict]] = _nothing
+    start: Callable[[Any], Iterable[Conflict]] = _nothing
+    """What only the process that is about to answer can know (its House): not asked by commands."""
+    routed: Callable[[Any], Iterable[Conflict]] = _nothing
+    """What is known once the application has all its routes."""
     requirements: tuple[str, ...] = ()
     asvs: tuple[str, ...] = ()

@@ -46,6 +46,9 @@ class Headers(Protocol):
     def lack(self, names: HeaderNames) -> bool:
         """Whether none of the fields is there: the quick way past what is rare."""
 
+    def exceed(self, count: int, length: int) -> bool:
+        """Whether there are more fields than `count`, or their values are longer together than `length`."""
+
 
 class HeaderNames:
     """Names of request header fields (lower case), prepared in both spellings."""
@@ -86,6 +89,13 @@ class RawHeaders:
     def lack(self, names: HeaderNames) -> bool:
         return self._by_name.keys().isdisjoint(names.raw)
 
+    def exceed(self, count: int, length: int) -> bool:
+        by_name, fields = self._by_name, len(self._pairs)
+        if fields == len(by_name) <= count:
+            # Joining them is how Python adds up lengths fastest: a quarter of a microsecond.
+            return len(b"".join(by_name.values())) > length
+        return fields > count or sum(len(value) for _, value in self._pairs) > length
+
 
 class PairHeaders(RawHeaders):
     """Header fields from pairs of any spelling, as a test writes them."""
@@ -124,7 +134,23 @@ class EnvironHeaders:
     def lack(self, names: HeaderNames) -> bool:
         return self._environ.keys().isdisjoint(names.environ)
 
+    def exceed(self, count: int, length: int) -> bool:
+        # A walk along the environ takes a microsecond. Joining all that is text takes half of one, once it is
+        # known which variables of this server are none; what is no header only makes that sum larger.
+        environ = self._environ
+        if len(environ) <= count:
+            try:
+                if len("".join((environ | _NOT_TEXT).values())) <= length:
+                    return False
+            except TypeError:
+                _NOT_TEXT.update((k, "") for k, v in environ.items() if not isinstance(v, str))
+        sent = [v for k, v in environ.items() if k[:5] == "HTTP_" or k == "CONTENT_TYPE"]
+        # The server has joined what came more than once: here it counts by its length.
+        return len(sent) > count or sum(map(len, sent)) > length
 
+
+_NOT_TEXT: dict[str, str] = {}
+"""The variables of a server's environ that hold no text (wsgi.input and the like), learnt as they are met."""
 _VARIABLES: dict[str, str] = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 
 
@@ -180,6 +206,7 @@ class Exchange:
         "method",
         "nonce",
         "notes",
+        "pace",
         "path",
         "peer",
         "permitted",
@@ -225,6 +252,8 @@ class Exchange:
         self.static = False
         self.cookie_changes: list[str] | None = None
         self.notes: dict[str, Any] | None = None
+        self.pace: Any = None
+        """What is left of the budget that this request was counted against (see rate_limits)."""
 
     @property
     def address(self) -> str:
@@ -414,6 +443,9 @@ class Head(Protocol):
     def stamp(self, name: HeaderName, value: str) -> None:
         """Like `set`, for a prepared name and a value of ASCII letters, digits and marks alone."""
 
+    def put(self, block: NumberBlock, *numbers: int) -> None:
+        """Put a prepared block in the place of whatever its fields held. `names` does not tell of it."""
+
     def complete(self, block: HeaderBlock) -> None:
         """Drop and add what a prepared block says. `names` tells only of what stood there before."""
 
@@ -431,6 +463,19 @@ class HeaderName:
         self.text = name
         self.key = name.lower()
         self.raw = self.key.encode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class NumberBlock:
+    """Fields that hold numbers of this response: what writes them, in both spellings.
+
+    Written out by hand, five fields cost 0.4 µs; from templates and in a loop they cost four times that.
+    """
+
+    keys: frozenset[str]
+    """The fields' names in lower case."""
+    text: Callable[[int, int, int], Iterable[tuple[str, str]]]
+    raw: Callable[[int, int, int], Iterable[tuple[bytes, bytes]]]
 
 
 class HeaderBlock:
@@ -566,6 +611,11 @@ class TextHead(_Fields[str]):
         self.names[name.key] = value
         self.pairs.append((name.text, value))
 
+    def put(self, block: NumberBlock, *numbers: int) -> None:
+        if not block.keys.isdisjoint(self.names):
+            self._drop(block.keys)
+        self.pairs += block.text(*numbers)
+
     @staticmethod
     def _text(spelt: str) -> str:
         return spelt
@@ -606,6 +656,11 @@ class RawHead(_Fields[bytes]):
             self.remove(name.key)
         raw = self.names[name.key] = value.encode("ascii")
         self.pairs.append((name.raw, raw))
+
+    def put(self, block: NumberBlock, *numbers: int) -> None:
+        if not block.keys.isdisjoint(self.names):
+            self._drop(block.keys)
+        self.pairs += block.raw(*numbers)
 
     @staticmethod
     def _text(spelt: bytes) -> str:

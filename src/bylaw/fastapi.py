@@ -190,7 +190,7 @@ class Bylaw:
         """Put its rule before every route that has none yet; the `last` time, no more may come."""
         with self._starting:  # the first requests may come together
             self._routes, self._patterns = [], []
-            problems = list(self._guard_all(self.app, "", last))
+            problems = [*self._guard_all(self.app, "", last), *self.site.declared_in_code()]
             if self.policy.production and self.app.debug:
                 problems.append(
                     Problem(
@@ -206,6 +206,8 @@ class Bylaw:
                 self.site.house.routes.add(self._find)
                 self._routed = True
             self.site.open()
+            if last:
+                self.site.routed()
 
     def _find(self, method: str, path: str) -> Route | None:
         """The route at a path, for limits and for what other sites may ask."""
@@ -238,7 +240,8 @@ class Bylaw:
                 continue
             self._put_before(context, rule)
             self._lift(context, rule)
-            self._patterns.append((compile_path(path)[0], Route(path, frozenset(context.methods or ()))))
+            found = Route(path, frozenset(context.methods or ()), public=rule.kind == "public")
+            self._patterns.append((compile_path(path)[0], found))
             for method in sorted((context.methods or {"WEBSOCKET"}) - {"HEAD"}):
                 self._routes.append((method, path, rule))
         if last:

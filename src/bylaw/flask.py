@@ -199,6 +199,7 @@ class Bylaw:
             *self._undeclared(),
             *self._on_methods(),
             *self._strangers(),
+            *self.site.declared_in_code(),
         ]
         if problems:
             raise PolicyError(f"{self.policy.app.name} has routes that nobody may be let into", problems)

@@ -37,6 +37,7 @@ from bylaw.exchange import (
 from bylaw.house import House
 from bylaw.identity import ANONYMOUS, FORBIDDEN, UNAUTHENTICATED, AccessRule
 from bylaw.reasons import Refused
+from bylaw.rules import PathRules
 
 Endpoints = Callable[["Gate", Exchange], "Deciding | None"]
 """bylaw's own pages: what answers an exchange, None where the application does."""
@@ -60,6 +61,8 @@ class Gate:
         self._endpoints = endpoints
         self._render = render
         self._sign_in = sign_in
+        written = house.policy.access.routes
+        self._by_path = PathRules(written) if written else None
         by_name = {c.name: c for c in controls if not house.policy.controls[c.name].off}
         self._enter: tuple[Step, ...] = tuple(
             by_name[name].steps[phase](house)
@@ -91,9 +94,11 @@ class Gate:
                     if type(decided) is GeneratorType:
                         return self._go_on(exchange, decided, steps, answering)
                     return decided
+            if answering is None:
+                return ALLOW if self._by_path is None else self._permitted(exchange, self._by_path)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach the visitor
             return self._stumbled(exchange, error)
-        return ALLOW if answering is None else self._go_on(exchange, None, steps, answering)
+        return self._go_on(exchange, None, steps, answering)
 
     def deciding(self, exchange: Exchange) -> Deciding:
         """The same, always as a generator: for whoever drives it by hand."""
@@ -118,6 +123,9 @@ class Gate:
             if answering is not None:
                 exchange.permitted = True
                 return (yield from answering)
+            if self._by_path is not None:
+                decided = self._permitted(exchange, self._by_path)
+                return (yield from decided) if isinstance(decided, GeneratorType) else cast(Verdict, decided)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach the visitor
             return self._stumbled(exchange, error)
         return ALLOW
@@ -131,6 +139,19 @@ class Gate:
                 return self.refused(exchange, error)
             case _:
                 return errors.failed(exchange, error)
+
+    def _permitted(self, exchange: Exchange, by_path: PathRules) -> Verdict | Deciding:
+        """Decide by the policy's rules for paths, where no framework says what the route is."""
+        rules = by_path.at(exchange.path)
+        if rules is None:
+            # Whether the application has something there or not: nobody has said who may see it.
+            return Refuse(errors.NOT_FOUND)
+        rule = rules.get("WEBSOCKET" if exchange.websocket else exchange.method)
+        if rule is None:
+            return Refuse(errors.METHOD, headers=(("Allow", ", ".join(sorted(rules))),))
+        if self.allows(exchange, rule):
+            return ALLOW
+        return self.permit(exchange, rule)
 
     def permit(self, exchange: Exchange, rule: AccessRule) -> Generator[Need, Any, Verdict]:
         """Decide by the matched route's access rule; a refusal of somebody known is recorded."""

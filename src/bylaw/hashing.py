@@ -156,6 +156,11 @@ class HashPool:
         self._lock = threading.Lock()
         self._pid = 0
 
+    @property
+    def taken(self) -> int:
+        """How many of the places are taken just now."""
+        return self.places - self._free._value if self._pid == os.getpid() else 0
+
     def run(self, work: Callable[..., T], *args: object) -> T:
         """The result of `work(*args)`, computed in a thread of the pool. Raises Busy when full."""
         self._begin()

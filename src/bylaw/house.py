@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from bylaw.policy import Policy
 from bylaw.ports import Mailer, Ports
 from bylaw.routes import Routes
 from bylaw.store import Store
+from bylaw.store.counters import Counters, Memory
 
 
 @dataclass(slots=True)
@@ -28,10 +30,17 @@ class House:
     """A hash of nobody's password, checked where there is no account: equal work (C-41)."""
     routes: Routes = field(default_factory=Routes)
     """What the application has at which path, as its framework says."""
+    counters: Counters = field(default_factory=Memory)
+    """Where requests are counted."""
     paced: bool = True
     """Whether limits and lockout count. A laboratory that attacks something else has them wait."""
     counts: dict[str, int] = field(default_factory=dict)
-    """How often each reason refused, since the start of this process."""
+    """How often each reason refused and each named event happened, since the start of this process."""
+    requests: dict[str, list[int]] = field(default_factory=dict)
+    """Answers that left: by method, how many of each class of status (2 for 2xx)."""
+    checks: dict[str, Callable[[], str]] = field(default_factory=dict)
+    """What readiness asks, by name. Each returns what is wrong, in words that an operator may read, and
+    nothing where all is well. It may wait, and raising counts as wrong."""
 
     def now(self) -> float:
         """Seconds since 1970, by the clock port."""

@@ -59,6 +59,11 @@ class KeyRing:
         """A message authentication code of `message`, in URL-safe base64."""
         return _mac(self._begun(purpose)[0], message)
 
+    def seals(self, purpose: str, message: str) -> list[str]:
+        """The same by every key of the ring, the current one's first: where a row may be found that an
+        earlier secret named."""
+        return [_mac(keyed, message) for keyed in self._begun(purpose)]
+
     def sealed(self, purpose: str, message: str, seal: str) -> bool:
         """Whether `seal` was made for `message` and `purpose`, by any key of the ring."""
         given = seal.encode("utf-8", "surrogatepass")

@@ -28,7 +28,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from bylaw import toml_lines
+from bylaw import rules, toml_lines
 from bylaw.control import Below, Control, Duration, Section, Settings, seconds
 from bylaw.errors import PolicyError, Problem
 
@@ -114,11 +114,40 @@ class Pages(Section):
     """A stylesheet of the application, loaded after bylaw's own."""
 
 
+class PathRule(Section):
+    """Who may call a path: permission, signed_in or public, one of them."""
+
+    path: str = Field(pattern=rules.PATH, examples=["/notes/{id}", "/files/*"])
+    """The path; `{name}` stands for one segment, `*` at the end for whatever is below. The nearest counts."""
+
+    methods: tuple[Literal["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"], ...] = ("GET",)
+    """The methods that are answered there; HEAD goes with GET."""
+
+    permission: str | None = Field(
+        None, pattern=r"^[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*$", examples=["note:read"]
+    )
+    """Whoever holds it may."""
+
+    signed_in: bool = False
+    """Whoever is signed in may."""
+
+    public: str | None = Field(None, min_length=10, examples=["the front page"])
+    """Everybody may, and this is why."""
+
+
+class Access(Section):
+    """Who may call what by path, for an application whose framework bylaw does not know."""
+
+    routes: tuple[PathRule, ...] = ()
+    """The application's paths. Where there are any, a path without a rule is not there for anybody."""
+
+
 _SECTIONS: Final[dict[str, type[Section]]] = {
     "app": App,
     "store": Store,
     "mail": Mail,
     "pages": Pages,
+    "access": Access,
 }
 
 
@@ -143,10 +172,13 @@ class Policy:
     store: Store
     mail: Mail
     pages: Pages
+    access: Access
     controls: dict[str, Settings]
     written: dict[str, Any] = field(repr=False)
     """The tables as written (references unresolved), for the document."""
     where: toml_lines.Lines = field(repr=False)
+    older: dict[str, str] = field(default_factory=dict)
+    """Variables that were read by an earlier name, which is in their place here."""
 
     @property
     def production(self) -> bool:
@@ -202,6 +234,7 @@ class _Reading:
         """What a key's value was taken from: a variable's name or a file."""
         self.taken: dict[_Key, str] = {}
         """The values taken: none of them may stand in an error."""
+        self.older: dict[str, str] = {}
         self.shifted: dict[_Key, _Key] = {}
         """List items that moved up because an optional one before them is absent."""
         self.where = toml_lines.Lines(path.name, {})
@@ -226,11 +259,19 @@ class _Reading:
             store=cast(Store, own["store"]),
             mail=cast(Mail, own["mail"]),
             pages=cast(Pages, own["pages"]),
+            access=cast(Access, own["access"]),
             controls=read,
             written=written,
             where=self.where,
+            older=self.older,
         )
-        for check in (self._address, self._placeholders, self._off_without_because, *self._conflicts()):
+        for check in (
+            self._address,
+            self._placeholders,
+            self._off_without_because,
+            self._access,
+            *self._conflicts(),
+        ):
             # What needs a section that could not be read has to wait; all the rest is said at once.
             with suppress(Unread):
                 check(policy)
@@ -385,6 +426,8 @@ class _Reading:
         """A secret may not stand in the policy, which many read and no rotation reaches (S1-061)."""
         for key in [key for key in table if _is_secret(model, (key,))]:
             for path, value in _leaves((name, key), table[key]):
+                if value == default_text(model.model_fields[key]):
+                    continue  # everybody knows it: it opens nothing
                 if isinstance(value, str) and not _REFERENCE.match(value) and _is_open(value):
                     table.pop(key, None)
                     self._report(path, "written out, where everybody reads it", '"env:NAME" or "file:/path"')
@@ -426,7 +469,7 @@ class _Reading:
             self._report(path, "has a stand-in, which only [development] may have", f'"env:{name}"')
             return _ABSENT
         self.sources[path] = name
-        value = self.environ.get(name, "")
+        value = self.environ.get(name, "") or self._by_older_name(name)
         if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
             self._report(path, "not UTF-8 text")
             return _ABSENT
@@ -447,6 +490,15 @@ class _Reading:
             )
         )
         return _ABSENT
+
+    def _by_older_name(self, name: str) -> str:
+        """What a variable says under a name of before, which is told: one that nobody reads would be a
+        setting that silently does nothing (C-13)."""
+        for older in _OLDER.get(name, ()):
+            if value := self.environ.get(older, "").strip():
+                self.older[name] = older
+                return value
+        return ""
 
     def _file(self, name: str, path: _Key) -> object:
         self.sources[path] = name
@@ -490,7 +542,7 @@ class _Reading:
                 'e.g. "https://mtc.acme.eu"',
                 f" = {_toml(policy.app.base_url)}",
             )
-        elif policy.production and _reserved(host):
+        elif policy.production and reserved(host):
             self._report(
                 ("app", "base_url"),
                 "a placeholder, not where people reach it",
@@ -506,6 +558,11 @@ class _Reading:
         ):
             if policy.production and secret is not None and _PLACEHOLDER.search(secret.get_secret_value()):
                 self._report(path, "a published placeholder", _REMEDIES.get(path, ""))
+
+    def _access(self, policy: Policy) -> None:
+        """Rules by path that cannot be kept: no program must have to guess which of two counts."""
+        for number, why, accepted in rules.faults(policy.access.routes):
+            self._report(("access", "routes", str(number)), why, accepted)
 
     def _off_without_because(self, policy: Policy) -> None:
         for name, settings in policy.controls.items():
@@ -551,6 +608,8 @@ _REFERENCE: Final = re.compile("(env|file):")
 _VARIABLE: Final = re.compile(
     r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<optional>\?)?( or (?P<stand_in>.+))?", re.DOTALL
 )
+_OLDER: Final = {"REDIS_URL": ("RATELIMIT_STORAGE_URL", "RATELIMIT_STORAGE_URI")}
+"""Names under which a variable was known before. Flask-Limiter reads the last, and its users wrote either."""
 _PLACEHOLDER: Final = re.compile(r"your_\w+_here|yourdomain|your-domain", re.IGNORECASE)
 _RESERVED: Final = ("example", "invalid", "test", "localhost", "example.com", "example.org", "example.net")
 """Names that are nobody's, for documentation and tests (RFC 2606, RFC 6761)."""
@@ -558,6 +617,7 @@ _REMEDIES: Final[dict[tuple[str, ...], str]] = {
     ("secrets", "key"): "make one: bylaw secrets new",
     ("app", "base_url"): "where people reach it, e.g. https://mtc.acme.eu",
     ("store", "database"): "e.g. postgresql+psycopg://user:password@host/name or sqlite:///app.db",
+    ("rate_limits", "store"): "e.g. rediss://:password@host:6379/0",
     ("mail", "server"): "e.g. smtps://user:password@mail.acme.eu:465",
 }
 
@@ -606,6 +666,16 @@ def _is_secret(model: type[Section], loc: _Key) -> bool:
     return info is not None and "SecretStr" in str(info.annotation)
 
 
+def placeholder(secret: str) -> bool:
+    """Whether it is what a documentation has in the place of a secret or an address (S1-070)."""
+    return _PLACEHOLDER.search(secret) is not None
+
+
+def default_text(info: FieldInfo) -> object:
+    """A key's default as text, where it is a secret's: where one comes from, or that there is none."""
+    return info.default.get_secret_value() if isinstance(info.default, SecretStr) else info.default
+
+
 def _is_open(secret: str) -> bool:
     """Whether a secret would be given away by this text: an address without a password is none."""
     try:
@@ -623,7 +693,7 @@ def _host(url: str) -> str:
         return ""
 
 
-def _reserved(host: str) -> bool:
+def reserved(host: str) -> bool:
     """Whether no visitor's browser could reach `host`."""
     host = host.lower().rstrip(".")
     if any(host == name or host.endswith(f".{name}") for name in _RESERVED):

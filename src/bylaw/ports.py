@@ -88,6 +88,8 @@ class Ports:
     mail: Mailer | None = None
     database: str | None = field(default=None, repr=False)
     """A laboratory's database, in the place of the one that the policy names."""
+    counters: str | None = field(default=None, repr=False)
+    """Where a laboratory counts requests (`memory`, or a URL), in the place of what the policy names."""
     environ: Mapping[str, str] | None = field(default=None, repr=False)
     """A laboratory's environment, in the place of the process's."""
 

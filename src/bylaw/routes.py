@@ -22,6 +22,8 @@ class Route:
     methods: frozenset[str] = frozenset()
     static: bool = False
     """Whether files are served there that are the same for everybody."""
+    public: bool = True
+    """Whether strangers may call it."""
 
 
 NOWHERE: Final = Route("")
@@ -35,6 +37,8 @@ class Routes:
     """The routes of bylaw's own pages and of the application behind them."""
 
     def __init__(self) -> None:
+        self.twins: dict[str, tuple[str, ...]] = {}
+        """bylaw's own routes: the paths of each by its name, the page, its JSON twin and every alias."""
         self._finders: list[Find] = []
         self._known: dict[tuple[str, str], Route] = {}
 

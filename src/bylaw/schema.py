@@ -8,7 +8,8 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from bylaw import controls
-from bylaw.policy import PROFILES, sections
+from bylaw.control import octets
+from bylaw.policy import PROFILES, default_text, sections
 
 _SHARED: Final = {
     "reference": {
@@ -22,8 +23,13 @@ _SHARED: Final = {
         "examples": ["30m", "24h", "7d"],
         "pattern": "^\\s*[0-9]+\\s*(s|m|h|d|(second|minute|hour|day)s?)?\\s*$",
     },
+    "size": {
+        "type": "string",
+        "examples": ["500kB", "10MB"],
+        "pattern": "^\\s*[0-9]{1,15}\\s*([kKmMgG][iI]?)?[bB]?\\s*$",
+    },
 }
-_REFERENCE, _ADDRESS, _SPAN = ({"$ref": f"#/$defs/{name}"} for name in _SHARED)
+_REFERENCE, _ADDRESS, _SPAN, _SIZE = ({"$ref": f"#/$defs/{name}"} for name in _SHARED)
 
 
 def policy_schema() -> dict[str, Any]:
@@ -77,7 +83,7 @@ def _key(info: FieldInfo, field: dict[str, Any]) -> dict[str, Any]:
         shown["default"] = default_of(info)
     examples = field.pop("examples", None)
     kinds = [kind for part in field.get("anyOf", [field]) for kind in _kinds(info, part)]
-    if examples and _SPAN not in kinds:
+    if examples and _SPAN not in kinds and _SIZE not in kinds:
         shown["examples"] = examples
     return {**shown, **(kinds[0] if len(kinds) == 1 else {"anyOf": kinds})}
 
@@ -86,12 +92,16 @@ def _kinds(info: FieldInfo, part: dict[str, Any]) -> list[dict[str, Any]]:
     match part.get("type"):
         case "null":
             return []  # TOML has none: the key is left out
-        case ["integer", "string"]:  # a duration
+        case ["integer", "string"]:  # a duration, or a size
             whole = {"type": "integer", "minimum": limit_of(info, "ge") or 0}
             top = limit_of(info, "le")
-            return [whole if top is None else {**whole, "maximum": top}, _SPAN, _REFERENCE]
+            text = _SIZE if any(getattr(m, "func", None) is octets for m in info.metadata) else _SPAN
+            return [whole if top is None else {**whole, "maximum": top}, text, _REFERENCE]
         case "string" if part.get("format") == "password":
-            return [_REFERENCE, _ADDRESS]
+            # What is no reference is not where a secret comes from, and everybody may know it.
+            own = default_text(info)
+            literal = isinstance(own, str) and not own.startswith(("env:", "file:"))
+            return [_REFERENCE, _ADDRESS, *([{"const": own}] if literal else [])]
         case "string" if set(part) - {"type", "title"}:
             return [part, _REFERENCE]
         case "array" if part["items"].get("type") == "string":

@@ -7,16 +7,17 @@ site.open()                      # the database is of this version, mail and ses
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bylaw import controls, policy
-from bylaw.controls import audit, passwords
+from bylaw.control import Conflict, Control
+from bylaw.controls import audit, logs, passwords, rate_limits
 from bylaw.controls import secrets as secrets_control
-from bylaw.errors import PolicyError, Problem
-from bylaw.exchange import current
+from bylaw.errors import MisuseError, PolicyError, Problem
+from bylaw.exchange import Response, current
 from bylaw.gate import Gate
 from bylaw.hashing import SCHEMES, HashPool
 from bylaw.house import House
@@ -26,6 +27,8 @@ from bylaw.operations import chores
 from bylaw.pages import Pages
 from bylaw.policy import Policy
 from bylaw.ports import DirectoryMailer, Mailer, Ports, SmtpMailer, ports
+from bylaw.reasons import Refused
+from bylaw.rules import PathRules
 from bylaw.store import Store, migrate
 
 
@@ -42,22 +45,32 @@ class Site:
         world = world or ports()
         self.policy = policy.load(file, controls.CONTROLS, environ or world.environ)
         self.house = build(self.policy, world)
+        logs.install(self.house)  # before anything can go wrong and be logged
         self.pages = Pages(self.house)
         self.house.routes.add(self.pages.route)
-        self.gate = Gate(
+        self.house.routes.twins = self.pages.twins()
+        self.rules = PathRules(self.policy.access.routes)
+        self.house.routes.add(self.rules.find)
+        self.gate = self.compiled()
+        self._open = False
+        self._routed = False
+
+    def compiled(self) -> Gate:
+        """The gate of the house's policy as it stands."""
+        return Gate(
             self.house,
             controls.CONTROLS,
             endpoints=self.pages.endpoint,
             render=self.pages.refusal,
             sign_in=self.pages.urls["sign_in"],
         )
-        self._open = False
 
-    def open(self) -> None:
-        """Be ready to serve. Raises PolicyError where the database is of another version.
+    def open(self, *, serving: bool = True) -> None:
+        """Be ready to serve. Raises PolicyError where the database is of another version, or this process
+        cannot keep the policy.
 
         In development the database is brought to this version; in production that is the
-        operator's decision (`bylaw db upgrade`).
+        operator's decision (`bylaw db upgrade`). A command does its work without serving anybody.
         """
         if self._open:
             return
@@ -77,13 +90,52 @@ class Site:
                     ],
                 )
             migrate.upgrade(engine)
+        if serving:
+            self._demand(lambda control: control.start)
         chores.install(self.house)
         self._open = True
+
+    def routed(self) -> None:
+        """Every route is there. Raises PolicyError where the policy speaks of one that is not."""
+        if not self._routed:
+            self._demand(lambda control: control.routed)
+            self._routed = True
+
+    def declared_in_code(self) -> Iterator[Problem]:
+        """What stands in the way of a framework whose routes say themselves who may call them."""
+        if self.policy.access.routes:
+            yield Problem(
+                self.policy.where.at(("access", "routes")),
+                "access.routes",
+                "its routes say in the code who may call them: two places will differ one day",
+                "leave the section out",
+            )
+
+    def refusal(self, refused: Refused) -> Response:
+        """The answer to what an operation raised, for an error handler of a framework that bylaw does not
+        know: status, header pairs and body, in the current request. Raises MisuseError outside of one."""
+        exchange = current()
+        if exchange is None:
+            raise MisuseError("there is no request that could be refused")
+        return self.gate.rendered(exchange, self.gate.refused(exchange, refused))
+
+    def _demand(self, what: Callable[[Control], Callable[[House], Iterable[Conflict]]]) -> None:
+        """Have every control say what it cannot keep here, all of it at once."""
+        problems = [
+            Problem(self.policy.where.at(tuple(found.key.split("."))), found.key, found.why, found.accepted)
+            for control in controls.CONTROLS
+            if not self.policy.controls[control.name].off
+            for found in what(control)(self.house)
+        ]
+        if problems:
+            raise PolicyError(f"{self.policy.file} is not a policy that can be kept here", problems)
 
     def close(self) -> None:
         """Write what is still only remembered, and let go of the database."""
         self.house.store.feed.stop()
         self.house.store.close()
+        self.house.counters.close()
+        logs.uninstall(self.house)
         self._open = False
 
     def record(self, connection: Any, *, action: str, **facts: Any) -> None:
@@ -110,10 +162,12 @@ def build(rules: Policy, world: Ports) -> House:
     """The house of a policy: key ring, store, hashing and mail."""
     settings = rules.of(passwords.Settings)
     scheme = SCHEMES[settings.hash]()
+    keys = KeyRing(secrets_control.ring(rules))
     return House(
         policy=rules,
         ports=world,
-        keys=KeyRing(secrets_control.ring(rules)),
+        keys=keys,
+        counters=rate_limits.counters(rules, world, keys),
         store=Store(
             world.database or rules.store.database.get_secret_value(),
             root=Path.cwd(),

@@ -15,7 +15,7 @@ from bylaw.verify.client import Reply
 from bylaw.verify.laboratory import Laboratory
 
 KIB = 1024
-SIZES = [0, 1, 1000, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 128 * KIB, 5 * KIB * KIB]
+SIZES = [0, 1, 1000, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 128 * KIB, 450 * KIB]
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -136,7 +136,7 @@ def test_wsgi_gives_the_body_back(
 
 
 @pytest.mark.requirement("S1-036", "S1-038")
-@pytest.mark.parametrize("size", [0, 1, 64 * KIB, 5 * KIB * KIB])
+@pytest.mark.parametrize("size", [0, 1, 64 * KIB, 450 * KIB])
 @pytest.mark.parametrize("rhythm", ["one", "64 KiB", "empties", "odd"])
 @pytest.mark.parametrize("stack", ["wsgi", "asgi"])
 def test_a_body_in_pieces_is_given_back(stacks: dict[str, Any], stack: str, rhythm: str, size: int) -> None:

@@ -18,6 +18,7 @@ from tests.applications.notes import MISSING
 
 BLOCK = ("x-content-type-options", "x-frame-options", "content-security-policy", "x-request-id")
 PLAIN = [("Content-Type", "text/plain")]
+FORM = '--b\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n{}\r\n--b\r\n'
 
 
 class Server:
@@ -33,6 +34,7 @@ class Server:
             "QUERY_STRING": "",
             "wsgi.url_scheme": "https",
             "REMOTE_ADDR": "1.2.3.4",
+            "HTTP_HOST": "app.lab",
             **environ,
         }
         gated: Any = laboratory.gated
@@ -287,7 +289,7 @@ def test_asgi_hands_over_a_disconnect(asgi_laboratory: Laboratory) -> None:
     client = asgi_laboratory.client("editor")
     token = client.token()
     messages: list[dict[str, Any]] = [
-        {"type": "http.request", "body": f"csrf_token={token}&a=".encode(), "more_body": True},
+        {"type": "http.request", "body": FORM.format(token).encode(), "more_body": True},
         {"type": "http.disconnect"},
         {"type": "http.disconnect"},
     ]
@@ -301,7 +303,7 @@ def test_asgi_hands_over_a_disconnect(asgi_laboratory: Laboratory) -> None:
     transport: Any = asgi_laboratory.transport
     scope = transport._scope(
         client.prepared(
-            "POST", "/x", headers=[*client.from_here, ("Content-Type", "application/x-www-form-urlencoded")]
+            "POST", "/x", headers=[*client.from_here, ("Content-Type", "multipart/form-data; boundary=b")]
         )
     )
     with asgi_laboratory.instead(application):

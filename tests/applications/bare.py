@@ -98,10 +98,15 @@ class Core(Bare):
     """Around nothing: the exchange is built here, and the gate is driven by hand."""
 
     def __call__(self, sent: Sent) -> Reply:
+        pairs = list(sent.headers)
+        if sent.chunks:
+            pairs.append(("Transfer-Encoding", "chunked"))
+        elif sent.body and not sent.names("content-length"):
+            pairs.append(("Content-Length", str(len(sent.body))))
         exchange = Exchange(
             method=sent.method,
             path=unquote(sent.path, "utf-8", "replace"),
-            headers=PairHeaders(sent.headers),
+            headers=PairHeaders(pairs),
             scheme=sent.scheme,
             query=sent.query,
             peer=sent.peer,

@@ -8,7 +8,7 @@ from argon2 import PasswordHasher, Type
 
 from bylaw.hashing import Argon2id
 from bylaw.verify.laboratory import Laboratory, Target
-from tests.applications import bare, fastapi_app, flask_app
+from tests.applications import bare, bottle_app, django_app, fastapi_app, flask_app, starlette_app
 
 FRAMEWORKS = ("flask", "fastapi")
 TARGETS = {
@@ -18,6 +18,14 @@ TARGETS = {
     "wsgi": Target("wsgi", bare.BareWsgi),
     "asgi": Target("asgi", bare.BareAsgi),
 }
+
+
+BY_PATH = {
+    "django": Target("django", django_app.create_app),
+    "bottle": Target("bottle", bottle_app.create_app),
+    "starlette": Target("starlette", starlette_app.create_app),
+}
+"""Frameworks that bylaw does not know: who may call what stands in the policy."""
 
 
 class Quick(Argon2id):

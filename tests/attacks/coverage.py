@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 IDS: Final[dict[str, tuple[str, ...]]] = {
+    "body": ("A194", "A196", "A197", "A200"),
     "passwords": ("A007", "A014"),
     "enumeration": ("A015", "A019", "A020"),
     "sessions": ("A034", "A036", "A038", "A039", "A042", "A044", "A045", "A046"),
@@ -12,5 +13,11 @@ IDS: Final[dict[str, tuple[str, ...]]] = {
     "csrf": ("A098", "A099", "A100", "A102", "A104", "A107"),
     "headers": ("A130", "A132", "A135", "A136"),
     "errors": ("A184", "A186", "A188"),
+    "cors": ("A108", "A109", "A110", "A113"),
+    "limits": ("A137", "A138"),
+    "lockout": ("A141", "A143", "A145", "A146"),
+    "network": ("A115", "A116", "A119", "A120", "A123", "A138"),
+    "redirects": ("A124", "A125", "A127", "A129"),
+    "logs": ("A172", "A174", "A176", "A177"),
     "secrets": ("A178", "A180", "A181", "A183"),
 }

@@ -7,7 +7,10 @@ mistake in its name would check nothing.
 
 In texts, `{NAME}` stands for a path, a person's facts or a saved value (see `Cast.look_up`),
 `{times:1000:a}` for a repetition. `each.name = [...]` runs the try once per value, and `{name}` is
-that value, whatever its type. `<null>`, `<missing>` and `<deep:1000>` are JSON that TOML cannot say.
+that value, whatever its type. With `paced = true` limits and lockout count; `peer` is the
+address that a step comes from, `scheme` whether over http, `times` how often it is sent, and `limits` the
+settings of `[rate_limits]`.
+`<null>`, `<missing>` and `<deep:1000>` are JSON that TOML cannot say.
 
 Every step is also checked for what always holds: no 5xx that was not expected, the security headers
 once each, no inside in the body, and nothing changed by a request that was refused.
@@ -20,12 +23,14 @@ import re
 import tomllib
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import process_time
 from typing import Any
 
-from bylaw.controls import cookies, csrf
+from bylaw.controls import cookies, csrf, rate_limits
+from bylaw.exchange import SAFE_METHODS
 from bylaw.hashing import HashPool
 from bylaw.keys import digest
 from bylaw.store.tables import metadata
@@ -35,13 +40,16 @@ from tests.applications.stacks import hurry
 from tests.applications.stacks import state as application_state
 
 FOLDER = Path(__file__).parent
-ATTACK = {"id", "title", "story", "requirements", "source", "everywhere", "try"}
-TRY = {"name", "each", "step", "everywhere"}
+ATTACK = {"id", "title", "story", "requirements", "source", "everywhere", "paced", "limits", "try"}
+TRY = {"name", "each", "step", "everywhere", "paced", "limits"}
 STEP = {
     "name",
     "as",
+    "peer",
+    "times",
     "send",
     "from",
+    "scheme",
     "headers",
     "accept",
     "token",
@@ -70,10 +78,12 @@ EXPECT = {
     "lacks",
     "rows",
     "audit",
+    "address",
     "same_as",
     "hashes",
     "within",
     "fields",
+    "unlogged",
 }
 PEOPLE: dict[str, tuple[str, ...]] = {
     "alice": ("user",),
@@ -114,6 +124,8 @@ class Attempt:
     steps: tuple[dict[str, Any], ...]
     each: dict[str, list[Any]]
     everywhere: bool
+    paced: bool = False
+    limits: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.attack}-{self.name.replace(' ', '_')}"
@@ -180,6 +192,8 @@ def _attempt(attack: dict[str, Any], table: dict[str, Any]) -> Attempt:
         tuple(steps),
         table.get("each", {}),
         table.get("everywhere", attack.get("everywhere", False)),
+        table.get("paced", attack.get("paced", False)),
+        table.get("limits", attack.get("limits", {})),
     )
 
 
@@ -383,6 +397,15 @@ def run(laboratory: Laboratory, attempt: Attempt) -> None:
     hurry(laboratory)
     house = laboratory.site.house
     counted = house.hashes = Counted(house.hashes)  # type: ignore[assignment]
+    limits = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in attempt.limits.items()
+    }
+    under = laboratory.under(rate_limits.Settings, **limits) if limits else nullcontext()
+    with under, laboratory.paced() if attempt.paced else nullcontext():
+        _run(laboratory, attempt, counted)
+
+
+def _run(laboratory: Laboratory, attempt: Attempt, counted: Counted) -> None:
     cast = Cast(laboratory, {})
     for variant in attempt.variants():
         saved = {**variant, "fresh": uuid.uuid4().hex[:8]}
@@ -394,7 +417,8 @@ def run(laboratory: Laboratory, attempt: Attempt) -> None:
         for number, step in enumerate(attempt.steps, 1):
             name = str(step.get("name", number))
             try:
-                reply = _step(cast, step, counted, replies)
+                for _ in range(step.get("times", 1)):
+                    reply = _step(cast, step, counted, replies)
             except AssertionError as error:
                 raise AssertionError(_told(attempt, variant, name, step, error)) from None
             if reply is not None:
@@ -416,11 +440,13 @@ def _step(cast: Cast, step: dict[str, Any], counted: Counted, replies: dict[str,
     if "send" not in step:
         return None
     client = cast.jar(fill(cast, step.get("as", "nobody")))
+    client.peer = fill(cast, step.get("peer", client.peer))
     sent = _request(cast, client, step)
     expect = fill(cast, step.get("expect", {}))
     before, hashed, had = state(laboratory), counted.count, dict(client.cookies)
     began = process_time()  # of this process alone: a neighbour's work is no delay of ours
-    reply = client.send(*sent.pop("line"), **sent)
+    with _over(client, fill(cast, step.get("scheme", client.scheme))):
+        reply = client.send(*sent.pop("line"), **sent)
     took = process_time() - began
     _always(laboratory, reply, expect)
     after = state(laboratory)
@@ -437,6 +463,16 @@ def _step(cast: Cast, step: dict[str, Any], counted: Counted, replies: dict[str,
     _mail(laboratory, before, expect)
     _answer(cast, client, reply, expect, replies, had)
     return reply
+
+
+@contextmanager
+def _over(client: Client, scheme: str) -> Iterator[None]:
+    """The client over http, or https, for one request."""
+    before, client.scheme = client.scheme, scheme
+    try:
+        yield
+    finally:
+        client.scheme = before
 
 
 def _request(cast: Cast, client: Client, step: dict[str, Any]) -> dict[str, Any]:
@@ -456,6 +492,10 @@ def _request(cast: Cast, client: Client, step: dict[str, Any]) -> dict[str, Any]
         how["form"] = list(form.items()) if isinstance(form, dict) else [tuple(p) for p in form]
     if "body" in step:
         how["body"] = str(fill(cast, step["body"])).encode("utf-8", "surrogatepass")
+    if method in SAFE_METHODS and str(step["send"]).startswith("{"):
+        # One of several methods: the body is for those that take one. A GET with a body is refused for that
+        # alone, before anything that such a vector is about (body.toml).
+        how.clear()
     if "type" in step and (kind := fill(cast, step["type"])) != "<none>":
         headers.append(("Content-Type", kind))
     if "token" in step:
@@ -504,13 +544,14 @@ def _token(
 def state(laboratory: Laboratory) -> dict[str, Any]:
     """Everything that a refused request must leave as it was.
 
-    Without the audit log, which records refusals, and without when a session was last seen.
+    Without the audit log, which records refusals, the failures that were counted, and when a session was
+    last seen.
     """
     found: dict[str, Any] = {}
     house = laboratory.site.house
     with house.store.reading() as connection:
         for name, table in metadata.tables.items():
-            if name in ("audit_log", "outbox"):
+            if name in ("audit_log", "outbox", "failures"):
                 continue
             rows = connection.execute(table.select()).mappings()
             found[name] = {
@@ -608,6 +649,9 @@ def _answer(
         _cookies(cast, reply, expect["cookies"], had)
     if "same_as" in expect:
         assert normal(reply) == normal(replies[expect["same_as"]])
+    for text in expect.get("unlogged", []):
+        lines = [line for line in cast.laboratory.logs.lines if text in line]
+        assert not lines, f"{text[:60]!r} is in the log: {lines[0][:300]}"
     for action in expect.get("audit", []):
         newest = [
             row["action"]
@@ -615,6 +659,10 @@ def _answer(
             if row["request_id"] == reply.header("x-request-id")
         ]
         assert action in newest, f"{action} is not among {newest}"
+    if "address" in expect:
+        rows = cast.laboratory.audit(limit=5)
+        seen_at = [r["ip_address"] for r in rows if r["request_id"] == reply.header("x-request-id")]
+        assert seen_at == [expect["address"]], f"recorded as {seen_at}"
     if "me" in expect:
         now = cast.laboratory.whoami(client)
         seen_id = now.json()["id"] if now.status == 200 else "nobody"

@@ -99,3 +99,52 @@ def test_errors(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
 def test_secrets(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
     """Nothing that stands in somebody's documentation opens anything, and nothing secret is shown."""
     play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S1-047", "S1-051", "S1-053", "S1-054", "S1-059", "S3-046", "S3-051", "C-17", "C-18")
+@vectors("cors")
+def test_cors(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """A page of another site asks with the visitor's cookies, and reads nothing."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S1-094", "S2-015", "S3-006", "S3-026", "S3-030", "C-03")
+@vectors("body")
+def test_body(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """More than anybody needs, or what two programs read in two ways, is refused before it costs anything."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S1-099", "S1-103", "S2-071", "C-12")
+@vectors("limits")
+def test_limits(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Somebody tries once more under another name: of himself, of the path, of the method."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S1-156", "C-12", "C-41")
+@vectors("lockout")
+def test_lockout(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Somebody guesses one account's password, in every spelling and at every door, and must wait."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S1-082", "S1-083", "S1-084", "S2-020", "S3-085", "C-38")
+@vectors("network")
+def test_network(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Nobody is somewhere else, asks for another name or comes encrypted because a header says so."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S1-038", "C-38")
+@vectors("redirects")
+def test_redirects(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Whatever a request says of where to go, no answer leads to another site."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S1-106", "S1-107", "S1-109", "S3-036", "S3-037", "S3-038", "S3-056", "C-14")
+@vectors("logs")
+def test_logs(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Whatever is sent, it writes no line of its own into the log, and no secret."""
+    play(stacks, attempt, stack)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +82,23 @@ def test_check_counts_what_is_below_the_standard(project: Path) -> None:
         file.write(
             '[passwords]\nmin_length = 8\nbecause = "our [published] policy"\n'
             '[[csrf.exempt]]\npath = "/hook"\nreason = "a machine calls it"\nowner = "platform"\n'
-            'expires = 2099-01-01\n[headers]\noff = true\nbecause = "the proxy sends its own"\n'
+            f"expires = {datetime.now(UTC).date()}\n"
+            '[headers]\noff = true\nbecause = "the proxy sends its own"\n'
         )
     result = call("check")
     assert result.exit_code == 0
     assert "passwords.min_length" in result.output
     assert "our [published] policy" in result.output
     assert "headers is off: the proxy sends its own" in result.output
-    assert "/hook  until 2099-01-01 · a machine calls it · platform" in result.output
+    line = next(line for line in result.output.splitlines() if line.startswith("/hook"))
+    assert re.split(r"  +", line.rstrip()) == [
+        "/hook",
+        "csrf",
+        f"{datetime.now(UTC).date()}, 0 days left",
+        "a machine calls it",
+        "JSON only, same origin enforced",
+        "platform",
+    ]
     assert call("check", "--strict").exit_code == 1
     below = json.loads(call("check", "--json").stdout)["below_standard"]
     assert [(b["section"], b["key"], b["because"]) for b in below] == [
@@ -109,6 +120,53 @@ def test_check_finds_an_alias_of_nothing(project: Path) -> None:
 def test_a_policy_is_found_by_its_applications_name(project: Path, name: str) -> None:
     """The module as it is imported; its policy lies beside it."""
     assert "Notes · production policy" in call("check", name).output
+
+
+def test_check_lists_what_is_public(project: Path, app: str) -> None:
+    """Named by its module, an application is started in a laboratory: its public routes and bylaw's own."""
+    with Path("bylaw.toml").open("a") as file:
+        file.write('[exemptions]\nowner = "the [platform] team"\n')
+    shown = call("check", app).output
+    assert re.search(r"GET /  +signing in  +the front page  .*the \[platform\] team", shown)
+    assert "/auth/login" in shown
+    rows = json.loads(call("check", app, "--json").stdout)["exemptions"]
+    assert {
+        "of": "public",
+        "what": "GET /",
+        "reason": "the front page",
+        "owner": "the [platform] team",
+        "expires": None,
+        "instead": "no identity is asked for; every other control holds",
+    } in rows
+    assert not list(project.glob("*.db")), "the application's own database was not touched"
+
+
+def test_check_says_why_routes_could_not_be_read(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module without an application, and one that fails, have a policy that can be kept all the same."""
+    monkeypatch.setattr(sys, "path", [str(project), *sys.path])
+    for name, text, said in (
+        ("no_application", "", "no_application has none of create_app, make_app, app"),
+        ("broken_application", "raise RuntimeError", "it does not start here (RuntimeError)"),
+    ):
+        Path(f"{name}.py").write_text(text)
+        result = call("check", name)
+        assert result.exit_code == 0
+        assert f"What is public could not be read off the application: {said}" in result.output
+
+
+def test_check_refuses_a_route_that_nobody_may_be_let_into(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start would refuse a route without a rule; so does check, where it may look at the routes."""
+    monkeypatch.setattr(sys, "path", [str(project), *sys.path])
+    Path("undeclared_application.py").write_text(
+        "from flask import Flask\nfrom bylaw.flask import Bylaw\n\n"
+        "def create_app():\n    app = Flask(__name__)\n    bylaw = Bylaw(app, 'bylaw.toml')\n"
+        "    app.add_url_rule('/', view_func=lambda: 'x', endpoint='home')\n"
+        "    bylaw.ready()\n    return app\n"
+    )
+    result = call("check", "undeclared_application")
+    assert (result.exit_code, "home" in result.output) == (1, True)
 
 
 # init
@@ -217,7 +275,7 @@ def test_two_upgrades_at_once_make_one_database(project: Path) -> None:
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(project), *sys.path])}
     program = [sys.executable, "-c", "from bylaw.cli import main; main(['db', 'upgrade'])"]
     both = [subprocess.Popen(program, env=environ, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    assert [process.communicate(timeout=60)[0].rpartition(" → ")[2] for process in both] == ["0001\n"] * 2
+    assert [process.communicate(timeout=60)[0].rpartition(" → ")[2] for process in both] == ["0002\n"] * 2
     assert [process.returncode for process in both] == [0, 0]
 
 

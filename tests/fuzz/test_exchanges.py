@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bylaw.controls import body as bodies
 from bylaw.exchange import Exchange, PairHeaders, Read, enter, leave
-from bylaw.pages import ENDPOINTS, forms
+from bylaw.pages import ENDPOINTS
 from bylaw.testing import Client, Laboratory
 from tests.fuzz import junk
 
@@ -192,7 +193,7 @@ def test_no_endpoint_of_bylaw_asks_for_a_large_body(core: Laboratory) -> None:
         token = enter(made)
         try:
             asked, verdict = _asked(core.site.gate.deciding(made))
-            assert 0 < max(asked) <= forms.BODY, path
+            assert 0 < max(asked) <= bodies.OWN + 1, path
             assert 400 <= core.site.gate.response(made, verdict).status < 500, path
         finally:
             leave(token)

@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bylaw.controls import errors
+from bylaw.controls.body import OWN
 from bylaw.pages import forms
-from bylaw.pages.forms import BODY, Field, read
+from bylaw.pages.forms import Field, read
 from bylaw.reasons import Refused
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
@@ -285,7 +286,7 @@ def test_any_form_gives_values_or_a_refusal(pairs: list[tuple[str, str]], in_par
 
 
 def _values_or_refusal(body: bytes, kind: str, api: bool) -> None:
-    assert len(body) <= BODY
+    assert len(body) <= OWN
     kept: dict[str, Any] = {}
     try:
         values = read(body, kind, FIELDS, api=api, given=kept)

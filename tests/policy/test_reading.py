@@ -271,9 +271,10 @@ def test_an_address_that_has_the_form_but_is_none_is_refused(url: str, environme
 def test_no_value_of_the_example_file_starts_in_production() -> None:
     """Somebody copies `.env.example` and forgets to fill it in: each of its values is refused by name."""
     example = {k: v or "" for k, v in dotenv_values(ROOT / ".env.example").items()}
-    text = '[mail]\nserver = "env:SMTP_URL"\n'
+    text = '[mail]\nserver = "env:SMTP_URL"\n[rate_limits]\nstore = "env:REDIS_URL"\n'
+    good = {"SMTP_URL": "smtps://mail.acme.eu", "REDIS_URL": "rediss://cache.acme.eu"}
     for name, value in example.items():
         if name != "BYLAW_ENV":
-            found = refused(text, **{"SMTP_URL": "smtps://mail.acme.eu", name: value})
+            found = refused(text, **{**good, name: value})
             assert [problem.where for problem in found.problems] == [name]
     assert example["BYLAW_ENV"] == "production"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from types import GeneratorType
@@ -31,6 +31,7 @@ from bylaw.exchange import (
     enter,
     leave,
 )
+from bylaw.identity import AccessRule
 from bylaw.reasons import Refused
 from bylaw.site import Site
 
@@ -49,7 +50,11 @@ _CLOSE = {"type": "websocket.close", "code": 1008}
 
 
 class Gated:
-    """`application`, behind the gate of `site`."""
+    """`application`, behind the gate of `site`: `application = Gated(application, Site("bylaw.toml"))`.
+
+    Who may call what stands in the policy, by path (`[[access.routes]]`); the application finds whoever
+    asks by `bylaw.site.identity()`.
+    """
 
     def __init__(
         self, application: Application, site: Site, prepare: Callable[[bool], None] | None = None
@@ -60,6 +65,20 @@ class Gated:
         self._prepared = False
         # More than the hash pool has places: a sign-in that waits must not keep out a look-up.
         self._workers = ThreadPoolExecutor(site.house.hashes.places + 8, thread_name_prefix="bylaw-worker")
+
+    # What a framework's `Bylaw` offers as well: commands and laboratories take either.
+
+    @property
+    def gated(self) -> Gated:
+        return self
+
+    def ready(self) -> None:
+        """Refuse to start where the policy cannot be kept. Raises PolicyError with every problem."""
+        self._prepare(False)
+
+    def routes(self) -> Iterator[tuple[str, str, AccessRule]]:
+        """Every (method, path, access rule) of the application, as the policy has them."""
+        return self.site.rules.routes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -107,6 +126,8 @@ class Gated:
 
     def _open(self, last: bool) -> None:
         self.site.open()
+        if last:
+            self.site.routed()
 
     async def drive(self, path: Any, body: _Body | None = None) -> Any:
         """Drive a path of the gate: on the loop until something must wait, then in a thread.

@@ -36,15 +36,38 @@ EXCHANGE = "bylaw.exchange"
 
 
 class Gated:
-    """`application`, behind the gate of `site`."""
+    """`application`, behind the gate of `site`: `application = Gated(application, Site("bylaw.toml"))`.
+
+    Who may call what stands in the policy, by path (`[[access.routes]]`); the application finds whoever
+    asks by `bylaw.site.identity()`.
+    """
 
     def __init__(
         self, application: WSGIApplication, site: Site, prepare: Callable[[], None] | None = None
     ) -> None:
         self.application = application
         self.site = site
-        self._prepare = prepare or site.open
+        self._prepare = prepare or self._open
         self._prepared = False
+
+    # What a framework's `Bylaw` offers as well: commands and laboratories take either.
+
+    @property
+    def gated(self) -> Gated:
+        return self
+
+    @property
+    def wsgi_app(self) -> Gated:
+        return self
+
+    def ready(self) -> None:
+        """Refuse to start where the policy cannot be kept. Raises PolicyError with every problem."""
+        self._prepare()
+        self._prepared = True
+
+    def routes(self) -> Iterator[tuple[str, str, AccessRule]]:
+        """Every (method, path, access rule) of the application, as the policy has them."""
+        return self.site.rules.routes()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if not self._prepared:
@@ -63,6 +86,10 @@ class Gated:
             raise TypeError(verdict)
         finally:
             leave(token)
+
+    def _open(self) -> None:
+        self.site.open()
+        self.site.routed()
 
     def _serve(
         self, exchange: Exchange, environ: WSGIEnvironment, start_response: StartResponse
@@ -285,10 +312,9 @@ def _length(environ: WSGIEnvironment) -> int | None:
 def _peek(environ: WSGIEnvironment, limit: int) -> tuple[bytes, bool]:
     """The body's beginning, put back for whoever reads it next."""
     stream = environ["wsgi.input"]
-    length = _length(environ)
-    start = _taken(stream, limit if length is None else min(limit, length))
-    environ["wsgi.input"] = _Rejoined(start, stream)
-    return start, len(start) == length if length is not None else len(start) < limit
+    if not isinstance(stream, _Rejoined):
+        stream = environ["wsgi.input"] = _Rejoined(stream, _length(environ))
+    return stream.peek(limit)
 
 
 def _read(environ: WSGIEnvironment, limit: int) -> bytes | None:
@@ -342,10 +368,25 @@ class _Metered(io.RawIOBase):
 class _Rejoined(io.RawIOBase):
     """A stream with its beginning, which has been read already, in front of it again."""
 
-    def __init__(self, start: bytes, rest: Any) -> None:
-        self._start = start
+    def __init__(self, rest: Any, length: int | None) -> None:
+        self._start = b""
         self._at = 0
         self._rest = rest
+        self._length = length
+        self._ended = False
+
+    def peek(self, limit: int) -> tuple[bytes, bool]:
+        """The first `limit` bytes, and whether that is all. Whoever peeks further reads only what is new."""
+        wanted = (limit if self._length is None else min(limit, self._length)) - len(self._start)
+        if wanted > 0 and not self._ended:
+            piece = _taken(self._rest, wanted)
+            self._ended = len(piece) < wanted
+            self._start = self._start + piece if self._start else piece
+        if self._length is None:
+            whole = self._ended and len(self._start) <= limit
+        else:
+            whole = len(self._start) == self._length <= limit
+        return (self._start[:limit] if len(self._start) > limit else self._start), whole
 
     def readable(self) -> bool:
         return True

@@ -116,7 +116,7 @@ def house_of(text: str | None) -> Iterator[House]:
     """The same, ready for its accounts. Raises PolicyError where the database is of another version."""
     opened = site(text)
     try:
-        opened.open()
+        opened.open(serving=False)
         yield opened.house
     finally:
         opened.close()

@@ -40,6 +40,7 @@ def run(app: str, development: bool, host: str, port: int | None, workers: int, 
     """
     if development:
         os.environ["BYLAW_ENV"] = "development"
+    os.environ["WEB_CONCURRENCY"] = str(workers)  # what a control asks that counts in this process alone
     target = Target.named(app)
     made = target.factory()
     protected: Any = _protected(made)

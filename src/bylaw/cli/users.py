@@ -157,6 +157,18 @@ def enable(email: str, policy: str | None, as_json: bool) -> None:
         _show(_find(house, email), as_json=as_json)
 
 
+@user.command(short_help="Let strangers try an account's password again.")
+@click.argument("email")
+@POLICY
+@JSON
+@spoken
+def unlock(email: str, policy: str | None, as_json: bool) -> None:
+    """Forget an account's wrong passwords: nobody has to wait, and one that was shut is open again."""
+    with house_of(policy) as house:
+        accounts.unlock(house, accounts.SYSTEM, _find(house, email).id)
+        _show(_find(house, email), as_json=as_json)
+
+
 @user.command()
 @click.argument("email")
 @click.option("--password", help="Asked for when absent: an argument stays in the shell's history.")

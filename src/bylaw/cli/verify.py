@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from bylaw.cli.common import JSON, bench, err, near, out, spoken
-from bylaw.controls import CONTROLS
+from bylaw.controls import CONTROLS, exemptions
 from bylaw.document import evidence
 from bylaw.verify import matrix, reports, runner
 from bylaw.verify.laboratory import Bench
@@ -56,7 +56,8 @@ def verify(
         if write:
             with made.laboratory() as laboratory:
                 file = laboratory.policy.file
-            gathered = evidence.gather(file, datetime.now(UTC).date(), report, cells)
+                rows = exemptions.register(laboratory.policy, laboratory.routes())
+            gathered = evidence.gather(file, datetime.now(UTC).date(), report, cells, rows)
             err.print(f"evidence: {near(evidence.write(gathered, file))}")
     if junit is not None:
         junit.write_text(reports.as_junit(report), "utf-8")

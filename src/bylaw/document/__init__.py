@@ -67,6 +67,8 @@ def _control(policy: Policy, control: Control, evidence: Evidence | None) -> str
         lines += [sentence, ""] if sentence.startswith("- ") else [sentence]
         if sentence.startswith("- "):
             lines.insert(len(lines) - 2, "")
+    if control.name == "exemptions" and evidence is not None and evidence.public:
+        lines += ["", *_public(evidence)]
     lines += [
         "",
         _evidence_line(
@@ -80,6 +82,16 @@ def _control(policy: Policy, control: Control, evidence: Evidence | None) -> str
         keys = ", ".join(f"`{b.key}`" for b in below)
         lines += ["", f"*Below today's standard: {keys} ([why](#below-todays-standard)).*"]
     return "\n".join(lines)
+
+
+def _public(evidence: Evidence) -> list[str]:
+    """What was public when it was verified."""
+    rows = [f"| `{_cell(r['what'])}` | {_cell(r['reason'])} | {_cell(r['owner'])} |" for r in evidence.public]
+    return ["| public | because | who answers for it |", "|---|---|---|", *rows]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _evidence_line(control: Control, proof: Proof | None, when: str) -> str:

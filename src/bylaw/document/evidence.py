@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from hashlib import sha256
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bylaw.controls import CONTROLS
+from bylaw.controls.exemptions import PUBLIC, Row
 from bylaw.verify.matrix import Cell
 from bylaw.verify.runner import Report
 
@@ -40,6 +42,8 @@ class Evidence:
     identities: int = 0
     requests: int = 0
     as_declared: int = 0
+    public: tuple[dict[str, str], ...] = ()
+    """What answers without an identity: what, why, and who answers for it (see exemptions)."""
 
 
 def fingerprint(policy_file: Path) -> str:
@@ -50,8 +54,10 @@ def fingerprint(policy_file: Path) -> str:
     return sha256(text).hexdigest()[:16]
 
 
-def gather(policy_file: Path, when: date, report: Report, cells: list[Cell]) -> Evidence:
-    """The evidence of a report that holds both probes and sabotages."""
+def gather(
+    policy_file: Path, when: date, report: Report, cells: list[Cell], rows: Iterable[Row] = ()
+) -> Evidence:
+    """The evidence of a report that holds both probes and sabotages; `rows` are those of the register."""
     proofs = {}
     for control in CONTROLS:
         mine = [result for result in report.results if result.control == control.name]
@@ -72,6 +78,9 @@ def gather(policy_file: Path, when: date, report: Report, cells: list[Cell]) -> 
         identities=len({c.role for c in cells}),
         requests=len(cells),
         as_declared=sum(c.as_declared for c in cells),
+        public=tuple(
+            {"what": row.what, "reason": row.reason, "owner": row.owner} for row in rows if row.of == PUBLIC
+        ),
     )
 
 
@@ -93,6 +102,9 @@ def read(policy_file: Path) -> Evidence | None:
             name: Proof(**{**proof, "unseen": tuple(proof["unseen"])})
             for name, proof in data.pop("controls").items()
         }
-        return Evidence(**data, controls=proofs)
+        public = tuple(
+            {key: str(row[key]) for key in ("what", "reason", "owner")} for row in data.pop("public", ())
+        )
+        return Evidence(**data, controls=proofs, public=public)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise LookupError(f"{file} is no evidence; run: bylaw verify --write") from None

@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from bylaw.controls import audit, passwords, roles, sessions, signup
+from bylaw.controls.lockout import Whence
 from bylaw.controls.sessions import Opened
 from bylaw.house import House
 from bylaw.identity import Identity, permissions_of
+from bylaw.operations import proving
 from bylaw.reasons import Refused
 from bylaw.store import audit as audit_rows
 from bylaw.store import feed, outbox, users
@@ -230,28 +232,41 @@ def _end_everything(house: House, connection: Connection, user_id: str) -> int:
     return epoch
 
 
-def change_password(house: House, who: Identity, *, digest: str, current: str, new: str) -> Opened:
+def unlock(house: House, by: Identity, user_id: str) -> None:
+    """Let strangers try the account's password again: its failures are forgotten."""
+    by.demand(roles.MANAGE_USERS)
+    with house.store.transaction() as connection:
+        user = _found(connection, user_id)
+        roles.demand_no_less(house, by, user.roles)
+        if proving.forgive(house, connection, user.email):
+            audit.record(
+                house,
+                connection,
+                action="authn_login_unlock",
+                actor=by,
+                entity_type="user",
+                entity_id=user_id,
+            )
+
+
+def change_password(
+    house: House, who: Identity, *, digest: str, current: str, new: str, whence: Whence | None = None
+) -> Opened:
     """Change one's own password. Other sessions end; this one goes on under a new id.
 
-    Raises Refused: the current password is wrong, the new one weak, no place to hash now.
+    Raises Refused: the current password is wrong, the new one weak, no place to hash now; or the
+    account's failures make it wait, as at the sign-in page (whoever took a session must not guess here).
     """
     with house.store.reading() as connection:
         user = _found(connection, who.id)
-    try:
-        passwords.check(house, user.password_hash, current)
-    except Refused as refused:
-        if refused.reason is passwords.WRONG:
-            with house.store.transaction() as connection:
-                audit.record(
-                    house,
-                    connection,
-                    action="authn_password_change_fail",
-                    actor=who,
-                    outcome="failure",
-                    entity_type="user",
-                    entity_id=user.id,
-                )
-        raise
+    user = proving.prove(
+        house,
+        email=user.email,
+        password=current,
+        whence=whence or Whence(),
+        failure="authn_password_change_fail",
+        actor=who,
+    ).user
     hashed = _hash(house, user.email, new)
     opened = sessions.mint(house)
     with house.store.transaction() as connection:
@@ -263,6 +278,7 @@ def change_password(house: House, who: Identity, *, digest: str, current: str, n
             connection,
             new_row(house, opened, user.id, epoch, row.method, address=row.address, agent=row.agent),
         )
+        proving.forgive(house, connection, user.email)
         outbox.add(
             connection,
             to=user.email,
@@ -293,6 +309,7 @@ def set_password(house: House, by: Identity, user_id: str, password: str) -> Non
     with house.store.transaction() as connection:
         users.change(connection, user_id, password_hash=hashed)
         _end_everything(house, connection, user_id)
+        proving.forgive(house, connection, user.email)
         audit.record(
             house, connection, action="authn_password_change", actor=by, entity_type="user", entity_id=user_id
         )

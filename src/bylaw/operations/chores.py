@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from email.message import EmailMessage
 
-from bylaw.controls import sessions
+from bylaw.controls import lockout, sessions
 from bylaw.house import House
-from bylaw.store import outbox
+from bylaw.store import failures, outbox
 from bylaw.store import sessions as session_rows
 
 log = logging.getLogger("bylaw.chores")
@@ -26,6 +26,7 @@ def install(house: House) -> None:
             with house.store.transaction() as connection:
                 session_rows.end_expired(connection, house.now(), idle)
                 house.store.feed.prune(connection)
+                failures.clear(connection, now=house.now(), since=house.now() - lockout.FORGOTTEN)
 
     def post() -> None:
         send(house)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from bylaw.controls import audit, passwords, sessions, signup
+from bylaw.controls import audit, passwords, sessions
+from bylaw.controls.lockout import Whence
 from bylaw.controls.sessions import Opened
 from bylaw.house import House
 from bylaw.identity import Identity
+from bylaw.operations import proving
 from bylaw.operations.accounts import new_row
 from bylaw.reasons import Refused
 from bylaw.store import feed, users
@@ -16,44 +18,19 @@ from bylaw.store.sessions import SessionRow
 from bylaw.store.users import User
 
 
-def sign_in(house: House, *, email: str, password: str, address: str = "", agent: str = "") -> Opened:
+def sign_in(
+    house: House, *, email: str, password: str, address: str = "", agent: str = "", device: str = ""
+) -> Opened:
     """Open a session for whoever knows the password. Raises Refused, alike for every cause.
 
-    No connection is held while hashing: a storm of sign-ins must not exhaust the pool.
+    `device` is the value of the cookie by which the browser is known to have signed in before.
     """
-    user = _account(house, email)
-    usable = user is not None and user.disabled_at is None
-    try:
-        stronger = passwords.check(house, user.password_hash if user and usable else None, password)
-    except Refused as refused:
-        if refused.reason is passwords.WRONG:
-            _failed(house, user)
-        raise
-    if user is None:
-        raise Refused(passwords.WRONG)
-    return open_session(house, user, method="password", address=address, agent=agent, stronger=stronger)
-
-
-def _account(house: House, email: str) -> User | None:
-    try:
-        canonical = signup.address(email)
-    except Refused:
-        canonical = ""  # no address is nobody's: the same query and the same work follow
-    with house.store.reading() as connection:
-        return users.by_email(connection, canonical)
-
-
-def _failed(house: House, user: User | None) -> None:
-    with house.store.transaction() as connection:
-        audit.record(
-            house,
-            connection,
-            action="authn_login_fail",
-            outcome="failure",
-            actor=user.id if user else "",
-            entity_type="user",
-            entity_id=user.id if user else "",
-        )
+    proof = proving.prove(
+        house, email=email, password=password, whence=Whence(address, device), failure="authn_login_fail"
+    )
+    return open_session(
+        house, proof.user, method="password", address=address, agent=agent, stronger=proof.stronger
+    )
 
 
 def open_session(

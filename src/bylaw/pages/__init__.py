@@ -86,12 +86,24 @@ class Pages:
             shown = path + "{id}" if path.endswith("/") else path
             yield Route(shown, endpoint.methods, endpoint.rule, endpoint, api)
 
+    def twins(self) -> dict[str, tuple[str, ...]]:
+        """The paths of each endpoint under its route's name; one that takes an argument ends in `/`."""
+        found: dict[str, tuple[str, ...]] = {}
+        for path, (endpoint, _) in self._table.items():
+            name = f"bylaw.{endpoint.name}"
+            found[name] = (*found.get(name, ()), path)
+        return found
+
     def route(self, method: str, path: str) -> Matched | None:
         """The route of a path that is bylaw's own: a page, its JSON twin and every alias are one."""
         if path == self.urls["stylesheet"]:
             return Matched("bylaw.stylesheet", frozenset({"GET", "HEAD"}), static=True)
         found, _ = self._found(path)
-        return found and Matched(f"bylaw.{found[0].name}", frozenset(found[0].methods))
+        if found is None:
+            return None
+        endpoint, _ = found
+        public = endpoint.rule.kind == "public"
+        return Matched(f"bylaw.{endpoint.name}", frozenset(endpoint.methods), public=public)
 
     def _found(self, path: str) -> tuple[tuple[Endpoint, bool] | None, str]:
         """The endpoint at a path and the argument after it."""

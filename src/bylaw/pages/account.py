@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bylaw.controls import cookies, passwords, signup
-from bylaw.identity import PUBLIC, SIGNED_IN
+from bylaw.controls import cookies, lockout, passwords, signup
+from bylaw.identity import SIGNED_IN, AccessRule
 from bylaw.operations import accounts, signing_in
 from bylaw.pages.endpoints import Call, Done, Endpoint, Show
 from bylaw.pages.forms import Field
@@ -42,7 +42,9 @@ def _sign_in(call: Call) -> Done:
         password=call.values["password"],
         address=call.exchange.client,
         agent=_agent(call),
+        device=lockout.whence(call.house, call.exchange).device,
     )
+    lockout.remember(call.house, call.exchange, call.values["email"])
     _leave(call)
     call.exchange.set_cookie(cookies.make(call.house.policy, cookies.SESSION, opened.secret))
     return Done(_back(call), {"session": opened.id})
@@ -110,6 +112,7 @@ def _change_password(call: Call) -> Done:
             digest=call.exchange.session.digest,
             current=call.values["current"],
             new=call.values["password"],
+            whence=lockout.whence(call.house, call.exchange),
         )
     except Refused as refused:
         if refused.reason is not passwords.WRONG:
@@ -174,12 +177,16 @@ def _me(call: Call) -> Show:
     )
 
 
+_SIGN_IN = AccessRule("public", because="whoever signs in is nobody yet")
+_SIGN_UP = AccessRule("public", because="whoever signs up is nobody yet; closed where the policy says so")
+_SIGN_OUT = AccessRule("public", because="whoever is not signed in any more gets the same calm answer")
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "sign_in",
         "login",
         "api_login",
-        PUBLIC,
+        _SIGN_IN,
         _show_sign_in,
         _sign_in,
         (_EMAIL, _PASSWORD, _NEXT),
@@ -189,14 +196,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "sign_up",
         "signup",
         "api_signup",
-        PUBLIC,
+        _SIGN_UP,
         _show_sign_up,
         _sign_up,
         (_EMAIL, _NAME, _PASSWORD),
         "Make an account",
     ),
-    # Public: whoever is not signed in any more gets the same calm answer.
-    Endpoint("sign_out", "logout", "api_logout", PUBLIC, None, _sign_out, (), "Sign out"),
+    Endpoint("sign_out", "logout", "api_logout", _SIGN_OUT, None, _sign_out, (), "Sign out"),
     Endpoint(
         "change_password",
         "password",

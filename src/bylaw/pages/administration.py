@@ -85,8 +85,10 @@ def _change_user(call: Call) -> Done:
             accounts.disable(call.house, call.who, call.argument)
         case "enable":
             accounts.enable(call.house, call.who, call.argument)
+        case "unlock":
+            accounts.unlock(call.house, call.who, call.argument)
         case _:
-            raise Refused(errors.INVALID, fields={"action": "roles, disable or enable"})
+            raise Refused(errors.INVALID, fields={"action": "roles, disable, enable or unlock"})
     return Done(
         f"{call.urls['users']}/{call.argument}?notice=saved",
         _user(accounts.find(call.house, call.who, call.argument)),

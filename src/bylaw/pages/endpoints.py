@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from bylaw.controls import body as bodies
 from bylaw.controls import errors
 from bylaw.exchange import BLOCK, Answer, Deciding, Exchange, Read, Response
 from bylaw.house import House
@@ -59,6 +60,7 @@ class Show:
     context: dict[str, Any] = field(default_factory=dict)
     data: Any = None
     status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,10 @@ def answer(
     try:
         if exchange.method == "POST":
             handler = endpoint.do
-            body = yield Read(forms.BODY)
+            body = yield Read(bodies.OWN)
+            if body and exchange.meter is not None:  # what is measured while it passes, passes here
+                exchange.meter.take(body)
+                exchange.meter.take(b"")
             fields = endpoint.fields if api else (*endpoint.fields, forms.Field(token_field, required=False))
             kind = exchange.headers.one("content-type") or ""
             values.update(forms.read(body, kind, fields, api=api, given=values))
@@ -149,16 +154,18 @@ def _again(endpoint: Endpoint, call: Call, refused: Refused) -> Show:
         "faults": refused.fields,
         "fault": refused.detail or refused.reason.title,
     }
-    return Show(shown.template, context, status=refused.status)
+    return Show(shown.template, context, status=refused.status, headers=refused.headers)
 
 
 def _rendered(renderer: Renderer, exchange: Exchange, result: Show | Done, *, api: bool) -> Response:
     match result:
-        case Show(template, context, data, status):
+        case Show(template, context, data, status, headers):
             if api:
                 return _json(data, status)
             defaults = {"given": {}, "faults": {}, "fault": ""}
-            return renderer.page(exchange, template, status=status, **{**defaults, **context})
+            shown = renderer.page(exchange, template, status=status, **{**defaults, **context})
+            shown.headers.extend(headers)
+            return shown
         case Done(to, data, status, headers):
             if api:
                 response = _json(data, status)

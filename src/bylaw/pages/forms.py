@@ -12,11 +12,12 @@ from urllib.parse import parse_qsl
 from python_multipart import create_form_parser
 from python_multipart.multipart import parse_options_header
 
+from bylaw.control import weighed
+from bylaw.controls import body as bodies
 from bylaw.controls import errors
+from bylaw.controls.body import media
 from bylaw.reasons import Refused
 
-BODY: Final = 64 * 1024
-"""Bytes that one of bylaw's own forms may have: far more than any of them needs."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSPEAKABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}")
@@ -52,8 +53,8 @@ def read(
     `given` gets what a refused form may show again, so that nobody has to type it anew.
     """
     if body is None:
-        raise Refused(errors.TOO_LARGE, detail=f"At most {BODY} bytes are taken here.")
-    essence = kind.partition(";")[0].strip().lower()
+        raise Refused(errors.TOO_LARGE, detail=f"At most {weighed(bodies.OWN)} are taken here.")
+    essence = media.essence(kind)
     if api:
         pairs = _json(body, essence)
     else:
@@ -68,7 +69,7 @@ def read(
 
 
 def _json(body: bytes, essence: str) -> list[tuple[str, Any]]:
-    if essence != "application/json":
+    if essence != media.JSON:
         raise Refused(
             errors.UNSUPPORTED, detail="Send application/json.", headers=(("Accept", "application/json"),)
         )
@@ -91,14 +92,14 @@ def _no_constant(name: str) -> None:
 
 
 def _form(body: bytes, essence: str, kind: str) -> list[tuple[str, Any]]:
-    if essence == "application/x-www-form-urlencoded":
+    if essence == media.URLENCODED:
         try:
             return list(
                 parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=200, errors="strict")
             )
         except ValueError:
             raise Refused(errors.MALFORMED, detail="The form cannot be read.") from None
-    if essence == "multipart/form-data":
+    if essence == media.MULTIPART:
         return _multipart(body, kind)
     raise Refused(
         errors.UNSUPPORTED,

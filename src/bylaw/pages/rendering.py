@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
@@ -25,7 +26,18 @@ def local_path(text: str, otherwise: str) -> str:
     """
     if len(text) > 2000 or not _LOCAL.fullmatch(text):
         return otherwise
+    # A server or proxy on the way may decode once more: "/%5cevil.test", "/%2f%2fevil.test" (A125).
+    if not all(_LOCAL.fullmatch(decoded) for decoded in _decoded(text)):
+        return otherwise
     return quote(text, safe="/?#[]@!$&'()*+,;=:%-._~")  # RFC 3986 section 2.2, and "%"
+
+
+def _decoded(text: str) -> Iterator[str]:
+    """What the path of `text` is when it is decoded, and when that is decoded again."""
+    path = re.split(r"[?#]", text, maxsplit=1)[0]
+    for _ in range(3):
+        path = unquote(path)
+        yield path
 
 
 class Renderer:

@@ -111,3 +111,17 @@ outbox = Table(
     Column("created_at", Float, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
 )
+
+failures = Table(
+    "failures",
+    metadata,
+    # A keyed hash of whose failures they are (an account's, a device's, an address's): this table tells
+    # nobody who was attacked, nor from where.
+    Column("key", String(32), primary_key=True),
+    # The key of the account that they are about; empty where they are an address's.
+    Column("account", String(32), nullable=False, default="", index=True),
+    Column("failures", Integer, nullable=False, default=0),
+    # An account's and a device's: when the last was counted. An address's: when its budget is whole again
+    # (and `failures` is 1 once it was used up, until then).
+    Column("at", Float, nullable=False, index=True),
+)

@@ -19,14 +19,15 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from bylaw import ports
 from bylaw.control import CouldNotLook
-from bylaw.controls import audit, cookies, csrf, secrets, signup
+from bylaw.controls import audit, cookies, csrf, ip_allowlist, rate_limits, secrets, signup
+from bylaw.controls.proxies import Networks
 from bylaw.controls.roles import Settings as Roles
 from bylaw.errors import MisuseError, PolicyError
 from bylaw.identity import AccessRule
@@ -197,7 +198,7 @@ def _beside(name: str, module: Any) -> bool:
 
 
 def _is_factory(found: Any) -> bool:
-    return callable(found) and not hasattr(found, "extensions") and not hasattr(found, "state")
+    return callable(found) and not any(hasattr(found, name) for name in ("extensions", "state", "site"))
 
 
 class Laboratory:
@@ -210,8 +211,10 @@ class Laboratory:
         environ: Mapping[str, str] | None = None,
         template: Path | None = None,
         database: str | None = None,
+        counters: str = "memory",
     ) -> None:
         self.target = target
+        self.counters = counters
         self.clock = FakeClock()
         self.mailbox = Mailbox()
         self.logs = Logs()
@@ -233,7 +236,7 @@ class Laboratory:
             raise
 
     def _start(self) -> None:
-        self.app, self.bylaw = start(self.target, self.environ, self.clock, self.mailbox)
+        self.app, self.bylaw = start(self.target, self.environ, self.clock, self.mailbox, self.counters)
         self._stack.callback(self.site.close)
         self.transport = self._transport()
         if isinstance(self.transport, WsgiTransport | AsgiTransport):
@@ -278,14 +281,21 @@ class Laboratory:
 
     # People
 
-    def visitor(self, *, peer: str = "198.51.100.7") -> Client:
+    @property
+    def address(self) -> str:
+        """Where people come from: a network that every list of addresses in the policy lets in."""
+        lists = [Networks(listed.networks) for listed in self.policy.of(ip_allowlist.Settings).paths]
+        candidates = ["198.51.100.7", *(address for each in lists for address in each.examples())]
+        return next((a for a in candidates if all(a in each for each in lists)), candidates[0])
+
+    def visitor(self, *, peer: str = "") -> Client:
         """Somebody who is not signed in."""
         return Client(
             self.transport,
             self.policy.app.origin,
             self.url("sign_in"),
             self.policy.of(csrf.Settings).header,
-            peer=peer,
+            peer=peer or self.address,
             scheme="https" if self.policy.app.secure else "http",
         )
 
@@ -317,10 +327,10 @@ class Laboratory:
             _HASHES[(self.site.house.scheme.name, password)] = known
         return known
 
-    def client(self, *roles: str, peer: str = "198.51.100.7") -> Client:
+    def client(self, *roles: str, peer: str = "") -> Client:
         """A new account with these roles, signed in (the session is opened without a request)."""
         client = self.person(*roles)
-        client.peer = peer
+        client.peer = peer or client.peer
         self.open_session(client)
         client.token_page = self.url("change_password")
         return client
@@ -430,7 +440,7 @@ class Laboratory:
         changed = {**self.environ, **environ}
         try:
             if policy is None:
-                _, other = start(self.target, changed, self.clock, self.mailbox)
+                _, other = start(self.target, changed, self.clock, self.mailbox, self.counters)
                 other.site.close()
             else:
                 file = self._directory / "other" / "bylaw.toml"
@@ -450,6 +460,21 @@ class Laboratory:
             yield
         finally:
             house.paced = before
+
+    @contextmanager
+    def under(self, settings: type[Any], **changes: Any) -> Iterator[None]:
+        """Have a control's settings be others while the block lasts: for attacks on what this policy
+        leaves empty. `lab.under(proxies.Settings, trusted=("192.0.2.0/24",), x_for=1)`."""
+        site, before, gate = self.site, self.site.policy, self.site.gate
+        name = next(name for name, found in before.controls.items() if type(found) is settings)
+        changed = before.controls[name].model_copy(update=changes)
+        site.policy = site.house.policy = replace(before, controls={**before.controls, name: changed})
+        site.gate = site.compiled()
+        try:
+            yield
+        finally:
+            site.policy = site.house.policy = before
+            site.gate = gate
 
     # Many at once
 
@@ -476,7 +501,7 @@ class Laboratory:
 
         `work` is a function of a module: it is found by its name there.
         """
-        elsewhere = Elsewhere(self.database, dict(self.environ), self.clock())
+        elsewhere = Elsewhere(self.database, dict(self.environ), self.clock(), self.counters)
         # Started afresh, not forked: the threads of this process would not be there.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(count, mp_context=context) as pool:
@@ -484,9 +509,10 @@ class Laboratory:
 
     def live(self) -> AbstractContextManager[live.Live]:
         """The application behind a real server: `with laboratory.live() as server: server.raw(…)`."""
+        scheme = "https" if self.policy.app.secure else "http"
         if isinstance(self.transport, WsgiTransport):
-            return live.wsgi(self.app.wsgi_app)
-        return live.asgi(self.app)
+            return live.wsgi(self.app.wsgi_app, scheme)
+        return live.asgi(self.app, scheme)
 
     def routes(self) -> list[tuple[str, str, AccessRule]]:
         """Every (method, path, rule): the application's and bylaw's own."""
@@ -506,13 +532,18 @@ class Elsewhere:
     database: str
     environ: dict[str, str]
     now: float
+    counters: str = "memory"
 
     def site(self, policy: Path) -> Site:
         """The policy at work there; whoever opens it closes it."""
         site = Site(
             policy,
             world=ports.Ports(
-                clock=FakeClock(self.now), mail=Mailbox(), database=self.database, environ=self.environ
+                clock=FakeClock(self.now),
+                mail=Mailbox(),
+                database=self.database,
+                counters=self.counters,
+                environ=self.environ,
             ),
         )
         site.open()
@@ -529,6 +560,8 @@ def defaults(database: str) -> dict[str, str]:
         "SECRET_KEY": secrets.new(),
         "DATABASE_URL": database,
         "BASE_URL": BASE_URL,
+        "REDIS_URL": "redis://laboratory.invalid",  # named by policies; a laboratory counts where it is told
+        **dict.fromkeys(rate_limits.VARIABLES, ""),  # they speak of a server that serves no laboratory
     }
 
 
@@ -559,7 +592,11 @@ def prepare(target: Target, database: str, environ: Mapping[str, str]) -> None:
 
 
 def start(
-    target: Target, environ: Mapping[str, str], clock: FakeClock, mailbox: Mailbox
+    target: Target,
+    environ: Mapping[str, str],
+    clock: FakeClock,
+    mailbox: Mailbox,
+    counters: str = "memory",
 ) -> tuple[Any, Protected]:
     """Start the application in this process, with the laboratory's world. Raises PolicyError."""
     with (
@@ -569,6 +606,7 @@ def start(
             clock=clock,
             mail=mailbox,
             database=environ["DATABASE_URL"],
+            counters=counters,
             environ={**os.environ, **environ},  # what else the policy names comes from whoever started us
         ),
     ):
@@ -576,6 +614,8 @@ def start(
     found: Any = getattr(app, "extensions", {}).get("bylaw") or getattr(
         getattr(app, "state", None), "bylaw", None
     )
+    if found is None and hasattr(app, "site"):
+        found = app  # an adapter's Gated: any WSGI or ASGI application
     if found is None:
         raise LookupError(f"{target.name} is an application without Bylaw(app, …)")
     if found.site.house.ports.clock is not clock:
@@ -638,8 +678,8 @@ class Bench:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         engine.dispose()
 
-    def laboratory(self, environ: Mapping[str, str] | None = None) -> Laboratory:
-        return Laboratory(self.target, environ=environ, template=self._template)
+    def laboratory(self, environ: Mapping[str, str] | None = None, *, counters: str = "memory") -> Laboratory:
+        return Laboratory(self.target, environ=environ, template=self._template, counters=counters)
 
     def close(self) -> None:
         with suppress(OSError):

@@ -2,7 +2,8 @@
 
 What a parser of HTTP makes of odd bytes, what really leaves by the socket, and whether a request
 waits for another, is only seen there. WSGI is served by threads of the standard library, ASGI by
-uvicorn; both on the loopback address and on a port of the system's choice.
+uvicorn; both on the loopback address and on a port of the system's choice. What comes may be taken for
+https, as a server says that ends TLS itself.
 """
 
 from __future__ import annotations
@@ -53,9 +54,13 @@ class Live:
 
 
 @contextmanager
-def wsgi(application: Callable[..., Any]) -> Iterator[Live]:
+def wsgi(application: Callable[..., Any], scheme: str = "http") -> Iterator[Live]:
     """`application` in a server of the standard library, a thread for each request."""
-    server = make_server(HOST, 0, application, _Threads, _Handler)
+
+    def encrypted(environ: dict[str, Any], start_response: Any) -> Any:
+        return application({**environ, "wsgi.url_scheme": scheme}, start_response)
+
+    server = make_server(HOST, 0, encrypted, _Threads, _Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
@@ -110,17 +115,24 @@ class _Handler(WSGIRequestHandler):
 
 
 @contextmanager
-def asgi(application: Callable[..., Any]) -> Iterator[Live]:
+def asgi(application: Callable[..., Any], scheme: str = "http") -> Iterator[Live]:
     """`application` in uvicorn, on an event loop in a thread."""
     import uvicorn
 
+    async def encrypted(scope: Any, receive: Any, send: Any) -> None:
+        secure = scheme == "https"
+        kinds = {"http": scheme, "websocket": "wss" if secure else "ws"}
+        said = {"scheme": kinds[scope["type"]]} if scope["type"] in kinds else {}
+        await application({**scope, **said}, receive, send)
+
     config = uvicorn.Config(
-        application,
+        encrypted,
         host=HOST,
         port=0,
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whom to believe is the policy's to say (see controls.proxies)
         timeout_graceful_shutdown=1,
         lifespan="on",
     )

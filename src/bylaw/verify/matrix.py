@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from bylaw.controls import body
+from bylaw.controls.body import media
 from bylaw.controls.roles import Settings as Roles
 from bylaw.exchange import Exchange
 from bylaw.identity import AccessRule, Identity, permissions_of
@@ -44,6 +46,8 @@ class Cell:
 
 def sample(path: str) -> str:
     """A path that the route matches and that names nothing that exists."""
+    if path.endswith("/*"):
+        path = f"{path[:-1]}nothing/here"
     path = _FLASK.sub(lambda match: _SAMPLES.get(match[1] or "", "999999"), path)
     return _BRACES.sub(lambda match: _SAMPLES.get(match[1] or "", "999999"), path)
 
@@ -101,15 +105,20 @@ def _ask(
     elif method == "TRACE":
         reply = client.send(method, sample(path), headers=client.from_here)
     elif role == NOBODY and not _is_form(laboratory, path):
-        reply = client.send(method, sample(path), headers=client.from_here, json={})
+        reply = client.send(method, sample(path), headers=client.from_here, **_something(laboratory, path))
     else:
-        reply = client.act(method, sample(path), json={})
+        reply = client.act(method, sample(path), **_something(laboratory, path))
     # Another refusal (sign-up is closed) comes from behind the access rule, which let the request in.
     by_rule = not reply.code or reply.code.startswith("roles.")
     seen: Seen = "refused" if reply.status in (401, 403) and by_rule else "allowed"
     if reply.code.startswith("csrf.") or rule not in asked:
         seen = "not_examined"  # stopped before the access rule was asked, or another route answered
     return Cell(method, path, str(rule), role, expected, seen, reply.status)
+
+
+def _something(laboratory: Laboratory, path: str) -> dict[str, Any]:
+    """What a request brings along: an empty object, or nothing where the path takes no JSON."""
+    return {"json": {}} if body.takes(laboratory.policy, sample(path), media.JSON) else {}
 
 
 def _is_form(laboratory: Laboratory, path: str) -> bool:

@@ -10,6 +10,7 @@ It does not record reading, and does not yet show that whoever may change the sc
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -21,11 +22,13 @@ from sqlalchemy import Connection
 from bylaw import control
 from bylaw.control import Conflict, Control
 from bylaw.controls.audit import probes
-from bylaw.exchange import current
+from bylaw.exchange import Exchange, current
 from bylaw.house import House
 from bylaw.identity import Identity
 from bylaw.policy import Policy
 from bylaw.store import audit as store
+
+log = logging.getLogger("bylaw.audit")
 
 MASK: Final = "•••"
 _SECRET: Final = re.compile(
@@ -33,6 +36,12 @@ _SECRET: Final = re.compile(
     r"|otp|recoverycode|sessionid"
 )
 """Words in a field's name, written in one (`api-key`, `apiKey` and `api_key` are all `apikey`)."""
+_LOGGED: Final = {
+    "authn_login_success": "login",
+    "authn_login_fail": "login",
+    "session_logout": "logout",
+}
+"""What is in the log as well, by the name that it has there (S3-070)."""
 
 
 class Settings(control.Settings):
@@ -76,6 +85,23 @@ def record(
             "user_agent": printable(agent[0], 256) if agent else "",
             "request_id": printable(exchange.request_id, 64) if exchange is not None else "",
             "changes": masked(changes or {}),
+        },
+    )
+    if action in _LOGGED:
+        _log(house, _LOGGED[action], outcome, who or None, exchange)
+
+
+def _log(house: House, action: str, outcome: str, user_id: str | None, exchange: Exchange | None) -> None:
+    """Who signed in or out, for whoever reads the log. Never the name that was typed: it may be the
+    password, in the wrong field."""
+    log.info(
+        "user authentication",
+        extra={
+            "user_id": user_id,
+            "action": action,
+            "outcome": printable(outcome, 16),
+            "ip_address": printable(exchange.client, 64) if exchange is not None else "",
+            "timestamp": datetime.fromtimestamp(house.now(), UTC).isoformat(),
         },
     )
 

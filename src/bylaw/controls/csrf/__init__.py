@@ -10,17 +10,16 @@ It does not protect against script of this site itself (see headers).
 
 from __future__ import annotations
 
-import datetime
 import re
 import secrets
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
 from bylaw import control
-from bylaw.control import Conflict, Control, Section
-from bylaw.controls import cookies, headers
+from bylaw.control import Conflict, Control
+from bylaw.controls import cookies, cors, headers
 from bylaw.controls.csrf import forms, probes
 from bylaw.exchange import ALLOW, Deciding, Exchange, Peek, Refuse, Step, Verdict
 from bylaw.house import House
@@ -32,7 +31,8 @@ CROSS_SITE = Reason(
     403,
     "The request came from another site.",
     "Sec-Fetch-Site or Origin names a site that is neither the application's base_url nor in "
-    "csrf.trusted_origins. Behind a proxy: does base_url say what people see in the address bar?",
+    "csrf.trusted_origins or cors.origins. Behind a proxy: does base_url say what people see in the "
+    "address bar?",
 )
 NO_ORIGIN = Reason(
     "csrf.no_origin",
@@ -67,30 +67,16 @@ PEEKED: Final = 64 * 1024
 """Bytes of a form's beginning in which its token must stand: forms have it first."""
 _VISITOR_BYTES = 16
 _EXEMPTIBLE = re.compile(r"(/[^?#*]*)(/\*)?")
-_ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
-class Exemption(Section):
+class Exemption(control.Exemption):
     """A path on which no token is asked for. Origin and content type are checked all the same."""
 
-    path: str = Field(pattern=r"^/[^?#]*$")
-    """The path, or everything below it when it ends in `/*`."""
+    INSTEAD: ClassVar[str] = "JSON only, same origin enforced"
+    MEND: ClassVar[str] = "send the token there and drop the entry"
+
     reason: str = Field(min_length=10)
     """Why no token can be asked for."""
-    owner: str = Field(min_length=2)
-    """Who answers for it."""
-    expires: datetime.date
-    """The last day (UTC) on which it holds; afterwards the application refuses to start."""
-
-    def covers(self, path: str) -> bool:
-        if self.path.endswith("/*"):
-            # What something further in might shorten to a path outside is not inside (CVE-2025-47910).
-            return path.startswith(self.path[:-1]) and "//" not in path and "/." not in path
-        return path == self.path
-
-    def holds(self, now: float) -> bool:
-        """Whether it still stands at `now` (seconds since 1970)."""
-        return datetime.datetime.fromtimestamp(now, datetime.UTC).date() <= self.expires
 
 
 class Settings(control.Settings):
@@ -106,7 +92,7 @@ class Settings(control.Settings):
     """The form field in which pages send it."""
 
     trusted_origins: tuple[str, ...] = ()
-    """Other sites whose requests are taken as this site's own."""
+    """Other sites whose requests are taken as this site's own, besides those of cors.origins."""
 
     exempt: tuple[Exemption, ...] = ()
     """Paths without a token, each with reason, owner and expiry."""
@@ -168,6 +154,7 @@ def _origin(house: House) -> Step:
     settings = house.policy.of(Settings)
     own = house.policy.app.origin
     trusted = frozenset(origin.lower() for origin in settings.trusted_origins)
+    named = cors.trusts(house.policy)
     session = cookies.name(house.policy, cookies.SESSION)
 
     def refuse(reason: Reason) -> Refuse:
@@ -178,7 +165,9 @@ def _origin(house: House) -> Step:
             return ALLOW
         site = exchange.headers.one("sec-fetch-site")
         origin = exchange.headers.one("origin")
-        if not from_here(site, origin, own, trusted):
+        if not from_here(site, origin, own, trusted) and not (
+            named is not None and origin is not None and named(exchange, origin)
+        ):
             return refuse(CROSS_SITE)
         exempt = _exemption(house, settings, exchange.path) is not None
         if exempt and not _only_json(exchange):
@@ -249,20 +238,12 @@ def _intent(house: House) -> Step:
 
 def _conflicts(policy: Policy) -> Iterable[Conflict]:
     settings = policy.of(Settings)
-    today = datetime.datetime.now(datetime.UTC).timestamp()
     for index, exemption in enumerate(settings.exempt):
-        key = f"csrf.exempt.{index}"
         if not _EXEMPTIBLE.fullmatch(exemption.path):
             yield Conflict(
-                f"{key}.path",
+                f"csrf.exempt.{index}.path",
                 f"{exemption.path!r} covers the whole site, or nothing",
                 'one path ("/api/sign-in") or all below one ("/api/open/*")',
-            )
-        if not exemption.holds(today):
-            yield Conflict(
-                key,
-                f"the exemption of {exemption.path} expired on {exemption.expires}",
-                "send the token there and drop the entry, or decide again until when",
             )
     for alias, target in policy.pages.aliases.items():
         if _exempts(settings, alias) and not _exempts(settings, target):
@@ -279,7 +260,7 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
                 "any site could act with the visitor's cookies (they are sent along)",
                 'name the origins: ["https://partner.acme.eu"]',
             )
-        elif not _is_origin(origin.lower(), policy):
+        elif not cors.is_origin(origin.lower(), policy):
             yield Conflict(
                 key,
                 f"{origin!r} is not an origin as browsers send it",
@@ -289,14 +270,6 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
 
 def _exempts(settings: Settings, path: str) -> bool:
     return any(exemption.covers(path) for exemption in settings.exempt)
-
-
-def _is_origin(origin: str, policy: Policy) -> bool:
-    if policy.production and not origin.startswith("https://"):
-        return False  # whoever sits on the line speaks for it
-    # A browser leaves the default port out (RFC 6454 section 6.2): with it nothing would ever match.
-    default = ":443" if origin.startswith("https://") else ":80"
-    return _ORIGIN.fullmatch(origin) is not None and not origin.endswith(default)
 
 
 def _statement(policy: Policy) -> list[str]:
@@ -311,9 +284,10 @@ def _statement(policy: Policy) -> list[str]:
     ]
     if settings.trusted_origins:
         sentences.append(f"Trusted origins: {', '.join(settings.trusted_origins)}.")
+    if cors.trusts(policy) is not None:
+        sentences.append("So are origins whose scripts may read answers, as far as that goes (see CORS).")
     sentences.extend(
-        f"Exempt from the token, until {e.expires}: `{e.path}` ({e.reason}; JSON only, same origin "
-        f"enforced; owner: {e.owner})."
+        f"Exempt from the token, until {e.expires}: `{e.path}` ({e.reason}; {e.standing}; owner: {e.owner})."
         for e in settings.exempt
     )
     return sentences

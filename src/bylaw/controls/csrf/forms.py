@@ -7,20 +7,14 @@ from urllib.parse import parse_qsl
 
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-URLENCODED: Final = "application/x-www-form-urlencoded"
-MULTIPART: Final = "multipart/form-data"
-TYPES: Final = frozenset({URLENCODED, MULTIPART})
-"""What a browser's form can send that has fields (HTML, form submission)."""
+from bylaw.controls.body.media import FORMS as TYPES
+from bylaw.controls.body.media import MULTIPART, URLENCODED, essence
 
+__all__ = ["MULTIPART", "TYPES", "URLENCODED", "essence", "token", "values"]
 _FIELDS: Final = 1000
 _DISPOSITION: Final = 512
 """Bytes of a part's Content-Disposition that are looked at: a field's is far shorter, and thousands of
 semicolons take milliseconds to take apart."""
-
-
-def essence(kind: str) -> str:
-    """The media type without its parameters, in lower case."""
-    return kind.partition(";")[0].strip().lower()
 
 
 def token(start: bytes, whole: bool, kind: str, name: str) -> str | None:
