@@ -21,9 +21,15 @@ ITEM: Final[dict[str, Any]] = {"id": 7, "name": "bolt", "tags": ["steel", "m8"],
 
 ADDED: Final = [
     ("X-Request-Id", "0123456789abcdef"),
+    ("X-RateLimit-Limit", "1000000000"),
+    ("X-RateLimit-Remaining", "999999000"),
+    ("X-RateLimit-Reset", "1800000000"),
+    ("RateLimit-Policy", '"signed-in";q=1000000000;w=86400'),
+    ("RateLimit", '"signed-in";r=999999000;t=86399'),
     ("X-Content-Type-Options", "nosniff"),
     ("Strict-Transport-Security", "max-age=63072000; includeSubDomains"),
     ("X-Frame-Options", "DENY"),
+    ("X-XSS-Protection", "0"),
     (
         "Content-Security-Policy",
         "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",

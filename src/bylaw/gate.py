@@ -62,7 +62,8 @@ class Gate:
         self._render = render
         self._sign_in = sign_in
         written = house.policy.access.routes
-        self._by_path = PathRules(written) if written else None
+        self.by_path = PathRules(written) if written else None
+        """The policy's rules by path, where the application declares none in its code."""
         by_name = {c.name: c for c in controls if not house.policy.controls[c.name].off}
         self._enter: tuple[Step, ...] = tuple(
             by_name[name].steps[phase](house)
@@ -95,7 +96,7 @@ class Gate:
                         return self._go_on(exchange, decided, steps, answering)
                     return decided
             if answering is None:
-                return ALLOW if self._by_path is None else self._permitted(exchange, self._by_path)
+                return ALLOW if self.by_path is None else self._permitted(exchange, self.by_path)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach the visitor
             return self._stumbled(exchange, error)
         return self._go_on(exchange, None, steps, answering)
@@ -123,8 +124,8 @@ class Gate:
             if answering is not None:
                 exchange.permitted = True
                 return (yield from answering)
-            if self._by_path is not None:
-                decided = self._permitted(exchange, self._by_path)
+            if self.by_path is not None:
+                decided = self._permitted(exchange, self.by_path)
                 return (yield from decided) if isinstance(decided, GeneratorType) else cast(Verdict, decided)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach the visitor
             return self._stumbled(exchange, error)
@@ -199,11 +200,23 @@ class Gate:
 
         May write a record: to be called where waiting is allowed.
         """
+        metered = self._metered(exchange)
+        if metered is not None:
+            return metered  # what it makes of a body that it was not let read on
         if refused.reason is FORBIDDEN:
             return self.forbidden(exchange, "the operation's permission")
         if refused.reason is UNAUTHENTICATED:
             return self.unauthenticated(exchange)
         return Refuse(refused.reason, refused.detail, refused.status, refused.headers, refused.fields)
+
+    def failed(self, exchange: Exchange, error: Exception) -> Refuse:
+        """The verdict of an error that the application raised; logged, unless it was kept from reading on."""
+        metered = self._metered(exchange)
+        return errors.failed(exchange, error) if metered is None else metered
+
+    @staticmethod
+    def _metered(exchange: Exchange) -> Refuse | None:
+        return None if exchange.meter is None else exchange.meter.refused
 
     # On the way out
 
@@ -218,10 +231,13 @@ class Gate:
         A 5xx body is the application's inside; an answer that no access rule was asked for is a
         hole (only 404 and 405, which say nothing, may come from nowhere).
         """
+        metered = self._metered(exchange)
+        if metered is not None and status != (metered.status or metered.reason.status):
+            return metered  # whatever the application made of it
         if exchange.notes is not None and exchange.notes.get("refused") == status:
             return None  # bylaw's own refusal, rendered inside the framework
-        if exchange.meter is not None and exchange.meter.refused is not None:
-            return exchange.meter.refused  # whatever the application made of it
+        if metered is not None:
+            return metered
         if status >= 500:
             return Refuse(errors.by_status(status), status=status)
         if not exchange.permitted and status not in (400, 404, 405) and not 300 <= status < 400:

@@ -58,6 +58,8 @@ path = "/admin/*"
 networks = ["192.0.2.0/25", "10.0.0.0/8"]
 """
 
+TRICKS = ["/", "//", "/./", "/x/../", "/%2e/", "\\", "%2f", "/;a/", "/ "]
+
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Builder:

@@ -272,7 +272,9 @@ def test_no_value_of_the_example_file_starts_in_production() -> None:
     """Somebody copies `.env.example` and forgets to fill it in: each of its values is refused by name."""
     example = {k: v or "" for k, v in dotenv_values(ROOT / ".env.example").items()}
     text = '[mail]\nserver = "env:SMTP_URL"\n[rate_limits]\nstore = "env:REDIS_URL"\n'
+    text += '[proxies]\ntrusted = ["env:TRUSTED_PROXY"]\nx_for = 1\n'
     good = {"SMTP_URL": "smtps://mail.acme.eu", "REDIS_URL": "rediss://cache.acme.eu"}
+    good["TRUSTED_PROXY"] = "10.0.0.0/8"
     for name, value in example.items():
         if name != "BYLAW_ENV":
             found = refused(text, **{**good, name: value})

@@ -202,7 +202,7 @@ class Gated:
             verdict = await self.off_loop(gate.refused, exchange, refused)
             await self._answer(exchange, verdict, send)
         except Exception as error:
-            refuse = errors.failed(exchange, error)
+            refuse = gate.failed(exchange, error)
             if not started:
                 await self._answer(exchange, refuse, send)
             elif not (withheld or finished):

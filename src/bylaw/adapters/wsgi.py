@@ -118,7 +118,7 @@ class Gated:
             return self._answer(exchange, gate.refused(exchange, refused), start_response)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach the visitor
             _close(body)
-            return self._answer(exchange, errors.failed(exchange, error), start_response)
+            return self._answer(exchange, gate.failed(exchange, error), start_response)
         if withheld is not None:
             _close(body)
             return self._answer(exchange, withheld, start_response)

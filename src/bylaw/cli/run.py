@@ -62,6 +62,8 @@ def run(app: str, development: bool, host: str, port: int | None, workers: int, 
 
 def _protected(app: Any) -> Any:
     found = getattr(app, "extensions", {}).get("bylaw") or getattr(getattr(app, "state", None), "bylaw", None)
+    if found is None and hasattr(app, "site"):
+        return app  # an adapter's Gated: any WSGI or ASGI application
     if found is None:
         fail("the application has no Bylaw(app, …)")
     return found

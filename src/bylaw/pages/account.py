@@ -44,9 +44,9 @@ def _sign_in(call: Call) -> Done:
         agent=_agent(call),
         device=lockout.whence(call.house, call.exchange).device,
     )
-    lockout.remember(call.house, call.exchange, call.values["email"])
     _leave(call)
     call.exchange.set_cookie(cookies.make(call.house.policy, cookies.SESSION, opened.secret))
+    lockout.remember(call.house, call.exchange, call.values["email"])
     return Done(_back(call), {"session": opened.id})
 
 

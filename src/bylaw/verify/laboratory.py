@@ -405,13 +405,14 @@ class Laboratory:
 
     @contextmanager
     def instead(self, application: Callable[..., Any]) -> Iterator[None]:
-        """Have another application answer behind the gate."""
-        gated = self.gated
+        """Have another application answer behind the gate, to which no rules by path belong."""
+        gated, gate = self.gated, self.site.gate
         before, gated.application = gated.application, application
+        by_path, gate.by_path = gate.by_path, None
         try:
             yield
         finally:
-            gated.application = before
+            gated.application, gate.by_path = before, by_path
 
     @property
     def gated(self) -> Any:

@@ -65,6 +65,7 @@ OWN: Final = frozenset(
     )
 )
 """The fields that are the policy's alone: whatever the application says in them is dropped."""
+VARY: Final = (("Vary", "Origin"),)
 _PREFLIGHT: Final = "cors"
 """The note under which a preflight's grants leave."""
 _ASKED: Final = HeaderNames("access-control-request-method")
@@ -181,26 +182,38 @@ def trusts(policy: Policy) -> Callable[[Exchange, str], bool] | None:
 def _depart(house: House) -> Depart:
     """Say who may read the answer, on refusals as well: their script shall know why."""
     settings = house.policy.of(Settings)
-    listed = frozenset(settings.origins)
-    if not listed:
+    if not settings.origins:
         return drop
-    blocks = {origin: HeaderBlock(readable(settings, origin), drop=OWN) for origin in listed}
+    nobody = _blocks(())
+    named = {origin: _blocks(readable(settings, origin)) for origin in settings.origins}
 
     def depart(exchange: Exchange, head: Head) -> None:
-        vary(head, "Origin")
-        if exchange.headers.lack(_FROM):
-            drop(exchange, head)
-            return
-        origins = exchange.headers.all("origin")
-        block = fields_for(blocks, origins[0] if len(origins) == 1 else "")
-        if block is None:
-            drop(exchange, head)
-            return
-        head.complete(block)
-        if exchange.notes is not None and _PREFLIGHT in exchange.notes:
+        blocks: Blocks | None = None
+        if not exchange.headers.lack(_FROM):
+            origins = exchange.headers.all("origin")
+            blocks = fields_for(named, origins[0] if len(origins) == 1 else "")
+        merged = "vary" in head.names
+        if merged:
+            vary(head, "Origin")
+        head.complete((blocks or nobody)[merged])
+        if blocks is not None and exchange.notes is not None and _PREFLIGHT in exchange.notes:
             grant(settings, head, exchange.notes[_PREFLIGHT])
 
     return depart
+
+
+Blocks = tuple[HeaderBlock, HeaderBlock]
+"""What is added to an answer without a Vary of its own, and to one with."""
+
+
+def _blocks(fields: Iterable[tuple[str, str]]) -> Blocks:
+    fields = tuple(fields)
+    return HeaderBlock((*fields, *VARY), drop=OWN), HeaderBlock(fields, drop=OWN)
+
+
+def fields_for(named: Mapping[str, Blocks], origin: str) -> Blocks | None:
+    """What lets this origin read the answer; None for whoever is not named."""
+    return named.get(origin)
 
 
 def drop(exchange: Exchange, head: Head) -> None:
@@ -208,11 +221,6 @@ def drop(exchange: Exchange, head: Head) -> None:
     if not OWN.isdisjoint(head.names):
         for name in OWN:
             head.remove(name)
-
-
-def fields_for(blocks: Mapping[str, HeaderBlock], origin: str) -> HeaderBlock | None:
-    """What lets this origin read the answer; None for whoever is not named."""
-    return blocks.get(origin)
 
 
 def readable(settings: Settings, origin: str) -> Iterable[tuple[str, str]]:

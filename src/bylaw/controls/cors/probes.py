@@ -266,14 +266,12 @@ def _fields(reply: Any) -> dict[str, str]:
 @sabotage
 def every_origin_is_reflected(patch: Patch) -> None:
     """Whoever asks is named in the answer, with cookies."""
-    patch(
-        cors,
-        "fields_for",
-        lambda read, origin: HeaderBlock(
-            [("Access-Control-Allow-Origin", origin), ("Access-Control-Allow-Credentials", "true")],
-            drop=cors.OWN,
-        ),
-    )
+
+    def reflected(named: Any, origin: str) -> Any:
+        fields = [("Access-Control-Allow-Origin", origin), ("Access-Control-Allow-Credentials", "true")]
+        return HeaderBlock([*fields, ("Vary", "Origin")]), HeaderBlock(fields)
+
+    patch(cors, "fields_for", reflected)
 
 
 @sabotage
@@ -288,7 +286,7 @@ def the_beginning_of_an_origin_is_enough(patch: Patch) -> None:
     patch(
         cors,
         "fields_for",
-        lambda read, origin: next((block for name, block in read.items() if origin.startswith(name)), None),
+        lambda named, origin: next((named[name] for name in named if origin.startswith(name)), None),
     )
 
 
@@ -308,6 +306,7 @@ def routes_are_not_asked(patch: Patch) -> None:
 def caches_are_not_told(patch: Patch) -> None:
     """Answers do not say that they depend on Origin."""
     patch(cors, "vary", lambda head, name: None)
+    patch(cors, "VARY", ())
 
 
 @sabotage
