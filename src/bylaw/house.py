@@ -34,6 +34,9 @@ class House:
     """Where requests are counted."""
     paced: bool = True
     """Whether limits and lockout count. A laboratory that attacks something else has them wait."""
+    fenced: bool = True
+    """Whether lists of addresses count. A laboratory's people come from anywhere, until the attack is on
+    the lists."""
     counts: dict[str, int] = field(default_factory=dict)
     """How often each reason refused and each named event happened, since the start of this process."""
     requests: dict[str, list[int]] = field(default_factory=dict)

@@ -149,6 +149,7 @@ def test_a138_an_applications_own_path_is_listed_in_every_spelling(
     with (
         stacks[stack].laboratory() as laboratory,
         laboratory.under(ip_allowlist.Settings, paths=(Listed(path="/report", networks=("192.0.2.0/24",)),)),
+        laboratory.fenced(),
     ):
         admin = laboratory.administrator()
         admin.peer = "203.0.113.9"

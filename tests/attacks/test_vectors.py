@@ -133,7 +133,8 @@ def test_lockout(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None
 @vectors("network")
 def test_network(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
     """Nobody is somewhere else, asks for another name or comes encrypted because a header says so."""
-    play(stacks, attempt, stack)
+    with stacks[stack].laboratory() as laboratory, laboratory.fenced():
+        interpreter.run(laboratory, attempt)
 
 
 @pytest.mark.requirement("S1-038", "C-38")

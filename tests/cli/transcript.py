@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import shlex
@@ -156,6 +157,8 @@ def inside(directory: Path, environ: Mapping[str, str]) -> Run:
 
     def run(command: str, variables: Mapping[str, str]) -> tuple[str, int]:
         before = dict(os.environ), list(sys.path), set(sys.modules)
+        root = logging.getLogger()
+        handlers, level = list(root.handlers), root.level  # a command that serves logs to its terminal
         os.environ.clear()
         os.environ.update(environ)
         try:
@@ -165,6 +168,8 @@ def inside(directory: Path, environ: Mapping[str, str]) -> Run:
             os.environ.clear()
             os.environ.update(before[0])
             sys.path[:] = before[1]
+            root.handlers[:] = handlers
+            root.setLevel(level)
             for name in set(sys.modules) - before[2]:
                 file = getattr(sys.modules[name], "__file__", None)
                 if file is not None and Path(file).is_relative_to(directory):

@@ -24,7 +24,7 @@ from bylaw.keys import KeyRing
 from bylaw.operations import accounts, chores, proving, signing_in
 from bylaw.operations.accounts import SYSTEM
 from bylaw.reasons import Reason, Refused
-from bylaw.store import audit, tables
+from bylaw.store import audit, failures, tables
 from bylaw.store.users import User
 
 PASSWORD = "wide green fields and quiet water"
@@ -155,7 +155,7 @@ def test_right_and_wrong_at_once_wait_for_nobody(house: House, user: User) -> No
                 return attempt(house, address=f"192.0.2.{number}")
             case _:
                 with house.store.transaction() as connection:
-                    proving.failures.clear(connection, now=house.now(), since=house.now() - 1)
+                    failures.clear(connection, now=house.now(), since=house.now() - 1)
         return None
 
     assert set(at_once(40, work)) <= {None, passwords.WRONG, lockout.WAIT, passwords.BUSY}
@@ -168,7 +168,8 @@ def test_right_and_wrong_at_once_wait_for_nobody(house: House, user: User) -> No
 @pytest.mark.requirement("S1-156", "C-12")
 def test_the_waits_of_a_patient_guesser(house: House, user: User) -> None:
     """Whoever tries at every second gets five tries, then one after 30 s, 60 s, … and one an hour."""
-    tried, began = [], house.now()
+    tried: list[float] = []
+    began = house.now()
     while len(tried) < 14:
         if attempt(house) is passwords.WRONG:
             tried.append(house.now() - began)
@@ -211,7 +212,7 @@ def test_every_spelling_counts_as_one(house: House, user: User) -> None:
     ):
         assert attempt(house, email=spelling) is passwords.WRONG
     assert attempt(house, PASSWORD) is lockout.WAIT
-    assert [failures for failures, _ in counted(house)] == [5]
+    assert [count for count, _ in counted(house)] == [5]
 
 
 def test_what_was_not_looked_at_does_not_count(house: House, user: User) -> None:
@@ -252,7 +253,7 @@ def test_a_crash_counts(house: House, user: User, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(passwords, "check", crash)
     with pytest.raises(MemoryError):
         attempt(house)
-    assert [failures for failures, _ in counted(house)] == [1]
+    assert [count for count, _ in counted(house)] == [1]
 
 
 @pytest.mark.requirement("C-41")
@@ -339,7 +340,7 @@ def test_a_stolen_device_has_few_guesses(house: House, user: User) -> None:
     assert counted(house)[0][0] == 10
     advance(house, 7200)
     fail(house, 1, device=device)
-    assert [failures for failures, _ in counted(house)] == [10, 1]
+    assert [count for count, _ in counted(house)] == [10, 1]
     assert attempt(house, PASSWORD, device=device) is None
     assert counted(house) == []
     assert device_of(house, before=device).partition(".")[0] == device.partition(".")[0]
@@ -361,7 +362,7 @@ def test_an_administrator_unlocks(house: House, user: User) -> None:
     fail(house, 1, email="other@people.test")
     accounts.unlock(house, SYSTEM, user.id)
     accounts.unlock(house, SYSTEM, user.id)
-    assert [failures for failures, _ in counted(house)] == [1]
+    assert [count for count, _ in counted(house)] == [1]
     assert attempt(house, PASSWORD) is None
     assert [r["entity_id"] for r in records(house, action="authn_login_unlock")] == [user.id]
 
@@ -453,7 +454,7 @@ def test_what_is_over_is_cleared_away(house: House, user: User) -> None:
     assert len(counted(house)) == 2
     advance(house, 7200)
     tidy()
-    assert [failures for failures, _ in counted(house)] == [100]
+    assert [count for count, _ in counted(house)] == [100]
     advance(house, lockout.FORGOTTEN - 7200 - 1)
     tidy()
     assert len(counted(house)) == 1

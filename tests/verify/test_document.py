@@ -10,6 +10,7 @@ import pytest
 from bylaw import document, policy
 from bylaw.cli.document import printed, stand_ins
 from bylaw.controls import CONTROLS
+from bylaw.controls.exemptions import PUBLIC, Row
 from bylaw.document import evidence
 from bylaw.document.evidence import Proof
 from bylaw.verify.runner import Caught, Report, Result
@@ -142,3 +143,20 @@ def test_the_document_holds_no_secret_of_this_machine(tmp_path: Path) -> None:
     """It is printed with stand-ins: the same on every machine."""
     rules = _policy(tmp_path)
     assert printed(rules.file) == printed(rules.file)
+
+
+@pytest.mark.requirement("S1-043", "S1-044")
+def test_what_was_public_is_printed_with_its_reason(tmp_path: Path) -> None:
+    """The register as it was verified is kept with the evidence, read again and printed in its section."""
+    rows = [
+        Row(PUBLIC, "GET /", "the front | page", "platform", None, ""),
+        Row("csrf", "/hook", "a machine calls it", "platform", date(2026, 12, 1), ""),
+    ]
+    rules = _policy(tmp_path)
+    gathered = evidence.gather(rules.file, date(2026, 11, 21), Report(), [], rows)
+    evidence.write(gathered, rules.file)
+    read = evidence.read(rules.file)
+    assert read == gathered
+    section = document.security_md(rules, read).partition("## Exemptions\n")[2].partition("\n## ")[0]
+    assert "| `GET /` | the front \\| page | platform |" in section
+    assert "/hook" not in section, "what the policy exempts is printed from the policy"

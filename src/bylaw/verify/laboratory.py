@@ -26,8 +26,7 @@ from typing import Any, Protocol, TypeVar
 
 from bylaw import ports
 from bylaw.control import CouldNotLook
-from bylaw.controls import audit, cookies, csrf, ip_allowlist, rate_limits, secrets, signup
-from bylaw.controls.proxies import Networks
+from bylaw.controls import audit, cookies, csrf, rate_limits, secrets, signup
 from bylaw.controls.roles import Settings as Roles
 from bylaw.errors import MisuseError, PolicyError
 from bylaw.identity import AccessRule
@@ -281,21 +280,14 @@ class Laboratory:
 
     # People
 
-    @property
-    def address(self) -> str:
-        """Where people come from: a network that every list of addresses in the policy lets in."""
-        lists = [Networks(listed.networks) for listed in self.policy.of(ip_allowlist.Settings).paths]
-        candidates = ["198.51.100.7", *(address for each in lists for address in each.examples())]
-        return next((a for a in candidates if all(a in each for each in lists)), candidates[0])
-
-    def visitor(self, *, peer: str = "") -> Client:
+    def visitor(self, *, peer: str = "198.51.100.7") -> Client:
         """Somebody who is not signed in."""
         return Client(
             self.transport,
             self.policy.app.origin,
             self.url("sign_in"),
             self.policy.of(csrf.Settings).header,
-            peer=peer or self.address,
+            peer=peer,
             scheme="https" if self.policy.app.secure else "http",
         )
 
@@ -327,10 +319,10 @@ class Laboratory:
             _HASHES[(self.site.house.scheme.name, password)] = known
         return known
 
-    def client(self, *roles: str, peer: str = "") -> Client:
+    def client(self, *roles: str, peer: str = "198.51.100.7") -> Client:
         """A new account with these roles, signed in (the session is opened without a request)."""
         client = self.person(*roles)
-        client.peer = peer or client.peer
+        client.peer = peer
         self.open_session(client)
         client.token_page = self.url("change_password")
         return client
@@ -461,6 +453,16 @@ class Laboratory:
             yield
         finally:
             house.paced = before
+
+    @contextmanager
+    def fenced(self) -> Iterator[None]:
+        """Have lists of addresses count: otherwise people come from anywhere."""
+        house = self.site.house
+        before, house.fenced = house.fenced, True
+        try:
+            yield
+        finally:
+            house.fenced = before
 
     @contextmanager
     def under(self, settings: type[Any], **changes: Any) -> Iterator[None]:
@@ -624,6 +626,7 @@ def start(
         raise MisuseError(f"{target.name} was made before the laboratory; name a factory")
     found.ready()
     found.site.house.paced = False  # until an attack is on the pace itself (Laboratory.paced)
+    found.site.house.fenced = False  # until an attack is on the lists of addresses (Laboratory.fenced)
     return app, found
 
 

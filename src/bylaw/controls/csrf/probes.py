@@ -228,6 +228,7 @@ def websockets_are_opened_from_here(lab: Any) -> str:
     """A WebSocket is not opened for another site, nor for a session that does not say where it is."""
     own, client = lab.policy.app.origin, lab.ordinary()
     cookie = ("Cookie", f"{lab.cookie}={client.cookies[lab.cookie]}")
+    host = ("Host", own.partition("://")[2])
     for what, headers, reason in (
         ("another site", [("Origin", FOREIGN)], csrf.CROSS_SITE),
         ("another site with the session", [("Origin", FOREIGN), cookie], csrf.CROSS_SITE),
@@ -235,11 +236,15 @@ def websockets_are_opened_from_here(lab: Any) -> str:
         ("this site", [("Origin", own), cookie], None),
     ):
         # Asked of the gate itself: whether the application has a WebSocket does not matter to it.
-        verdict = _decision(
-            lab.site.gate.deciding(
-                Exchange(method="GET", path="/no/such/socket", headers=PairHeaders(headers), websocket=True)
-            )
+        asked = Exchange(
+            method="GET",
+            path="/no/such/socket",
+            headers=PairHeaders([host, *headers]),
+            scheme="wss" if lab.policy.app.secure else "ws",
+            websocket=True,
         )
+        with lab.answering():
+            verdict = _decision(lab.site.gate.deciding(asked))
         seen = verdict.reason if isinstance(verdict, Refuse) else None
         if seen is not reason or (reason is None and not isinstance(verdict, Allow)):
             raise Broken(f"a handshake of {what}: {verdict}")

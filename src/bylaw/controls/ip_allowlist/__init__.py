@@ -142,7 +142,7 @@ def _arrive(house: House) -> Step:
             if len(remembered) >= REMEMBERED:
                 remembered.clear()  # paths are a stranger's to make up: memory is not
             networks = remembered[exchange.path] = find(exchange.path)
-        if not networks or _within(exchange, networks):
+        if not networks or _within(exchange, networks) or not house.fenced:
             return ALLOW
         if refuse.reason is not OUTSIDE:
             house.count(OUTSIDE.code)

@@ -34,7 +34,7 @@ _CHANGING: Final = re.compile(rb"[0-9a-f]{16}|nonce-[\w-]+")
 def _listed(lab: Any, *paths: str, status: int = 404) -> Iterator[None]:
     """These paths are open to the office alone, whatever the policy lists."""
     entries = tuple(ip_allowlist.Listed(path=path, networks=OFFICE) for path in paths)
-    with lab.under(ip_allowlist.Settings, paths=entries, status=status):
+    with lab.under(ip_allowlist.Settings, paths=entries, status=status), lab.fenced():
         yield
 
 
@@ -55,7 +55,9 @@ def the_policys_own_paths_are_closed(lab: Any) -> str:
             raise CouldNotLook(f"{listed.path} is open to every network that there is")
         path = listed.path.removesuffix("*")
         for each in dict.fromkeys((path, path.rstrip("/") or "/")):
-            if (reply := admin.get(each)).status != settings.status:
+            with lab.fenced():
+                reply = admin.get(each)
+            if reply.status != settings.status:
                 raise Broken(f"{each} from {admin.peer or 'nowhere'}: {reply}")
         closed.append(listed.path)
     return f"closed: {', '.join(closed)}" if closed else "the policy lists no path"

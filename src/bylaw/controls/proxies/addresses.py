@@ -115,10 +115,6 @@ class Networks:
         self._unix = UNIX in texts
         self._known: dict[str, bool] = {}
 
-    def examples(self) -> list[str]:
-        """An address of each network."""
-        return [str(found[min(1, found.num_addresses - 1)]) for found in self._networks]
-
     def __contains__(self, address: str) -> bool:
         known = self._known.get(address)
         if known is None:

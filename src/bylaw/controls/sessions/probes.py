@@ -295,7 +295,8 @@ def _as_somebody(lab: Any, secret: str) -> bool:
 
 def _identified(site: Any, cookie: str, secret: str) -> bool:
     """Whether another process, asked at its gate, knows who this is."""
-    headers = PairHeaders([("Cookie", f"{cookie}={secret}")])
+    host = site.policy.app.origin.partition("://")[2]
+    headers = PairHeaders([("Host", host), ("Cookie", f"{cookie}={secret}")])
     exchange = Exchange(method="GET", path="/no/such/path-7f3a", headers=headers)
     for _ in site.gate.deciding(exchange):
         pass  # it may wait here as long as it needs to
