@@ -240,7 +240,7 @@ class Bylaw:
                 continue
             self._put_before(context, rule)
             self._lift(context, rule)
-            found = Route(path, frozenset(context.methods or ()), public=rule.kind == "public")
+            found = Route(path, frozenset(context.methods or ()), rule=rule)
             self._patterns.append((compile_path(path)[0], found))
             for method in sorted((context.methods or {"WEBSOCKET"}) - {"HEAD"}):
                 self._routes.append((method, path, rule))

@@ -220,9 +220,8 @@ class Bylaw:
                 return self._find(method, urlsplit(elsewhere.new_url).path)
             except HTTPException:
                 continue
-            declared = self._rules.get(rule.endpoint)
-            public = declared is None or declared.kind == "public"
-            return Route(rule.endpoint, methods, self._is_static(rule.endpoint), public)
+            static = self._is_static(rule.endpoint)
+            return Route(rule.endpoint, methods, static, self._rules.get(rule.endpoint))
         return None
 
     def _bypasses(self) -> Iterator[Problem]:

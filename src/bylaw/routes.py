@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from bylaw.identity import AccessRule
+
 REMEMBERED: Final = 10_000
 
 
@@ -22,8 +24,13 @@ class Route:
     methods: frozenset[str] = frozenset()
     static: bool = False
     """Whether files are served there that are the same for everybody."""
-    public: bool = True
-    """Whether strangers may call it."""
+    rule: AccessRule | None = None
+    """Who may call it; None where nobody has said, or each path below has a rule of its own."""
+
+    @property
+    def public(self) -> bool:
+        """Whether strangers may call it."""
+        return self.rule is None or self.rule.kind == "public"
 
 
 NOWHERE: Final = Route("")

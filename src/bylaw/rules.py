@@ -139,8 +139,7 @@ class PathRules:
             return None
         segments = tuple(path.split("/")[1:])
         pattern = next(p for p in self._ordered if _fits(segments, p))
-        rule = rules.get(method)
-        return Route(self._names[pattern], frozenset(rules), public=rule is None or rule.kind == "public")
+        return Route(self._names[pattern], frozenset(rules), rule=rules.get(method))
 
     def routes(self) -> Iterator[tuple[str, str, AccessRule]]:
         """Every (method, path, rule)."""

@@ -18,10 +18,11 @@ from bylaw.rules import PathRules, faults, rule_of
 from bylaw.site import Site, identity
 from bylaw.verify import matrix, runner
 from bylaw.verify.laboratory import Bench, Laboratory, Target
+from tests.adapters import test_parity
 from tests.applications import fastapi_app, flask_app
 from tests.applications.by_path import ROUTES
 from tests.applications.notes import MISSING
-from tests.applications.stacks import BY_PATH, TARGETS
+from tests.applications.stacks import BY_PATH, TARGETS, hurry
 from tests.controls.houses import Builder
 
 
@@ -287,6 +288,35 @@ def test_bylaw_verify_runs_on_it(benches_by_path: dict[str, Bench], framework: s
     report = runner.verify(benches_by_path[framework], only=[control])
     assert [(r.probe, r.evidence) for r in report.results if r.outcome == "fail"] == []
     assert report.count("pass")
+
+
+@pytest.mark.requirement("S3-065", "S1-032", "S1-033", "C-23", "C-36")
+@pytest.mark.parametrize("name", sorted(test_parity.EVERYWHERE))
+def test_the_gate_answers_alike(
+    name: str, benches_by_path: dict[str, Bench], stacks: dict[str, Bench]
+) -> None:
+    """What the gate decides alone: the same answer around Django, Bottle and Starlette as around nothing."""
+    shapes = {}
+    for stack, bench in {"core": stacks["core"], **benches_by_path}.items():
+        with bench.laboratory() as laboratory:
+            hurry(laboratory)
+            shapes[stack] = test_parity.shape(test_parity.EVERYWHERE[name](laboratory))
+    for stack, seen in shapes.items():
+        assert seen == shapes["core"], stack
+
+
+@pytest.mark.requirement("S3-065", "S1-032", "S1-033", "C-23", "C-36")
+@pytest.mark.parametrize("name", sorted(test_parity.ROUTES))
+def test_routes_answer_alike(name: str, benches_by_path: dict[str, Bench], stacks: dict[str, Bench]) -> None:
+    """The same routes on the same rules, in the policy or in the code: the same status for everybody."""
+    seen = {}
+    for stack, bench in {"flask": stacks["flask"], **benches_by_path}.items():
+        with bench.laboratory() as laboratory:
+            hurry(laboratory)
+            reply = test_parity.ROUTES[name](laboratory)
+            seen[stack] = reply.status
+            assert not reply.code.startswith("roles.undeclared"), stack
+    assert set(seen.values()) == {seen["flask"]}, seen
 
 
 @pytest.mark.parametrize("framework", ["flask", "fastapi"])

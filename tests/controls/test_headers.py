@@ -383,7 +383,7 @@ def test_what_is_below_the_standard(build: Builder, text: str, below: list[str])
 def test_the_statement(build: Builder) -> None:
     """What SECURITY.md says is what is sent."""
     said = CONTROL.statement(build.policy())
-    for name, value in headers.everywhere(build.policy(), headers.Settings()):
+    for name, value in headers.everywhere(headers.Settings(), tls=True):
         assert f"`{name}: {value}`" in said[0]
     assert PAGE in said[1]
     assert DATA in said[1]

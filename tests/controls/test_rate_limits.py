@@ -31,7 +31,7 @@ from bylaw.controls.rate_limits import CONTROL, pace, probes, processes
 from bylaw.controls.rate_limits.rates import parsed
 from bylaw.errors import PolicyError
 from bylaw.exchange import ALLOW, BLOCK, Allow, Exchange, RawHead, Refuse, TextHead
-from bylaw.identity import Identity
+from bylaw.identity import SIGNED_IN, Identity
 from bylaw.ports import Ports
 from bylaw.routes import Route
 from bylaw.site import Site
@@ -242,7 +242,7 @@ def test_an_account_is_no_other_person_where_strangers_may_come(build: Builder) 
 def test_a_route_of_people_alone_is_counted_by_account(build: Builder) -> None:
     """A costly export: colleagues at one address do not take it from each other."""
     text = '[rate_limits]\nroutes = { "/export" = ["1/hour"] }\n'
-    step, _ = stepping(build, text, Route("/export", public=False))
+    step, _ = stepping(build, text, Route("/export", rule=SIGNED_IN))
     whom = [ALICE, ALICE, Identity("bob"), None, None]
     passed = [passes(step, asked("/export", identity=who)) for who in whom]
     assert passed == [True, False, True, True, False]

