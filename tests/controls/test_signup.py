@@ -306,7 +306,8 @@ def test_no_way_around_the_default_role(laboratory: Laboratory, way: str) -> Non
     reply = client.send("POST", path, headers=headers, **how)
     made = account(laboratory, "ann@people.test")
     taken = way in ("query", "header", "cookie", "an administrator's")
-    assert (reply.status, made is not None) == ((202, True) if taken else (422, False))
+    refused = 400 if way == "twice" else 422  # of a name that comes twice, parsers read different ones
+    assert (reply.status, made is not None) == ((202, True) if taken else (refused, False))
     assert made is None or made.roles == {"user"}
 
 

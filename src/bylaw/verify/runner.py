@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from bylaw.control import Broken, Control, CouldNotLook, Probe, Sabotage
 from bylaw.controls import CONTROLS
@@ -70,6 +70,7 @@ class Report:
         return looked and not self.count("fail") and all(s.by is not None for s in self.sabotages)
 
 
+_INHERITED: Final = object()
 Progress = Callable[[Control, "Result | Caught"], None]
 
 
@@ -149,7 +150,9 @@ def broken(way: Sabotage) -> Iterator[None]:
     undo: list[tuple[Any, str, Any]] = []
 
     def patch(thing: Any, name: str, value: Any) -> None:
-        undo.append((thing, name, getattr(thing, name)))
+        before = getattr(thing, name)
+        # What a class inherits is not put into it afterwards: it would hide the next defect of its base.
+        undo.append((thing, name, before if name in vars(thing) else _INHERITED))
         setattr(thing, name, value)
 
     try:
@@ -157,4 +160,7 @@ def broken(way: Sabotage) -> Iterator[None]:
         yield
     finally:
         for thing, name, before in reversed(undo):
-            setattr(thing, name, before)
+            if before is _INHERITED:
+                delattr(thing, name)
+            else:
+                setattr(thing, name, before)

@@ -110,8 +110,12 @@ def subject(email: str) -> str:
     try:
         return signup.address(email)
     except Refused:
-        folded = unicodedata.normalize("NFKC", email[:_LONGEST_NAME]).casefold()
-    folded = "".join(c for c in folded if not c.isspace() and c.isprintable())
+        folded, before = email[:_LONGEST_NAME], ""
+    # Each step may make work for another: what is left out joins a letter and its accent.
+    while folded != before and len(folded) <= 8 * _LONGEST_NAME:
+        before = folded
+        seen = "".join(c for c in folded if not c.isspace() and c.isprintable())
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold())
     try:
         return signup.address(folded)
     except Refused:
