@@ -14,6 +14,8 @@ from typing import Final
 from bylaw.identity import AccessRule
 
 REMEMBERED: Final = 10_000
+LONGEST: Final = 200
+"""Paths at most that are remembered, and the characters of one: two megabytes, whoever asks for what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +64,6 @@ class Routes:
         found = next((r for find in self._finders if (r := find(method, path)) is not None), NOWHERE)
         if len(self._known) >= REMEMBERED:
             self._known.clear()  # who makes up paths pays with a look-up each; nobody pays with memory
-        self._known[method, path] = found
+        if len(path) <= LONGEST:
+            self._known[method, path] = found
         return found

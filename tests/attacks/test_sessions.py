@@ -73,7 +73,8 @@ BEGAN = time.monotonic()
 
 
 def _identity(site: object, secret: str) -> str:
-    exchange = Exchange(method="GET", path="/", headers=PairHeaders([("Cookie", f"__Host-sid={secret}")]))
+    pairs = [("Host", "app.lab"), ("Cookie", f"__Host-sid={secret}")]
+    exchange = Exchange(method="GET", path="/", headers=PairHeaders(pairs))
     bare.driven(site.gate.deciding(exchange), b"")  # type: ignore[attr-defined]
     return exchange.identity.id if exchange.identity else ""
 
