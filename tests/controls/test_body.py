@@ -633,7 +633,7 @@ def test_uploads_get_their_own_size(starting: Callable[..., Laboratory], framewo
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
     end = b"\r\n--b--\r\n"
     whole = head + bytes(10 * MB - len(head) - len(end)) + end
-    with probes._reading(laboratory) as reader:
+    with laboratory.reading() as reader:
         visitor = laboratory.visitor()
         headers = [*visitor.from_here, ("Content-Type", MULTIPART)]
         reply = visitor.send("POST", "/imports/bom", headers=headers, body=whole)

@@ -15,6 +15,7 @@ from bylaw.controls.proxies import CONTROL, addresses, group
 from bylaw.exchange import ALLOW, EnvironHeaders, Exchange, Headers, PairHeaders, Step
 from bylaw.verify.laboratory import Bench, Laboratory, Target
 from bylaw.verify.runner import attempt, broken
+from bylaw.verify.stubs import Seen
 from tests.applications import fastapi_app, flask_app
 from tests.controls.houses import Builder
 
@@ -469,7 +470,7 @@ def test_one_address_for_record_session_and_application(laboratory: Laboratory) 
     listed = alice.get(laboratory.api("sessions"), headers=told).json()["sessions"]
     record = laboratory.audit(action="authn_login_success", limit=1)[0]
     seen = proxies.probes.seen(laboratory, alice, headers=told)
-    assert isinstance(seen, proxies.probes.Seen)
+    assert isinstance(seen, Seen)
     assert {listed[0]["address"], record["ip_address"], seen.client} == {CLIENT}
 
 

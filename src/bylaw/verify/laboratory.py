@@ -35,7 +35,7 @@ from bylaw.site import Site
 from bylaw.store import audit as audit_rows
 from bylaw.store import migrate, users
 from bylaw.store.engine import connect
-from bylaw.verify import live
+from bylaw.verify import live, stubs
 from bylaw.verify.client import AsgiTransport, Client, Reply, Sent, Transport, WsgiTransport
 
 T = TypeVar("T")
@@ -416,13 +416,13 @@ class Laboratory:
 
     def raising(self, error: Exception) -> Any:
         """Have the application raise `error` on every request."""
-        return self.instead(_stub(self.is_wsgi, error=error))
+        return self.instead(stubs.answering(self.is_wsgi, error=error))
 
     def answering(
         self, status: int = 200, headers: Iterable[tuple[str, str]] = (), body: bytes = b"ok"
     ) -> Any:
         """Have the application answer with this on every request."""
-        return self.instead(_stub(self.is_wsgi, status=status, headers=list(headers), body=body))
+        return self.instead(stubs.answering(self.is_wsgi, status=status, headers=list(headers), body=body))
 
     @property
     def is_wsgi(self) -> bool:
@@ -478,6 +478,20 @@ class Laboratory:
         finally:
             site.policy = site.house.policy = before
             site.gate = gate
+
+    @contextmanager
+    def reading(self) -> Iterator[stubs.Reader]:
+        """Have an application behind the gate that reads all it is given and answers with its SHA-256."""
+        reader = stubs.Reader(wsgi=self.is_wsgi)
+        with self.instead(reader.application):
+            yield reader
+
+    @contextmanager
+    def witnessing(self) -> Iterator[list[stubs.Seen]]:
+        """Have an application behind the gate that keeps what it was told of each request."""
+        seen: list[stubs.Seen] = []
+        with self.instead(stubs.witness(seen, wsgi=self.is_wsgi)):
+            yield seen
 
     # Many at once
 
@@ -628,42 +642,6 @@ def start(
     found.site.house.paced = False  # until an attack is on the pace itself (Laboratory.paced)
     found.site.house.fenced = False  # until an attack is on the lists of addresses (Laboratory.fenced)
     return app, found
-
-
-def _stub(
-    wsgi: bool,
-    *,
-    status: int = 200,
-    headers: list[tuple[str, str]] | None = None,
-    body: bytes = b"",
-    error: Exception | None = None,
-) -> Callable[..., Any]:
-    """An application of a few lines that answers the same to everybody."""
-
-    def wsgi_stub(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        environ["bylaw.exchange"].permitted = True
-        if error is not None:
-            raise error
-        start_response(f"{status} Stub", list(headers or [("Content-Type", "text/plain")]))
-        return [body]
-
-    async def asgi_stub(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
-        scope["bylaw.exchange"].permitted = True
-        if error is not None:
-            raise error
-        pairs = headers or [("Content-Type", "text/plain")]
-        await send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in pairs],
-            }
-        )
-        await send({"type": "http.response.body", "body": body})
-
-    return wsgi_stub if wsgi else asgi_stub
 
 
 class Bench:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from fnmatch import fnmatch
 from time import process_time
 from typing import Any, Final
@@ -46,50 +45,6 @@ JSON_DOCUMENTS: Final[tuple[tuple[str, bytes, str], ...]] = (
     ("lists without an end", b"[" * 20_000, reasons.DEEP.code),
 )
 """What two parsers read differently, or one reads for ever (A197)."""
-
-
-class _Reader:
-    """The application behind the gate: it reads all that it is given, and says what that was."""
-
-    def __init__(self, wsgi: bool) -> None:
-        self.calls = 0
-        self.read = 0
-        self.application: Any = self._wsgi if wsgi else self._asgi
-
-    def _wsgi(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        environ["bylaw.exchange"].permitted = True
-        self.calls += 1
-        length = environ.get("CONTENT_LENGTH")
-        left = int(length) if length else sys.maxsize if environ.get("wsgi.input_terminated") else 0
-        seen = hashlib.sha256()
-        while left > 0 and (piece := environ["wsgi.input"].read(min(left, _PIECE))):
-            left -= len(piece)
-            self.read += len(piece)
-            seen.update(piece)
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [seen.hexdigest().encode()]
-
-    async def _asgi(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
-        scope["bylaw.exchange"].permitted = True
-        self.calls += 1
-        seen, more = hashlib.sha256(), True
-        while more:
-            message = await receive()
-            more = message.get("more_body", False)
-            self.read += len(message.get("body", b""))
-            seen.update(message.get("body", b""))
-        headers = [(b"content-type", b"text/plain")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": seen.hexdigest().encode()})
-
-
-@contextmanager
-def _reading(lab: Any) -> Iterator[_Reader]:
-    reader = _Reader(lab.is_wsgi)
-    with lab.instead(reader.application):
-        yield reader
 
 
 def _body(lab: Any) -> Any:
@@ -144,7 +99,7 @@ def _refused(what: str, reply: Any, *codes: str) -> None:
 def what_is_too_large_is_refused(lab: Any) -> str:
     """A body of exactly the limit passes, one byte more gets 413, unread where it was announced."""
     seen = []
-    with _reading(lab) as reader:
+    with lab.reading() as reader:
         for essence in (media.JSON, media.URLENCODED, media.MULTIPART):
             for path, rule in _paths(lab, essence):
                 limit = rule.form if essence == media.URLENCODED else rule.size
@@ -169,7 +124,7 @@ def what_is_too_large_is_refused(lab: Any) -> str:
 @probe("high", "S2-015", "S3-026")
 def only_what_is_taken_is_read(lab: Any) -> str:
     """A type that is not taken, none, two of them or an odd charset: 415, with what is taken."""
-    with _reading(lab) as reader:
+    with lab.reading() as reader:
         path, rule = _paths(lab, media.JSON)[0]
         named = rule.types.accept.split(", ")
         for kind in (
@@ -209,7 +164,7 @@ def only_what_is_taken_is_read(lab: Any) -> str:
 @probe("high", "S3-026", "S3-030", "S2-015", "A186", "A197")
 def json_is_read_one_way(lab: Any) -> str:
     """JSON that two parsers read differently, or that is nested without end, gets 400 and is not repeated."""
-    with _reading(lab) as reader:
+    with lab.reading() as reader:
         path, _ = _paths(lab, media.JSON)[0]
         for what, document, code in JSON_DOCUMENTS:
             sent = document.replace(b"%b", CANARY.encode()).replace(
@@ -236,7 +191,7 @@ def json_is_read_one_way(lab: Any) -> str:
 def forms_are_bounded(lab: Any) -> str:
     """Thousands of fields or parts, megabytes of text, or a part that can be read in two ways: refused."""
     settings = _body(lab)
-    with _reading(lab) as reader:
+    with lab.reading() as reader:
         path, rule = _paths(lab, media.URLENCODED)[0]
         fields = b"&".join([b"a=1"] * (settings.fields + 1))
         _refused("too many fields", _post(lab, path, media.URLENCODED, fields), reasons.FIELDS.code)
@@ -299,7 +254,7 @@ def headers_are_bounded(lab: Any) -> str:
     }
     if settings.address > settings.fields + 10:
         attempts["many parameters"] = (f"/?{'&' * settings.fields}", [], reasons.FIELDS.code)
-    with _reading(lab) as reader:
+    with lab.reading() as reader:
         for what, (target, headers, code) in attempts.items():
             began = process_time()
             _refused(what, visitor.get(target, headers=headers), code)
@@ -315,7 +270,7 @@ def lengths_are_clear(lab: Any) -> str:
     """A length that is no number or is said twice, and a body where none belongs: 400."""
     path, _ = _paths(lab, media.JSON)[0]
     visitor = lab.visitor()
-    with _reading(lab) as reader:
+    with lab.reading() as reader:
         for headers in (
             [("Content-Length", "+6")],
             [("Content-Length", "-1")],
@@ -347,7 +302,7 @@ def odd_methods_are_refused(lab: Any) -> str:
     """TRACE, CONNECT and methods in small letters get 405, and what there is instead."""
     visitor = lab.visitor()
     methods = ("TRACE", "TRACK", "CONNECT", "get", "Post", "A" * 100, "GET\t")
-    with _reading(lab) as reader:
+    with lab.reading() as reader:
         for method in methods:
             reply = visitor.send(method, "/", headers=visitor.from_here)
             _refused(method[:20], reply, reasons.METHOD.code)

@@ -4,7 +4,7 @@ that they notice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
@@ -75,41 +75,14 @@ QUOTED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A request as the application saw it."""
-
-    client: str
-    scheme: str
-    host: str
-    names: frozenset[str]
-
-
-def seen(lab: Any, client: Any, path: str = "/", headers: Any = ()) -> Seen | str:
+def seen(lab: Any, client: Any, path: str = "/", headers: Any = ()) -> Any:
     """What the application is given of a request; where it is given none, the answer in its place."""
-    got: list[Seen] = []
-
-    def wsgi(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        environ["bylaw.exchange"].permitted = True
-        names = {key[5:].lower().replace("_", "-") for key in environ if key.startswith("HTTP_")}
-        host = environ.get("HTTP_HOST", "")
-        got.append(Seen(environ["REMOTE_ADDR"], environ["wsgi.url_scheme"], host, frozenset(names)))
-        start_response("200 Seen", [("Content-Type", "text/plain")])
-        return [b"seen"]
-
-    async def asgi(scope: Any, receive: Any, send: Any) -> None:
-        scope["bylaw.exchange"].permitted = True
-        held = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
-        got.append(Seen(scope["client"][0], scope["scheme"], held.get("host", ""), frozenset(held)))
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"seen"})
-
-    with lab.instead(wsgi if lab.is_wsgi else asgi):
+    with lab.witnessing() as got:
         reply = client.get(path, headers=list(headers))
     return got[0] if got else str(reply)
 
 
-def plainly(lab: Any, client: Any, path: str = "/") -> Seen:
+def plainly(lab: Any, client: Any, path: str = "/") -> Any:
     """The same of a request without any claim. Raises CouldNotLook where it does not arrive."""
     told = seen(lab, client, path)
     if isinstance(told, str):
