@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, AnyStr, Final, Generic, Protocol
+from typing import TYPE_CHECKING, Any, AnyStr, Final, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
 from bylaw.errors import MisuseError
@@ -411,6 +411,20 @@ Deciding = Generator[Need, Any, Verdict]
 
 Step = Callable[[Exchange], "Verdict | Deciding"]
 """A step of the gate: pure, it returns a verdict; in need of something, it returns a Deciding."""
+
+
+def idle(exchange: Exchange) -> Verdict:
+    """The step of a control that has nothing to do by this policy. The gate leaves it out."""
+    return ALLOW
+
+
+Build = TypeVar("Build", bound=Callable[..., Step])
+
+
+def for_unsafe(build: Build) -> Build:
+    """Mark what builds a step that looks at unsafe requests alone: the gate spares the others the call."""
+    build.unsafe_only = True  # type: ignore[attr-defined]
+    return build
 
 
 class Head(Protocol):

@@ -33,6 +33,7 @@ from bylaw.exchange import (
     Step,
     TextHead,
     Verdict,
+    idle,
 )
 from bylaw.house import House
 from bylaw.identity import ANONYMOUS, FORBIDDEN, UNAUTHENTICATED, AccessRule
@@ -65,11 +66,19 @@ class Gate:
         self.by_path = PathRules(written) if written else None
         """The policy's rules by path, where the application declares none in its code."""
         by_name = {c.name: c for c in controls if not house.policy.controls[c.name].off}
-        self._enter: tuple[Step, ...] = tuple(
-            by_name[name].steps[phase](house)
+        builds = [
+            by_name[name].steps[phase]
             for phase, name, _ in order.ENTER
             if name in by_name and phase in by_name[name].steps
+        ]
+        made = [
+            (step, hasattr(build, "unsafe_only")) for build in builds if (step := build(house)) is not idle
+        ]
+        self._enter: tuple[tuple[Step, ...], tuple[Step, ...]] = (
+            tuple(step for step, unsafe_only in made if not unsafe_only),
+            tuple(step for step, _ in made),
         )
+        """The way of a safe request, and of an unsafe one."""
         self._depart: tuple[Depart, ...] = tuple(
             by_name[name].steps[phase](house)
             for phase, name, _ in order.DEPART
@@ -84,7 +93,7 @@ class Gate:
         Most requests are decided from memory and get their verdict at once. What needs something
         gets the rest of its way as a generator, which the adapter drives.
         """
-        steps = iter(self._enter)
+        steps = iter(self._enter[exchange.unsafe])
         try:
             if not exchange.query.isascii():
                 _readable(exchange.query)

@@ -30,6 +30,7 @@ from bylaw.exchange import (
     Refuse,
     Step,
     Verdict,
+    for_unsafe,
 )
 from bylaw.house import House
 from bylaw.policy import Policy
@@ -223,6 +224,7 @@ def body_length(text: str | None) -> int | None:
 # What is inside
 
 
+@for_unsafe
 def _shape(house: House) -> Step:
     """What a body is made of: looked at as a whole where it is read as a whole, else while it passes."""
     settings = house.policy.of(Settings)

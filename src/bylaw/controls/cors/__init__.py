@@ -32,6 +32,7 @@ from bylaw.exchange import (
     Response,
     Step,
     Verdict,
+    idle,
 )
 from bylaw.house import House
 from bylaw.policy import Policy, reserved
@@ -109,7 +110,7 @@ def _origin(house: House) -> Step:
     listed = frozenset(settings.origins)
     at = house.routes.at
     if not listed:
-        return _nobody
+        return idle  # what an application makes of OPTIONS is its own affair
 
     def step(exchange: Exchange) -> Verdict:
         if exchange.method != "OPTIONS" or exchange.headers.lack(_ASKED):
@@ -128,11 +129,6 @@ def _origin(house: House) -> Step:
         return Answer(Response(200, []))
 
     return step
-
-
-def _nobody(exchange: Exchange) -> Verdict:
-    """No origin is named: what an application makes of OPTIONS is its own affair."""
-    return ALLOW
 
 
 def is_listed(listed: frozenset[str], origin: str) -> bool:

@@ -21,7 +21,7 @@ from bylaw import control
 from bylaw.control import Conflict, Control
 from bylaw.controls import cookies, cors, headers
 from bylaw.controls.csrf import forms, probes
-from bylaw.exchange import ALLOW, Deciding, Exchange, Peek, Refuse, Step, Verdict
+from bylaw.exchange import ALLOW, Deciding, Exchange, Peek, Refuse, Step, Verdict, for_unsafe
 from bylaw.house import House
 from bylaw.policy import Policy
 from bylaw.reasons import Reason
@@ -149,6 +149,7 @@ def from_here(site: str | None, origin: str | None, own: str, trusted: frozenset
     return site is None or site in ("same-origin", "none")
 
 
+@for_unsafe
 def _origin(house: House) -> Step:
     """Where the request came from, before anybody asks who sent it."""
     settings = house.policy.of(Settings)
@@ -202,6 +203,7 @@ def _only_json(exchange: Exchange) -> bool:
 # Whether it was meant
 
 
+@for_unsafe
 def _intent(house: House) -> Step:
     """Whether the person meant it: the token of the page that the request was sent from."""
     settings = house.policy.of(Settings)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from bylaw import control
 from bylaw.control import Control
 from bylaw.controls.https import probes
-from bylaw.exchange import ALLOW, Answer, Exchange, Refuse, Response, Step, Verdict
+from bylaw.exchange import ALLOW, Answer, Exchange, Refuse, Response, Step, Verdict, idle
 from bylaw.house import House
 from bylaw.policy import Policy
 from bylaw.reasons import Reason
@@ -62,7 +62,7 @@ def _arrive(house: House) -> Step:
             return Answer(Response(308, headers))
         return Refuse(REQUIRED)
 
-    return step if house.policy.app.secure else lambda exchange: ALLOW
+    return step if house.policy.app.secure else idle
 
 
 def _statement(policy: Policy) -> list[str]:

@@ -22,7 +22,7 @@ from bylaw.control import Conflict, Control, Section
 from bylaw.controls import errors, proxies
 from bylaw.controls.ip_allowlist import probes
 from bylaw.controls.proxies import addresses
-from bylaw.exchange import ALLOW, Exchange, Refuse, Step, Verdict
+from bylaw.exchange import ALLOW, Exchange, Refuse, Step, Verdict, idle
 from bylaw.house import House
 from bylaw.policy import Policy
 from bylaw.reasons import Reason
@@ -131,6 +131,8 @@ def _within(exchange: Exchange, networks: tuple[addresses.Networks, ...]) -> boo
 
 def _arrive(house: House) -> Step:
     settings = house.policy.of(Settings)
+    if not settings.paths:
+        return idle
     find = _finder(house, settings)
     # What is not there looks the same wherever nothing is: `errors` says it, and no word of a list.
     refuse = Refuse(OUTSIDE) if settings.status == 403 else Refuse(errors.NOT_FOUND)

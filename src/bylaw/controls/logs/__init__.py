@@ -22,7 +22,7 @@ from bylaw import control
 from bylaw.control import Conflict, Control, Size, weighed
 from bylaw.controls.logs import output, probes, records, redaction
 from bylaw.controls.logs.redaction import scrub
-from bylaw.exchange import ALLOW, Exchange, HeaderNames, Step, Verdict
+from bylaw.exchange import ALLOW, Exchange, HeaderNames, Step, Verdict, idle
 from bylaw.house import House
 from bylaw.policy import Policy
 
@@ -132,7 +132,7 @@ def _arrive(house: House) -> Step:
     """Take the id that the policy's header brings, where it is one."""
     header = house.policy.of(Settings).request_id_header
     if header is None:
-        return _of_its_own
+        return idle  # no id is taken from anybody
     name, names = header.lower(), HeaderNames(header.lower())
 
     def step(exchange: Exchange) -> Verdict:
@@ -143,11 +143,6 @@ def _arrive(house: House) -> Step:
         return ALLOW
 
     return step
-
-
-def _of_its_own(exchange: Exchange) -> Verdict:
-    """No id is taken from anybody."""
-    return ALLOW
 
 
 def well_formed(given: str) -> bool:
