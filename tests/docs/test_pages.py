@@ -7,11 +7,15 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jsonschema_rs
 import pytest
+from django.conf import settings
+from django.urls import clear_url_caches
+from django.utils.functional import empty
 
 from bylaw import order
 from bylaw.controls import CONTROLS
@@ -40,7 +44,8 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Follo
     def follow(page: Path) -> Followed:
         if page not in kept:
             folder = tmp_path_factory.mktemp(page.stem)
-            kept[page] = folder, list(pages.walk(page, folder))
+            with _django_of_its_own():
+                kept[page] = folder, list(pages.walk(page, folder))
         return kept[page]
 
     return follow
@@ -63,15 +68,29 @@ def test_requests_are_answered_as_the_page_says(
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
     try:
-        bench = Bench(Target.afresh("app"))
-        with bench.laboratory() as laboratory:
-            for row in pages.rows(page):
-                reply = _send(laboratory, row)
-                assert (row.status, True) == (reply.status, reply.text.startswith(row.begins)), row
-        bench.close()
+        with _django_of_its_own():
+            bench = Bench(Target.afresh("app"))
+            with bench.laboratory() as laboratory:
+                for row in pages.rows(page):
+                    reply = _send(laboratory, row)
+                    assert (row.status, True) == (reply.status, reply.text.startswith(row.begins)), row
+            bench.close()
     finally:
         for file in folder.glob("*.py"):
             sys.modules.pop(file.stem, None)
+
+
+@contextmanager
+def _django_of_its_own() -> Iterator[None]:
+    """Django has one configuration in a process: a page's must be neither another's, nor stay behind."""
+    before = settings._wrapped
+    settings._wrapped = empty
+    clear_url_caches()
+    try:
+        yield
+    finally:
+        settings._wrapped = before
+        clear_url_caches()
 
 
 def _send(laboratory: Laboratory, row: pages.Row) -> Reply:

@@ -200,6 +200,9 @@ def speak(*, level: str, style: Literal["json", "text"], file: File | None) -> N
     """Give the root logger this level and bylaw's handlers, once. Those of the application stay."""
     root = logging.getLogger()
     root.setLevel(level)
+    chatty = logging.getLogger("alembic")  # tells at each start which database it talks to
+    if chatty.level == logging.NOTSET:
+        chatty.setLevel(logging.WARNING)
     others = [h for h in root.handlers if not isinstance(h, Stderr | File)]
     if not others and not any(isinstance(h, Stderr) for h in root.handlers):
         root.addHandler(Stderr())

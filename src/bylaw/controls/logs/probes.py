@@ -419,7 +419,7 @@ def every_id_is_taken(patch: Patch) -> None:
         exchange.request_id = next(iter(exchange.headers.all("x-request-id")), exchange.request_id)
         return ALLOW
 
-    patch(logs, "_of_its_own", take)
+    patch(logs, "idle", take)
     patch(logs, "well_formed", lambda given: True)
 
 
