@@ -194,4 +194,4 @@ def plot(figures: Figures, file: Path = PLOT) -> None:
     chart.add("bylaw, all controls", [added["bylaw"].get(name) for name in reversed(asked)])
     chart.add("extensions glued together", [added["peers"].get(name) for name in reversed(asked)])
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(chart.render())
+    file.write_text(chart.render(is_unicode=True), "utf-8")
