@@ -14,8 +14,8 @@ from sqlalchemy import event
 from bylaw.controls import cookies, csrf, passwords, secrets, sessions
 from bylaw.exchange import Exchange, PairHeaders, current
 from bylaw.keys import digest
-from bylaw.operations import accounts, signing_in
-from bylaw.operations.accounts import SYSTEM
+from bylaw.operations import administering, signing_in
+from bylaw.operations.administering import SYSTEM
 from bylaw.site import Site
 from bylaw.store import migrate, users
 from bylaw.store.engine import connect
@@ -52,7 +52,7 @@ def production() -> Iterator[dict[str, str]]:
 
 def person(site: Site, email: str) -> users.User:
     """A new account with the role `user`, without a password."""
-    return accounts.create(site.house, SYSTEM, email=email, granted=["user"])
+    return administering.create(site.house, SYSTEM, email=email, granted=["user"])
 
 
 def crowd(site: Site, count: int) -> list[str]:

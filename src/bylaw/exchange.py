@@ -19,7 +19,7 @@ from bylaw.errors import MisuseError
 from bylaw.reasons import Reason
 
 if TYPE_CHECKING:
-    from bylaw.identity import Identity
+    from bylaw.identity import AccessRule, Identity
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that ask for no change (RFC 9110 section 9.2.1)."""
@@ -254,6 +254,19 @@ class Exchange:
         self.notes: dict[str, Any] | None = None
         self.pace: Any = None
         """What is left of the budget that this request was counted against (see rate_limits)."""
+
+    @property
+    def partial(self) -> Identity | None:
+        """Somebody who has given a first proof and still owes something: nobody to the application."""
+        session = self.session
+        return session.identity if session is not None and session.owes else None
+
+    def asker(self, rule: AccessRule) -> Identity | None:
+        """Who asks for a route with this rule: on the pages on which signing in is finished, also
+        somebody who has only begun to."""
+        if self.identity is None and rule.kind == "owing":
+            return self.partial
+        return self.identity
 
     @property
     def address(self) -> str:

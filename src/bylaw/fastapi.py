@@ -102,7 +102,7 @@ def _who(connection: HTTPConnection, rule: AccessRule) -> Identity:
     """Whoever calls, if the rule lets in. Raises Refused."""
     exchange: Exchange = connection.scope[asgi.EXCHANGE]
     exchange.permitted = True
-    reason = rule.decide(exchange.identity)
+    reason = rule.decide(exchange.identity, connection.app.state.bylaw.site.house.now())
     if reason is not None:
         raise Refused(reason)
     return exchange.identity or ANONYMOUS

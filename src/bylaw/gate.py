@@ -7,7 +7,7 @@ its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from types import GeneratorType
 from typing import Any, cast
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bylaw import order
 from bylaw.control import Control
-from bylaw.controls import audit, errors, roles
+from bylaw.controls import audit, errors, roles, sessions
 from bylaw.exchange import (
     ALLOW,
     BLOCK,
@@ -36,7 +36,14 @@ from bylaw.exchange import (
     idle,
 )
 from bylaw.house import House
-from bylaw.identity import ANONYMOUS, FORBIDDEN, UNAUTHENTICATED, AccessRule
+from bylaw.identity import (
+    ANONYMOUS,
+    FORBIDDEN,
+    STEP_UP,
+    UNAUTHENTICATED,
+    UNFINISHED,
+    AccessRule,
+)
 from bylaw.reasons import Refused
 from bylaw.rules import PathRules
 
@@ -56,12 +63,13 @@ class Gate:
         *,
         endpoints: Endpoints,
         render: Render,
-        sign_in: str,
+        urls: Mapping[str, str],
     ) -> None:
         self.house = house
         self._endpoints = endpoints
         self._render = render
-        self._sign_in = sign_in
+        self._urls = urls
+        self._clock = house.ports.clock
         written = house.policy.access.routes
         self.by_path = PathRules(written) if written else None
         """The policy's rules by path, where the application declares none in its code."""
@@ -166,25 +174,43 @@ class Gate:
     def permit(self, exchange: Exchange, rule: AccessRule) -> Generator[Need, Any, Verdict]:
         """Decide by the matched route's access rule; a refusal of somebody known is recorded."""
         exchange.permitted = True
-        reason = rule.decide(exchange.identity)
+        reason = rule.decide(exchange.asker(rule), self._clock())
         if reason is None:
             return ALLOW
         if reason is UNAUTHENTICATED:
             return self.unauthenticated(exchange)
+        if reason is STEP_UP:
+            return self.step_up(exchange, rule)
         yield BLOCK
         return self.forbidden(exchange, str(rule))
 
     def allows(self, exchange: Exchange, rule: AccessRule) -> bool:
         """The short way of `permit` for the usual case."""
         exchange.permitted = True
-        return rule.decide(exchange.identity) is None
+        return rule.decide(exchange.asker(rule), self._clock() if rule.max_age else 0.0) is None
 
     def unauthenticated(self, exchange: Exchange) -> Refuse | Answer:
         """401 with a challenge for a program, the way to the sign-in page for a person."""
+        owed = exchange.session.owes if exchange.partial is not None else ""
         if exchange.method == "GET" and exchange.wants_html():
-            to = f"{self._sign_in}?next={quote(exchange.address)}"
-            return Answer(Response(303, [("Location", to), ("Cache-Control", "no-store")]))
-        return Refuse(UNAUTHENTICATED, headers=(("WWW-Authenticate", roles.CHALLENGE),))
+            return self._sent(exchange, sessions.PAGES[sessions.first(owed)] if owed else "sign_in")
+        challenge = (("WWW-Authenticate", roles.CHALLENGE),)
+        if owed:
+            return Refuse(UNFINISHED, detail=sessions.OWED[sessions.first(owed)], headers=challenge)
+        return Refuse(UNAUTHENTICATED, headers=challenge)
+
+    def step_up(self, exchange: Exchange, rule: AccessRule) -> Refuse | Answer:
+        """The same where somebody is signed in and the rule asks for more (RFC 9470 section 3)."""
+        if exchange.method == "GET" and exchange.wants_html():
+            return self._sent(exchange, "step_up")
+        age = f", max_age={rule.max_age}" if rule.max_age else ""
+        challenge = f'{roles.CHALLENGE}, error="insufficient_user_authentication"{age}'
+        return Refuse(STEP_UP, headers=(("WWW-Authenticate", challenge),))
+
+    def _sent(self, exchange: Exchange, page: str) -> Answer:
+        """A person is sent to one of bylaw's pages, and from there back to where he was."""
+        to = f"{self._urls[page]}?next={quote(exchange.address)}"
+        return Answer(Response(303, [("Location", to), ("Cache-Control", "no-store")]))
 
     def forbidden(self, exchange: Exchange, wanted: str) -> Refuse:
         """403, with its record. A refusal stays one when it cannot be recorded."""
@@ -216,6 +242,8 @@ class Gate:
             return self.forbidden(exchange, "the operation's permission")
         if refused.reason is UNAUTHENTICATED:
             return self.unauthenticated(exchange)
+        if refused.reason is STEP_UP:
+            return self.step_up(exchange, AccessRule("signed_in"))
         return Refuse(refused.reason, refused.detail, refused.status, refused.headers, refused.fields)
 
     def failed(self, exchange: Exchange, error: Exception) -> Refuse:

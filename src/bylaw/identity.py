@@ -23,6 +23,20 @@ FORBIDDEN: Final = Reason(
     "The identity is known, but none of its roles holds the permission that the route or the "
     "operation asks for. The refusal is in the audit log.",
 )
+STEP_UP: Final = Reason(
+    "mfa.step_up",
+    401,
+    "Show once more that it is you.",
+    "The route or operation asks for more than the session has shown: a second factor, or a proof that is "
+    "not older than it says. A browser is sent to the page for it; a program gets RFC 9470's challenge.",
+)
+UNFINISHED: Final = Reason(
+    "sessions.unfinished",
+    401,
+    "Finish signing in first.",
+    "A first proof was given, and something is still owed: the second factor, setting one up, a new "
+    "password or the confirmation of the address. Until then the session opens nothing else.",
+)
 
 
 class Permissions:
@@ -83,7 +97,9 @@ class Identity:
 
     `method` is how it proved itself (`password`); `authenticated_at` when, in seconds since 1970;
     `session` names the session by its public id, or is empty; `epoch` is the account's counter of
-    standing: credentials that bear an older one are dead.
+    standing: credentials that bear an older one are dead. `assurance` says how many factors were shown
+    (1 or 2: NIST SP 800-63B-4 AAL1 and AAL2), and `acting` names the administrator who acts as this
+    principal, where it is not the principal himself.
     """
 
     id: str
@@ -95,6 +111,8 @@ class Identity:
     authenticated_at: float = 0.0
     session: str = ""
     epoch: int = 0
+    assurance: int = 1
+    acting: str = ""
 
     @property
     def is_authenticated(self) -> bool:
@@ -120,27 +138,38 @@ ANONYMOUS: Final = Identity(id="")
 class AccessRule:
     """What a route declares about who may call it.
 
-    `kind` is `public`, `signed_in` or `permission`; `because` says why a public route is one.
+    `kind` is `public`, `signed_in` or `permission`; `because` says why a public route is one. `owing` is
+    for bylaw's own pages on which somebody finishes signing in: a first proof is enough there.
     """
 
-    kind: Literal["public", "signed_in", "permission"]
+    kind: Literal["public", "signed_in", "permission", "owing"]
     permission: str = ""
     because: str = ""
     also: frozenset[str] = frozenset()
     """Further permissions that are asked for: a router's and its route's must both be held."""
 
-    def decide(self, identity: Identity | None) -> Reason | None:
-        """None to allow, otherwise the reason to refuse."""
+    assurance: int = 1
+    """Factors that the session must have shown: 2 asks for a second one."""
+    max_age: int = 0
+    """Seconds since the latest proof at most; 0 asks for none."""
+
+    def decide(self, identity: Identity | None, now: float = 0.0) -> Reason | None:
+        """None to allow, otherwise the reason to refuse. `now`: seconds since 1970."""
         if self.kind == "public":
             return None
         if identity is None:
             return UNAUTHENTICATED
-        if self.kind == "signed_in":
-            return None
-        held = identity.permissions.allow_own
-        if held(self.permission) and (not self.also or all(held(p) for p in self.also)):
-            return None
-        return FORBIDDEN
+        if self.kind == "permission":
+            held = identity.permissions.allow_own
+            if not (held(self.permission) and (not self.also or all(held(p) for p in self.also))):
+                return FORBIDDEN
+        if self.assurance > identity.assurance or self.too_old(identity, now):
+            return STEP_UP
+        return None
+
+    def too_old(self, identity: Identity, now: float) -> bool:
+        """Whether the latest proof is older than the rule takes."""
+        return self.max_age > 0 and now - identity.authenticated_at > self.max_age
 
     def __str__(self) -> str:
         return " and ".join(sorted({self.permission, *self.also})) or self.kind.replace("_", " ")
@@ -148,6 +177,7 @@ class AccessRule:
 
 PUBLIC: Final = AccessRule("public")
 SIGNED_IN: Final = AccessRule("signed_in")
+OWING: Final = AccessRule("owing")
 
 
 def all_of(rules: Iterable[AccessRule]) -> AccessRule | None:
@@ -156,9 +186,13 @@ def all_of(rules: Iterable[AccessRule]) -> AccessRule | None:
     Choosing one would let in whom another refuses; a public rule beside another opens nothing.
     """
     rules = list(rules)
+    assurance = max((rule.assurance for rule in rules), default=1)
+    max_age = min((rule.max_age for rule in rules if rule.max_age), default=0)
     wanted = sorted({p for rule in rules for p in (rule.permission, *rule.also) if p})
     if wanted:
-        return AccessRule("permission", wanted[0], also=frozenset(wanted[1:]))
+        return AccessRule(
+            "permission", wanted[0], also=frozenset(wanted[1:]), assurance=assurance, max_age=max_age
+        )
     if any(rule.kind == "signed_in" for rule in rules):
-        return SIGNED_IN
+        return AccessRule("signed_in", assurance=assurance, max_age=max_age)
     return rules[0] if rules else None

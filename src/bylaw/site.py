@@ -62,7 +62,7 @@ class Site:
             controls.CONTROLS,
             endpoints=self.pages.endpoint,
             render=self.pages.refusal,
-            sign_in=self.pages.urls["sign_in"],
+            urls=self.pages.urls,
         )
 
     def open(self, *, serving: bool = True) -> None:

@@ -21,7 +21,7 @@ from bylaw.controls.audit import CONTROL, MASK, masked, printable
 from bylaw.exchange import Exchange, PairHeaders, enter, leave
 from bylaw.house import House
 from bylaw.identity import Identity
-from bylaw.operations import accounts
+from bylaw.operations import administering
 from bylaw.store import audit as rows
 from bylaw.store import migrate, users
 from bylaw.store.tables import audit_log, outbox
@@ -115,7 +115,7 @@ def test_a_record_has_all_its_fields(house: House) -> None:
         ("u2", "u2", ""),
         ("", None, ""),
         (Identity(id=""), None, ""),
-        (accounts.SYSTEM, None, "system"),
+        (administering.SYSTEM, None, "system"),
     ],
 )
 def test_who_it_was_outside_of_a_request(house: House, actor: Any, user_id: str | None, roles: str) -> None:
@@ -411,8 +411,8 @@ def test_a_failure_of_nobody_is_recorded(flask_laboratory: Laboratory) -> None:
 def test_the_command_lines_changes_are_recorded(flask_laboratory: Laboratory) -> None:
     """What is done without a request is recorded as the system's."""
     house, person = flask_laboratory.site.house, flask_laboratory.person()
-    accounts.set_password(house, accounts.SYSTEM, person.id, PASSWORD)
-    accounts.set_roles(house, accounts.SYSTEM, person.id, ["user"])
+    administering.set_password(house, administering.SYSTEM, person.id, PASSWORD)
+    administering.set_roles(house, administering.SYSTEM, person.id, ["user"])
     for row in flask_laboratory.audit(entity_id=person.id):
         assert (row["user_id"], row["actor_role"], row["ip_address"]) == (None, "system", "")
 

@@ -20,7 +20,7 @@ from bylaw.controls import passwords
 from bylaw.controls.passwords import CONTROL, SPECIAL, Settings, faults, hashable
 from bylaw.hashing import SCHEMES, HashPool
 from bylaw.house import House
-from bylaw.operations import accounts
+from bylaw.operations import accounts, administering
 from bylaw.reasons import Refused
 from bylaw.store import users
 from bylaw.verify.client import Client, Reply
@@ -617,8 +617,8 @@ def test_the_rules_guard_the_operation(flask_laboratory: Laboratory) -> None:
     weak = "123456789012345"
     for store_it in (
         lambda: accounts.sign_up(house, email="a@people.test", password=weak),
-        lambda: accounts.create(house, accounts.SYSTEM, email="b@people.test", password=weak),
-        lambda: accounts.set_password(house, accounts.SYSTEM, user.id, weak),
+        lambda: administering.create(house, administering.SYSTEM, email="b@people.test", password=weak),
+        lambda: administering.set_password(house, administering.SYSTEM, user.id, weak),
     ):
         with pytest.raises(Refused) as refused:
             store_it()

@@ -17,7 +17,7 @@ from bylaw import ports
 from bylaw.controls import cookies
 from bylaw.controls import secrets as keys
 from bylaw.hashing import SCHEMES
-from bylaw.operations import accounts, signing_in
+from bylaw.operations import administering, signing_in
 from bylaw.site import Site
 from bylaw.store import users
 from bylaw.verify import live
@@ -62,7 +62,7 @@ class Served:
         """Somebody new with these roles."""
         email = f"{'-'.join(roles) or 'nobody'}-{uuid.uuid4().hex[:8]}@people.example"
         house = self.site.house
-        made = accounts.create(house, accounts.SYSTEM, email=email, name=name, granted=roles)
+        made = administering.create(house, administering.SYSTEM, email=email, name=name, granted=roles)
         # Everybody has the same password, which is hashed once: it takes a quarter of a second.
         with house.store.transaction() as connection:
             users.change(connection, made.id, password_hash=_hash(house.scheme.name))
@@ -70,7 +70,7 @@ class Served:
 
     def session(self, person: Person) -> str:
         """The secret of a new session, as a sign-in would have set it."""
-        user = accounts.find(self.site.house, accounts.SYSTEM, person.id)
+        user = administering.find(self.site.house, administering.SYSTEM, person.id)
         return signing_in.open_session(self.site.house, user, method="password").secret
 
 

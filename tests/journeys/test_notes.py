@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from bylaw.operations import accounts
+from bylaw.operations import administering
 from tests.journeys.conftest import Visit
 from tests.journeys.served import Person, Served
 
@@ -61,16 +61,16 @@ def test_a_page_of_the_application_sends_its_form_with_the_token(notes: Served, 
 @pytest.mark.requirement("S1-027")
 def test_a_long_list_of_users_is_read_page_by_page(notes: Served, visit: Visit) -> None:
     """An administrator gets to the next page, keeps the search there, and finds the way back."""
-    for _ in range(accounts.PAGE + 1):
+    for _ in range(administering.PAGE + 1):
         notes.person(name="Many")
     admin = visit(notes, notes.person("admin"))
     admin.go(notes.page("users"))
     admin.fill("Search by mail address or name", "Many")
     admin.press("Search")
     rows = admin.page.locator("tbody tr")
-    assert rows.count() == accounts.PAGE
+    assert rows.count() == administering.PAGE
     first = rows.first.inner_text()
     admin.follow("Next page")
     assert rows.count() == 1
     admin.follow("First page")
-    assert (rows.count(), rows.first.inner_text()) == (accounts.PAGE, first)
+    assert (rows.count(), rows.first.inner_text()) == (administering.PAGE, first)

@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from bylaw.controls import passwords, roles, signup
 from bylaw.house import House
 from bylaw.identity import ANONYMOUS, FORBIDDEN, UNAUTHENTICATED, Identity, permissions_of
-from bylaw.operations import accounts, signing_in
-from bylaw.operations.accounts import SYSTEM
+from bylaw.operations import accounts, administering, signing_in
+from bylaw.operations.administering import SYSTEM
 from bylaw.reasons import Refused
 from bylaw.store import audit, outbox, sessions, users
 from bylaw.store.users import User
@@ -27,11 +27,11 @@ GRANTS = {"admin": ["*"], "clerk": ["user:manage"], "user": ["note:read"]}
 
 
 def made(house: House, *granted: str, email: str = "ann@people.test") -> User:
-    return accounts.create(house, SYSTEM, email=email, password=PASSWORD, granted=granted)
+    return administering.create(house, SYSTEM, email=email, password=PASSWORD, granted=granted)
 
 
 def found(house: House, user_id: str) -> User:
-    return accounts.find(house, SYSTEM, user_id)
+    return administering.find(house, SYSTEM, user_id)
 
 
 def identity(user: User) -> Identity:
@@ -74,7 +74,9 @@ def at_once(*work: Callable[[], T]) -> list[T | BaseException]:
 def test_an_administrator_makes_an_account(house: House) -> None:
     """With roles and a password, or without either; recorded with who made it."""
     boss = made(house, "admin", email="boss@people.test")
-    user = accounts.create(house, identity(boss), email="Ann@People.test", name=" Ann ", granted=["user"])
+    user = administering.create(
+        house, identity(boss), email="Ann@People.test", name=" Ann ", granted=["user"]
+    )
     assert (user.email, user.name, user.roles, user.password_hash) == (
         "ann@people.test",
         "Ann",
@@ -102,19 +104,19 @@ def test_what_an_administrator_cannot_make(house: House, how: dict[str, Any], re
     made(house)
     before = len(records(house))
     values = {"email": "new@people.test", "password": PASSWORD, **how}
-    assert refused(lambda: accounts.create(house, SYSTEM, **values)).reason is reason
+    assert refused(lambda: administering.create(house, SYSTEM, **values)).reason is reason
     assert len(records(house)) == before
-    assert len(accounts.listing(house, SYSTEM)) == 1
+    assert len(administering.listing(house, SYSTEM)) == 1
 
 
 VERBS: dict[str, Callable[[House, Identity, str], object]] = {
-    "create": lambda h, by, u: accounts.create(h, by, email="x@people.test", password=PASSWORD),
-    "set_roles": lambda h, by, u: accounts.set_roles(h, by, u, ["user"]),
-    "disable": accounts.disable,
-    "enable": accounts.enable,
-    "find": accounts.find,
-    "set_password": lambda h, by, u: accounts.set_password(h, by, u, OTHER),
-    "listing": lambda h, by, u: accounts.listing(h, by),
+    "create": lambda h, by, u: administering.create(h, by, email="x@people.test", password=PASSWORD),
+    "set_roles": lambda h, by, u: administering.set_roles(h, by, u, ["user"]),
+    "disable": administering.disable,
+    "enable": administering.enable,
+    "find": administering.find,
+    "set_password": lambda h, by, u: administering.set_password(h, by, u, OTHER),
+    "listing": lambda h, by, u: administering.listing(h, by),
 }
 
 
@@ -136,8 +138,8 @@ def test_a_clerk_does_not_touch_his_betters(house: House, verb: str) -> None:
     boss, clerk = made(house, "admin", email="boss@people.test"), made(house, "clerk")
     assert refused(lambda: VERBS[verb](house, identity(clerk), boss.id)).reason is FORBIDDEN
     assert found(house, boss.id) == boss
-    accounts.disable(house, SYSTEM, boss.id)
-    assert refused(lambda: accounts.enable(house, identity(clerk), boss.id)).reason is FORBIDDEN
+    administering.disable(house, SYSTEM, boss.id)
+    assert refused(lambda: administering.enable(house, identity(clerk), boss.id)).reason is FORBIDDEN
 
 
 @pytest.mark.parametrize("verb", ["set_roles", "disable", "enable", "find", "set_password"])
@@ -151,25 +153,28 @@ def test_an_id_that_is_nobodys(house: House, verb: str, user_id: str) -> None:
 def test_roles_are_replaced_and_recorded(house: House) -> None:
     """Old and new roles are in the record; setting what is there already changes nothing."""
     user = made(house, "user")
-    accounts.set_roles(house, SYSTEM, user.id, ["clerk", "user"])
-    accounts.set_roles(house, SYSTEM, user.id, ["user", "clerk"])
+    administering.set_roles(house, SYSTEM, user.id, ["clerk", "user"])
+    administering.set_roles(house, SYSTEM, user.id, ["user", "clerk"])
     assert found(house, user.id).roles == {"clerk", "user"}
     [row] = records(house, action="privilege_permissions_changed")
     assert row["changes"] == {"roles": {"old": ["user"], "new": ["clerk", "user"]}}
-    assert refused(lambda: accounts.set_roles(house, SYSTEM, user.id, ["root"])).reason is roles.NO_SUCH_ROLE
+    assert (
+        refused(lambda: administering.set_roles(house, SYSTEM, user.id, ["root"])).reason
+        is roles.NO_SUCH_ROLE
+    )
 
 
 def test_shutting_ends_everything(house: House) -> None:
     """A shut account has no sessions and a new epoch; opening it brings nothing back."""
     user = made(house, "user")
     opened = signing_in.open_session(house, user, method="password")
-    accounts.disable(house, SYSTEM, user.id)
-    accounts.disable(house, SYSTEM, user.id)
+    administering.disable(house, SYSTEM, user.id)
+    administering.disable(house, SYSTEM, user.id)
     shut = found(house, user.id)
     assert shut.disabled_at == house.now()
     assert shut.epoch == user.epoch + 1
-    accounts.enable(house, SYSTEM, user.id)
-    accounts.enable(house, SYSTEM, user.id)
+    administering.enable(house, SYSTEM, user.id)
+    administering.enable(house, SYSTEM, user.id)
     assert found(house, user.id).disabled_at is None
     with house.store.reading() as connection:
         assert sessions.find(connection, opened.digest) is None
@@ -185,19 +190,19 @@ def test_the_last_administrator_stays(house: House) -> None:
     """Whoever alone may manage users can be neither demoted nor shut; with a second one, either may."""
     boss, user = made(house, "admin"), made(house, "user", email="b@people.test")
     for work in (
-        lambda: accounts.set_roles(house, SYSTEM, boss.id, ["user"]),
-        lambda: accounts.set_roles(house, SYSTEM, boss.id, []),
-        lambda: accounts.disable(house, SYSTEM, boss.id),
+        lambda: administering.set_roles(house, SYSTEM, boss.id, ["user"]),
+        lambda: administering.set_roles(house, SYSTEM, boss.id, []),
+        lambda: administering.disable(house, SYSTEM, boss.id),
     ):
         assert refused(work).reason is roles.LAST_ADMIN
         assert found(house, boss.id) == boss
-    accounts.set_roles(house, SYSTEM, boss.id, ["admin", "user"])
-    accounts.set_roles(house, SYSTEM, boss.id, ["clerk"])
-    accounts.disable(house, SYSTEM, user.id)
-    accounts.set_roles(house, SYSTEM, user.id, ["admin"])
-    assert refused(lambda: accounts.disable(house, SYSTEM, boss.id)).reason is roles.LAST_ADMIN
-    accounts.enable(house, SYSTEM, user.id)
-    accounts.disable(house, SYSTEM, boss.id)
+    administering.set_roles(house, SYSTEM, boss.id, ["admin", "user"])
+    administering.set_roles(house, SYSTEM, boss.id, ["clerk"])
+    administering.disable(house, SYSTEM, user.id)
+    administering.set_roles(house, SYSTEM, user.id, ["admin"])
+    assert refused(lambda: administering.disable(house, SYSTEM, boss.id)).reason is roles.LAST_ADMIN
+    administering.enable(house, SYSTEM, user.id)
+    administering.disable(house, SYSTEM, boss.id)
     assert not records(house, action="user_disabled", entity_id=NOBODY)
 
 
@@ -210,8 +215,8 @@ def test_two_administrators_at_once(house: House, first: str, second: str) -> No
 
     def take(by: User, of: User, how: str) -> Callable[[], None]:
         if how == "disable":
-            return lambda: accounts.disable(house, identity(by), of.id)
-        return lambda: accounts.set_roles(house, identity(by), of.id, [])
+            return lambda: administering.disable(house, identity(by), of.id)
+        return lambda: administering.set_roles(house, identity(by), of.id, [])
 
     for _ in range(3):
         ended = at_once(take(a, b, first), take(b, a, second))
@@ -220,8 +225,8 @@ def test_two_administrators_at_once(house: House, first: str, second: str) -> No
         reasons = [error.reason for error in ended if isinstance(error, Refused)]
         assert reasons == [roles.LAST_ADMIN]
         for user in (a, b):
-            accounts.enable(house, SYSTEM, user.id)
-            accounts.set_roles(house, SYSTEM, user.id, ["admin"])
+            administering.enable(house, SYSTEM, user.id)
+            administering.set_roles(house, SYSTEM, user.id, ["admin"])
             a, b = found(house, a.id), found(house, b.id)
 
 
@@ -237,7 +242,7 @@ def test_two_sign_up_at_once(house: House) -> None:
         )
     )
     assert ended == [None] * 4
-    assert len(accounts.listing(house, SYSTEM)) == 1
+    assert len(administering.listing(house, SYSTEM)) == 1
     assert waiting(house) == ["ann@people.test"]
     assert len(records(house, action="user_signup_taken")) == 3
 
@@ -271,7 +276,7 @@ def test_a_failed_sign_up_leaves_nothing(house: House, monkeypatch: pytest.Monke
     monkeypatch.setattr(users, "set_roles", failing)
     with pytest.raises(OperationalError):
         accounts.sign_up(house, email="ann@people.test", password=PASSWORD)
-    assert accounts.listing(house, SYSTEM) == []
+    assert administering.listing(house, SYSTEM) == []
     assert records(house) == []
 
 
@@ -386,7 +391,7 @@ def test_a_session_that_has_ended_changes_nothing(house: House) -> None:
 
 def test_an_account_without_a_password_gets_none_by_changing(house: House) -> None:
     """Who has no password cannot make one by giving an empty one (A014)."""
-    user = accounts.create(house, SYSTEM, email="gina@people.test", granted=["user"])
+    user = administering.create(house, SYSTEM, email="gina@people.test", granted=["user"])
     here = signing_in.open_session(house, user, method="password")
     for current in ("", " ", "None", "nobody's password"):
         with pytest.raises(Refused) as error:
@@ -399,19 +404,19 @@ def test_setting_a_forgotten_password(house: House) -> None:
     """At the command line: the new one holds and everything that the account held has ended."""
     user = made(house, "user")
     here = signing_in.open_session(house, user, method="password")
-    accounts.set_password(house, SYSTEM, user.id, OTHER)
+    administering.set_password(house, SYSTEM, user.id, OTHER)
     with house.store.reading() as connection:
         assert sessions.find(connection, here.digest) is None
     assert signing_in.sign_in(house, email=user.email, password=OTHER).id
     assert (
-        refused(lambda: accounts.set_password(house, SYSTEM, user.id, user.email + "")).reason
+        refused(lambda: administering.set_password(house, SYSTEM, user.id, user.email + "")).reason
         is passwords.WEAK
     )
 
 
 def test_the_list_is_searched_by_letters(house: House) -> None:
     """By address and name, a page at a time; wildcards are letters and NUL is in nobody's name (A097)."""
-    for number in range(accounts.PAGE + 3):
+    for number in range(administering.PAGE + 3):
         with house.store.transaction() as connection:
             users.add(
                 connection,
@@ -423,13 +428,13 @@ def test_the_list_is_searched_by_letters(house: House) -> None:
                     "created_at": 0.0,
                 },
             )
-    first = accounts.listing(house, SYSTEM)
-    assert len(first) == accounts.PAGE
-    rest = accounts.listing(house, SYSTEM, after=first[-1].email)
+    first = administering.listing(house, SYSTEM)
+    assert len(first) == administering.PAGE
+    rest = administering.listing(house, SYSTEM, after=first[-1].email)
     assert [user.email for user in rest] == ["p050@people.test", "p051@people.test", "p052@people.test"]
 
     def searched(text: str, after: str = "") -> list[str]:
-        return [user.email for user in accounts.listing(house, SYSTEM, search=text, after=after)]
+        return [user.email for user in administering.listing(house, SYSTEM, search=text, after=after)]
 
     assert searched("PERSON 12") == ["p012@people.test"]
     assert searched("%") == searched("_o") == ["p007@people.test"]

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import func, select
 
 from bylaw.house import House
-from bylaw.operations import accounts, chores, signing_in
-from bylaw.operations.accounts import SYSTEM
+from bylaw.operations import administering, chores, signing_in
+from bylaw.operations.administering import SYSTEM
 from bylaw.store import outbox, tables
 from bylaw.verify.laboratory import Mailbox
 
@@ -169,7 +169,7 @@ def test_a_claim_is_good_once(house: House) -> None:
 def test_what_is_done_after_each_reading(house: House, mailbox: Mailbox) -> None:
     """Installed on the feed: last use is written, mail sent, and what ended is cleared away in time."""
     chores.install(house)
-    user = accounts.create(house, SYSTEM, email="ann@people.test", password=PASSWORD, granted=["user"])
+    user = administering.create(house, SYSTEM, email="ann@people.test", password=PASSWORD, granted=["user"])
     signing_in.open_session(house, user, method="password")
     write(house)
 
@@ -184,7 +184,7 @@ def test_what_is_done_after_each_reading(house: House, mailbox: Mailbox) -> None
     due()
     assert len(mailbox.messages) == 1
     assert count(tables.sessions) == 1
-    accounts.set_roles(house, SYSTEM, user.id, ["user", "clerk"])
+    administering.set_roles(house, SYSTEM, user.id, ["user", "clerk"])
     assert count(tables.revocations) == 1
     advance(house, 3 * 86400)
     due()

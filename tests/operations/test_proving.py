@@ -21,8 +21,8 @@ from bylaw.exchange import Exchange, PairHeaders
 from bylaw.house import House
 from bylaw.identity import Identity
 from bylaw.keys import KeyRing
-from bylaw.operations import accounts, chores, proving, signing_in
-from bylaw.operations.accounts import SYSTEM
+from bylaw.operations import accounts, administering, chores, proving, signing_in
+from bylaw.operations.administering import SYSTEM
 from bylaw.reasons import Reason, Refused
 from bylaw.store import audit, failures, tables
 from bylaw.store.users import User
@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def user(house: House) -> User:
-    return accounts.create(house, SYSTEM, email=EMAIL, password=PASSWORD, granted=["user"])
+    return administering.create(house, SYSTEM, email=EMAIL, password=PASSWORD, granted=["user"])
 
 
 def attempt(
@@ -146,7 +146,7 @@ def test_right_and_wrong_at_once_wait_for_nobody(house: House, user: User) -> No
     def work(number: int) -> Reason | None:
         match number % 5:
             case 0:
-                accounts.unlock(house, SYSTEM, user.id)
+                administering.unlock(house, SYSTEM, user.id)
             case 1:
                 return attempt(house, PASSWORD, address="192.0.2.1")
             case 2:
@@ -360,8 +360,8 @@ def test_an_administrator_unlocks(house: House, user: User) -> None:
     fail(house, 100)
     fail(house, 3, device=device_of(house))
     fail(house, 1, email="other@people.test")
-    accounts.unlock(house, SYSTEM, user.id)
-    accounts.unlock(house, SYSTEM, user.id)
+    administering.unlock(house, SYSTEM, user.id)
+    administering.unlock(house, SYSTEM, user.id)
     assert [count for count, _ in counted(house)] == [1]
     assert attempt(house, PASSWORD) is None
     assert [r["entity_id"] for r in records(house, action="authn_login_unlock")] == [user.id]
@@ -370,10 +370,12 @@ def test_an_administrator_unlocks(house: House, user: User) -> None:
 def test_not_everybody_unlocks(house: House, user: User) -> None:
     """Nobody without the permission, and nobody for an account that may do more."""
     clerk = Identity("c", permissions=SimpleNamespace(allow=lambda p: p == "user:manage"))  # type: ignore[arg-type]
-    admin = accounts.create(house, SYSTEM, email="root@people.test", password=PASSWORD, granted=["admin"])
+    admin = administering.create(
+        house, SYSTEM, email="root@people.test", password=PASSWORD, granted=["admin"]
+    )
     for who, whom in ((Identity(user.id), user), (clerk, admin)):
         with pytest.raises(Refused):
-            accounts.unlock(house, who, whom.id)
+            administering.unlock(house, who, whom.id)
 
 
 @pytest.mark.parametrize("how", ["set", "changed"])
@@ -381,7 +383,7 @@ def test_a_new_password_begins_anew(house: House, user: User, how: str) -> None:
     """What was guessed at is not the password any more."""
     fail(house, 100)
     if how == "set":
-        accounts.set_password(house, SYSTEM, user.id, f"{PASSWORD} anew")
+        administering.set_password(house, SYSTEM, user.id, f"{PASSWORD} anew")
     else:
         device = device_of(house)
         opened = signing_in.sign_in(house, email=EMAIL, password=PASSWORD, device=device)
@@ -475,7 +477,7 @@ def test_a_new_secret_ends_no_count(house: House, user: User) -> None:
     assert attempt(house, PASSWORD, device=device) is None
     fail(house, 2, email="bob@people.test", address="192.0.2.1")
     assert attempt(house, email="bob@people.test") is lockout.WAIT
-    accounts.unlock(house, SYSTEM, user.id)
+    administering.unlock(house, SYSTEM, user.id)
     assert attempt(house, PASSWORD) is None
 
 

@@ -10,8 +10,8 @@ import pytest
 from bylaw.controls import passwords, sessions
 from bylaw.house import House
 from bylaw.identity import Identity
-from bylaw.operations import accounts, signing_in
-from bylaw.operations.accounts import SYSTEM
+from bylaw.operations import administering, signing_in
+from bylaw.operations.administering import SYSTEM
 from bylaw.reasons import Refused
 from bylaw.store import audit, users
 from bylaw.store import sessions as rows
@@ -22,7 +22,7 @@ PASSWORD = "wide green fields and quiet water"
 
 @pytest.fixture
 def user(house: House) -> User:
-    return accounts.create(house, SYSTEM, email="ann@people.test", password=PASSWORD, granted=["user"])
+    return administering.create(house, SYSTEM, email="ann@people.test", password=PASSWORD, granted=["user"])
 
 
 def records(house: House, **filters: Any) -> list[dict[str, Any]]:
@@ -63,7 +63,7 @@ def test_what_does_not_sign_in(house: House, user: User, how: str) -> None:
     """A wrong password, an unknown, broken or shut account: one reason, and a record of the failure."""
     email, password = user.email, PASSWORD
     if how == "shut":
-        accounts.disable(house, SYSTEM, user.id)
+        administering.disable(house, SYSTEM, user.id)
     elif how == "unknown":
         email = "other@people.test"
     elif how == "no address":
@@ -90,9 +90,9 @@ def test_shut_while_the_password_was_checked(
     def meanwhile(house: House, stored: str | None, password: str) -> str | None:
         result = real(house, stored, password)
         if change == "disable":
-            accounts.disable(house, SYSTEM, user.id)
+            administering.disable(house, SYSTEM, user.id)
         else:
-            accounts.set_password(house, SYSTEM, user.id, PASSWORD + " anew")
+            administering.set_password(house, SYSTEM, user.id, PASSWORD + " anew")
         return result
 
     monkeypatch.setattr(passwords, "check", meanwhile)
@@ -116,10 +116,10 @@ def test_an_upgrade_does_not_undo_a_change(house: House, user: User) -> None:
     with house.store.transaction() as connection:
         users.change(connection, user.id, password_hash="set meanwhile")
     signing_in.open_session(house, user, method="password", stronger="stronger")
-    assert accounts.find(house, SYSTEM, user.id).password_hash == "set meanwhile"
-    fresh = accounts.find(house, SYSTEM, user.id)
+    assert administering.find(house, SYSTEM, user.id).password_hash == "set meanwhile"
+    fresh = administering.find(house, SYSTEM, user.id)
     signing_in.open_session(house, fresh, method="password", stronger="stronger")
-    assert accounts.find(house, SYSTEM, user.id).password_hash == "stronger"
+    assert administering.find(house, SYSTEM, user.id).password_hash == "stronger"
 
 
 def test_a_check_that_lets_nobody_in(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_one_ends_ones_own_sessions(house: House, user: User) -> None:
     """By its id, or all the others at once; somebody else's id ends nothing."""
     who = Identity(id=user.id, session="x")
     here, there, elsewhere = (signing_in.open_session(house, user, method="password") for _ in range(3))
-    other = accounts.create(house, SYSTEM, email="b@people.test", password=PASSWORD)
+    other = administering.create(house, SYSTEM, email="b@people.test", password=PASSWORD)
     others = signing_in.open_session(house, other, method="password")
     assert {row.id for row in signing_in.own_sessions(house, who)} == {here.id, there.id, elsewhere.id}
     assert not signing_in.end_session(house, who, others.id)

@@ -14,7 +14,7 @@ import click
 from bylaw.cli.common import fail, out, spoken
 from bylaw.controls import roles
 from bylaw.identity import permissions_of
-from bylaw.operations import accounts
+from bylaw.operations import administering
 from bylaw.site import Site
 from bylaw.store import users
 from bylaw.verify.laboratory import Target
@@ -120,9 +120,9 @@ def _first_administrator(site: Site) -> None:
         return
     password = secrets.token_urlsafe(15) + "!1aA"
     email = "admin@example.com"
-    accounts.create(
+    administering.create(
         site.house,
-        accounts.SYSTEM,
+        administering.SYSTEM,
         email=email,
         name="First administrator",
         password=password,

@@ -11,7 +11,7 @@ from rich.table import Table
 from bylaw.cli.common import JSON, POLICY, at_prompt, house_of, out, spoken
 from bylaw.controls import signup
 from bylaw.house import House
-from bylaw.operations import accounts
+from bylaw.operations import administering
 from bylaw.store import users as store
 from bylaw.store.users import User
 
@@ -68,9 +68,9 @@ def create(
 ) -> None:
     """Make an account."""
     with house_of(policy) as house:
-        made = accounts.create(
+        made = administering.create(
             house,
-            accounts.SYSTEM,
+            administering.SYSTEM,
             email=email,
             name=name,
             granted=role,
@@ -88,8 +88,8 @@ def list_(search: str, policy: str | None, as_json: bool) -> None:
     """List accounts by their address."""
     found: list[User] = []
     with house_of(policy) as house:
-        while page := accounts.listing(
-            house, accounts.SYSTEM, search=search, after=found[-1].email if found else ""
+        while page := administering.listing(
+            house, administering.SYSTEM, search=search, after=found[-1].email if found else ""
         ):
             found += page
     if as_json:
@@ -126,7 +126,7 @@ def show(email: str, policy: str | None, as_json: bool) -> None:
 def roles(email: str, role: tuple[str, ...], policy: str | None, as_json: bool) -> None:
     """Give an account exactly these roles (none: takes all away). Holds at its next request."""
     with house_of(policy) as house:
-        accounts.set_roles(house, accounts.SYSTEM, _find(house, email).id, role)
+        administering.set_roles(house, administering.SYSTEM, _find(house, email).id, role)
         _show(_find(house, email), as_json=as_json)
 
 
@@ -141,7 +141,7 @@ def disable(email: str, policy: str | None, as_json: bool) -> None:
     Every process heeds it within the policy's revocation bound.
     """
     with house_of(policy) as house:
-        accounts.disable(house, accounts.SYSTEM, _find(house, email).id)
+        administering.disable(house, administering.SYSTEM, _find(house, email).id)
         _show(_find(house, email), as_json=as_json)
 
 
@@ -153,7 +153,7 @@ def disable(email: str, policy: str | None, as_json: bool) -> None:
 def enable(email: str, policy: str | None, as_json: bool) -> None:
     """Open a shut account again. Nothing that it held before comes back."""
     with house_of(policy) as house:
-        accounts.enable(house, accounts.SYSTEM, _find(house, email).id)
+        administering.enable(house, administering.SYSTEM, _find(house, email).id)
         _show(_find(house, email), as_json=as_json)
 
 
@@ -165,7 +165,7 @@ def enable(email: str, policy: str | None, as_json: bool) -> None:
 def unlock(email: str, policy: str | None, as_json: bool) -> None:
     """Forget an account's wrong passwords: nobody has to wait, and one that was shut is open again."""
     with house_of(policy) as house:
-        accounts.unlock(house, accounts.SYSTEM, _find(house, email).id)
+        administering.unlock(house, administering.SYSTEM, _find(house, email).id)
         _show(_find(house, email), as_json=as_json)
 
 
@@ -177,7 +177,7 @@ def unlock(email: str, policy: str | None, as_json: bool) -> None:
 def password(email: str, password: str | None, policy: str | None) -> None:
     """Set a new password; the account's sessions end."""
     with house_of(policy) as house:
-        accounts.set_password(
-            house, accounts.SYSTEM, _find(house, email).id, at_prompt(password, "New password")
+        administering.set_password(
+            house, administering.SYSTEM, _find(house, email).id, at_prompt(password, "New password")
         )
     out.print("set; all sessions have ended")

@@ -25,7 +25,8 @@ from bylaw.policy import Policy
 SESSION = "sid"
 VISITOR = "visitor"
 DEVICE = "device"
-_OWN = (SESSION, VISITOR, DEVICE)
+CEREMONY = "ceremony"
+_OWN = (SESSION, VISITOR, DEVICE, CEREMONY)
 
 CookieName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]  # RFC 6265 4.1.1
 
@@ -56,7 +57,9 @@ def make(policy: Policy, base: str, value: str, *, lifetime: int | None = None) 
     """A Set-Cookie value for one of bylaw's own cookies; `lifetime` 0 ends it."""
     settings = policy.of(Settings)
     parts = [f"{name(policy, base)}={value}", "Path=/", "HttpOnly"]
-    parts.append(f"SameSite={settings.same_site}")
+    # What was begun here and is ended by another site's redirect must come along with it (C-09).
+    site = "Lax" if base == CEREMONY and settings.same_site == "Strict" else settings.same_site
+    parts.append(f"SameSite={site}")
     if policy.app.secure:
         parts.append("Secure")
     if settings.partitioned:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from sqlalchemy import Connection
 
-from bylaw.controls import audit, passwords, sessions
+from bylaw.controls import audit, email, mfa, passwords, sessions
 from bylaw.controls.lockout import Whence
 from bylaw.controls.sessions import Opened
 from bylaw.house import House
-from bylaw.identity import Identity
+from bylaw.identity import UNAUTHENTICATED, Identity
 from bylaw.operations import proving
-from bylaw.operations.accounts import new_row
 from bylaw.reasons import Refused
-from bylaw.store import feed, users
+from bylaw.store import factors, feed, users
 from bylaw.store import sessions as session_rows
 from bylaw.store.sessions import SessionRow
 from bylaw.store.users import User
@@ -38,20 +39,31 @@ def open_session(
     user: User,
     *,
     method: str,
+    assurance: int = 1,
+    owes: Iterable[str] = (),
     address: str = "",
     agent: str = "",
     stronger: str | None = None,
 ) -> Opened:
-    """Open a session for an account that has proven itself by `method`. Raises Refused."""
-    opened = sessions.mint(house)
+    """Open a session for an account that has proven itself by `method`. Raises Refused.
+
+    `assurance` is 2 where the proof was of two factors at once (a passkey that knows its owner). What the
+    session still owes before anybody is signed in by it (`Opened.owes`, see sessions.OWED) is found here;
+    `owes` adds what only the caller knows.
+    """
     with house.store.transaction() as connection:
         now = users.by_id(connection, user.id)
         if now is None or now.disabled_at is not None or now.epoch != user.epoch:
             raise Refused(passwords.WRONG)  # shut or changed while the password was checked
         if stronger is not None and user.password_hash is not None:
             users.replace_hash(connection, user.id, user.password_hash, stronger)
+        owed = {*owes, *_owed(house, connection, now, method=method, assurance=assurance)}
+        opened = sessions.mint(house, owes=sessions.owing(owed))
         session_rows.add(
-            connection, new_row(house, opened, user.id, now.epoch, method, address=address, agent=agent)
+            connection,
+            sessions.row(
+                house, opened, user.id, now.epoch, method, address=address, agent=agent, assurance=assurance
+            ),
         )
         audit.record(
             house,
@@ -60,8 +72,55 @@ def open_session(
             actor=user.id,
             entity_type="user",
             entity_id=user.id,
-            changes={"method": method},
+            changes={"method": method, **({"owes": opened.owes} if opened.owes else {})},
         )
+    return opened
+
+
+def _owed(house: House, connection: Connection, user: User, *, method: str, assurance: int) -> Iterator[str]:
+    """What is still to be done after a proof by `method`."""
+    if assurance < 2:
+        if factors.enrolled(connection, user.id):
+            yield "second"
+        elif mfa.required(house.policy, user.roles):
+            yield "enrol"
+    if user.renew_password and method == "password":
+        yield "password"
+    if user.confirmed_at is None and email.must_confirm(house.policy):
+        yield "confirm"
+
+
+def go_on(
+    house: House, digest: str, *, method: str = "", assurance: int | None = None, done: Iterable[str] = ()
+) -> Opened:
+    """Have the session go on under a new id after a further proof. Raises Refused where it has ended.
+
+    `method` is what was shown now: it is added to what the session was opened by, and the proof counts as
+    made now. `done` is what the session owes no more.
+    """
+    with house.store.transaction() as connection:
+        row = session_rows.find(connection, digest)
+        if row is None or row.expires_at <= house.now() or not session_rows.end(connection, digest):
+            raise Refused(UNAUTHENTICATED)  # ended meanwhile, or another request has gone on with it
+        feed.revoke(connection, house.now(), row.user_id, digest)
+        opened = sessions.mint(house, owes=sessions.without(row.owes, *done))
+        methods = row.method.split("+")
+        fresh = sessions.row(
+            house,
+            opened,
+            row.user_id,
+            row.epoch,
+            "+".join([*methods, *([method] if method and method not in methods else [])]),
+            address=row.address,
+            agent=row.agent,
+            assurance=max(row.assurance, assurance or 0),
+            acting=row.acting,
+            expires_at=row.expires_at,
+        )
+        if not method:
+            fresh["authenticated_at"] = row.authenticated_at
+        session_rows.add(connection, {**fresh, "created_at": row.created_at})
+    house.store.memory.forget(row.user_id, digest)
     return opened
 
 

@@ -13,14 +13,38 @@ from bylaw.exchange import Answer, Deciding, Exchange, Refuse, Response
 from bylaw.gate import Gate
 from bylaw.house import House
 from bylaw.identity import AccessRule
-from bylaw.pages import account, administration
+from bylaw.pages import (
+    account,
+    addresses,
+    administration,
+    factors,
+    federated,
+    mailbox,
+    overview,
+    passkeys,
+    passwords,
+    recovery,
+    sessions,
+)
 from bylaw.pages.endpoints import Endpoint, answer
 from bylaw.pages.rendering import Renderer
 from bylaw.policy import Policy
 from bylaw.reasons import Refused
 from bylaw.routes import Route as Matched
 
-ENDPOINTS: tuple[Endpoint, ...] = (*account.ENDPOINTS, *administration.ENDPOINTS)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *account.ENDPOINTS,
+    *recovery.ENDPOINTS,
+    *federated.ENDPOINTS,
+    *factors.ENDPOINTS,
+    *passkeys.ENDPOINTS,
+    *overview.ENDPOINTS,
+    *passwords.ENDPOINTS,
+    *addresses.ENDPOINTS,
+    *sessions.ENDPOINTS,
+    *administration.ENDPOINTS,
+    *mailbox.ENDPOINTS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +97,11 @@ class Pages:
         prefix = house.policy.pages.prefix
         self.urls = {e.name: f"{prefix}/{(e.page or e.api).rstrip('/')}" for e in ENDPOINTS}
         self._token_field = house.policy.of(csrf.Settings).field
-        self._stylesheet = resources.files("bylaw.pages").joinpath("static/bylaw.css").read_bytes()
-        self.urls["stylesheet"] = f"{prefix}/static/bylaw.css"
+        files = resources.files("bylaw.pages").joinpath("static").iterdir()
+        self._static = {f"{prefix}/static/{file.name}": file.read_bytes() for file in files}
         # Another text has another address: no browser shows a new page in yesterday's style.
-        version = hashlib.sha256(self._stylesheet).hexdigest()[:8]
-        self._renderer = Renderer(house, self.urls, version)
+        version = hashlib.sha256(b"".join(self._static.values())).hexdigest()[:8]
+        self._renderer = Renderer(house, self.urls, f"{prefix}/static/", version)
         self._table = table(house.policy)
         self._roots = (house.policy.pages.prefix, *house.policy.pages.aliases)
 
@@ -96,8 +120,8 @@ class Pages:
 
     def route(self, method: str, path: str) -> Matched | None:
         """The route of a path that is bylaw's own: a page, its JSON twin and every alias are one."""
-        if path == self.urls["stylesheet"]:
-            return Matched("bylaw.stylesheet", frozenset({"GET", "HEAD"}), static=True)
+        if path in self._static:
+            return Matched("bylaw.static", frozenset({"GET", "HEAD"}), static=True)
         found, _ = self._found(path)
         if found is None:
             return None
@@ -119,7 +143,7 @@ class Pages:
             return None
         found, argument = self._found(path)
         if found is None:
-            return self._static(exchange) if path == self.urls["stylesheet"] else None
+            return self._file(exchange) if path in self._static else None
         endpoint, api = found
         if not api and endpoint.do is not None:
             exchange.note("form", True)  # a token is asked for, signed in or not (see csrf)
@@ -137,19 +161,17 @@ class Pages:
     def refusal(self, exchange: Exchange, refuse: Refuse) -> Response:
         return self._renderer.refusal(exchange, refuse)
 
-    def _static(self, exchange: Exchange) -> Deciding:
+    def _file(self, exchange: Exchange) -> Deciding:
         if exchange.method not in ("GET", "HEAD"):
             raise Refused(errors.METHOD, headers=(("Allow", "GET, HEAD"),))
         exchange.static = True
-        return _stylesheet(self._stylesheet)
+        return _sent(exchange.path, self._static[exchange.path])
 
 
-def _stylesheet(text: bytes) -> Deciding:
+_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+
+
+def _sent(path: str, content: bytes) -> Deciding:
     yield from ()  # decided without asking for anything
-    return Answer(
-        Response(
-            200,
-            [("Content-Type", "text/css; charset=utf-8"), ("Cache-Control", "public, max-age=3600")],
-            text,
-        )
-    )
+    kind = _TYPES[path.rpartition(".")[2]]
+    return Answer(Response(200, [("Content-Type", kind), ("Cache-Control", "public, max-age=3600")], content))

@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl
 
 from bylaw.controls import errors, roles, signup
 from bylaw.identity import AccessRule
-from bylaw.operations import accounts
-from bylaw.pages.account import password_rules
+from bylaw.operations import administering
 from bylaw.pages.endpoints import Call, Done, Endpoint, Show
 from bylaw.pages.forms import Field
+from bylaw.pages.passwords import password_rules
 from bylaw.reasons import Refused
 from bylaw.store.users import User
 
@@ -39,8 +39,8 @@ def _list(call: Call) -> Show:
     if unknown:
         raise Refused(errors.INVALID, status=400, detail="Known: search, after.")
     search, after = call.query("search")[:254], call.query("after")[:254]
-    found = [_user(u) for u in accounts.listing(call.house, call.who, search=search, after=after)]
-    more = found[-1]["email"] if len(found) == accounts.PAGE else ""
+    found = [_user(u) for u in administering.listing(call.house, call.who, search=search, after=after)]
+    more = found[-1]["email"] if len(found) == administering.PAGE else ""
     return Show(
         "users.html",
         {
@@ -50,14 +50,14 @@ def _list(call: Call) -> Show:
             "more": more,
             "known_roles": _known_roles(call),
             "notice": call.query("notice"),
-            **password_rules(call),
+            **password_rules(call.house),
         },
         data={"users": found, "after": more},
     )
 
 
 def _create(call: Call) -> Done:
-    user = accounts.create(
+    user = administering.create(
         call.house,
         call.who,
         email=call.values["email"],
@@ -69,7 +69,7 @@ def _create(call: Call) -> Done:
 
 
 def _show_user(call: Call) -> Show:
-    user = _user(accounts.find(call.house, call.who, call.argument))
+    user = _user(administering.find(call.house, call.who, call.argument))
     return Show(
         "user.html",
         {"user": user, "known_roles": _known_roles(call), "notice": call.query("notice")},
@@ -80,18 +80,18 @@ def _show_user(call: Call) -> Show:
 def _change_user(call: Call) -> Done:
     match call.values["action"]:
         case "roles":
-            accounts.set_roles(call.house, call.who, call.argument, call.values["role"])
+            administering.set_roles(call.house, call.who, call.argument, call.values["role"])
         case "disable":
-            accounts.disable(call.house, call.who, call.argument)
+            administering.disable(call.house, call.who, call.argument)
         case "enable":
-            accounts.enable(call.house, call.who, call.argument)
+            administering.enable(call.house, call.who, call.argument)
         case "unlock":
-            accounts.unlock(call.house, call.who, call.argument)
+            administering.unlock(call.house, call.who, call.argument)
         case _:
             raise Refused(errors.INVALID, fields={"action": "roles, disable, enable or unlock"})
     return Done(
         f"{call.urls['users']}/{call.argument}?notice=saved",
-        _user(accounts.find(call.house, call.who, call.argument)),
+        _user(administering.find(call.house, call.who, call.argument)),
     )
 
 

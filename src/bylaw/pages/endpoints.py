@@ -39,10 +39,17 @@ class Call:
 
     @property
     def who(self) -> Identity:
-        """Whoever asks; the endpoint's access rule has seen to it that there is somebody."""
-        if self.exchange.identity is None:
+        """Whoever asks, though he may still owe something where the endpoint's rule is OWING; the rule has
+        seen to it that there is somebody."""
+        who = self.exchange.identity or self.exchange.partial
+        if who is None:
             raise RuntimeError("a public endpoint has nobody to ask for")
-        return self.exchange.identity
+        return who
+
+    @property
+    def owes(self) -> str:
+        """What whoever asks still owes before he is signed in."""
+        return self.exchange.session.owes if self.exchange.session is not None else ""
 
     def query(self, name: str) -> str:
         """A parameter of the address, empty when absent; the first where it came twice."""

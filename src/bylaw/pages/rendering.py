@@ -43,9 +43,10 @@ def _decoded(text: str) -> Iterator[str]:
 class Renderer:
     """Turns a template and what it needs into a response."""
 
-    def __init__(self, house: House, urls: dict[str, str], version: str) -> None:
+    def __init__(self, house: House, urls: dict[str, str], static: str, version: str) -> None:
         self._house = house
         self._urls = urls
+        self._static = static
         self._version = version
         self._templates = Environment(
             loader=PackageLoader("bylaw.pages"),
@@ -63,7 +64,7 @@ class Renderer:
             app=policy.app.name,
             home=policy.pages.home,
             urls=self._urls,
-            version=self._version,
+            static=lambda name: f"{self._static}{name}?v={self._version}",
             stylesheet=policy.pages.stylesheet,
             who=exchange.identity or ANONYMOUS,
             development=not policy.production,

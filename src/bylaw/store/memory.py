@@ -21,6 +21,8 @@ class Remembered:
     expires_at: float
     seen_at: float
     written_at: float
+    owes: str = ""
+    """What is still to be done before anybody is signed in (see sessions.OWED)."""
 
 
 class SessionMemory:

@@ -29,6 +29,9 @@ class SessionRow:
     name: str
     epoch: int
     roles: frozenset[str]
+    assurance: int = 1
+    owes: str = ""
+    acting: str | None = None
 
 
 def add(connection: Connection, row: dict[str, object]) -> None:
@@ -88,6 +91,14 @@ def end(connection: Connection, digest: str) -> bool:
 def end_of_user(connection: Connection, user_id: str, *, but: str | None = None) -> int:
     """End every session of a user, except the one with the digest `but`; how many there were."""
     condition = sessions.c.user_id == user_id
+    if but is not None:
+        condition = and_(condition, sessions.c.digest != but)
+    return connection.execute(delete(sessions).where(condition)).rowcount
+
+
+def end_weaker(connection: Connection, user_id: str, *, but: str | None) -> int:
+    """End the sessions of a user that have shown one factor, except the one with the digest `but`."""
+    condition = and_(sessions.c.user_id == user_id, sessions.c.assurance < 2)
     if but is not None:
         condition = and_(condition, sessions.c.digest != but)
     return connection.execute(delete(sessions).where(condition)).rowcount

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -12,6 +14,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -39,6 +42,12 @@ users = Table(
     Column("epoch", Integer, nullable=False, default=1),
     Column("created_at", Float, nullable=False),
     Column("disabled_at", Float),
+    # When the address was shown to be the owner's; null: nobody has shown it yet.
+    Column("confirmed_at", Float),
+    # The rules that the password was judged by when it was set (see passwords); empty: by none.
+    Column("password_rules", String(120), nullable=False, default=""),
+    # An administrator wants another password: the next sign-in asks for one.
+    Column("renew_password", Boolean, nullable=False, default=False),
 )
 
 role_assignments = Table(
@@ -70,6 +79,12 @@ sessions = Table(
     Column("agent", String(256), nullable=False, default=""),
     # The user's privileges have changed: give the session a new id at its next use.
     Column("renew", Boolean, nullable=False, default=False),
+    # How many factors were shown, by which `authenticated_at` says when (NIST SP 800-63B-4: AAL1, AAL2).
+    Column("assurance", Integer, nullable=False, default=1),
+    # What is still to be done before anybody is signed in, in this order (see sessions.OWED).
+    Column("owes", String(64), nullable=False, default=""),
+    # The administrator who acts as this user, null where the user himself does.
+    Column("acting", String(36)),
 )
 
 revocations = Table(
@@ -108,8 +123,135 @@ outbox = Table(
     Column("recipient", String(254), nullable=False),
     Column("subject", String(200), nullable=False),
     Column("text", Text, nullable=False),
+    Column("html", Text, nullable=False, default=""),
+    # One for all attempts: whoever gets the message twice can see that it is one.
+    Column("message_id", String(120), nullable=False, default=""),
     Column("created_at", Float, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
+    # When it may be tried (again); while somebody is sending it, when he is thought to have died.
+    Column("due_at", Float, nullable=False, default=0.0, index=True),
+    # Whether somebody was sending it when he was last heard of.
+    Column("claimed", Boolean, nullable=False, default=False),
+)
+
+mail_counts = Table(
+    "mail_counts",
+    metadata,
+    # A keyed hash of the recipient: this table tells nobody who got mail.
+    Column("key", String(32), primary_key=True),
+    # When the recipient's budget is whole again (GCRA, as in `failures`).
+    Column("at", Float, nullable=False, index=True),
+)
+
+
+def _links(name: str, *more: Column[Any]) -> Table:
+    """Secrets that were mailed as links: SHA-256 alone is kept, each opens one thing once (C-40)."""
+    return Table(
+        name,
+        metadata,
+        Column("digest", String(64), primary_key=True),
+        Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+        Column("created_at", Float, nullable=False),
+        Column("expires_at", Float, nullable=False, index=True),
+        *more,
+    )
+
+
+password_resets = _links(
+    "password_resets",
+    # Who asked: `reset` the owner, `invitation` an administrator for an account that has no password yet.
+    Column("purpose", String(16), nullable=False, default="reset"),
+)
+
+email_confirmations = _links(
+    "email_confirmations",
+    # The address that the link was sent to: the account's own, or the one that it is to have.
+    Column("email", String(254), nullable=False),
+)
+
+unlock_links = _links("unlock_links")
+
+devices = Table(
+    "devices",
+    metadata,
+    # SHA-256 of the number in the device's cookie together with its account (see lockout).
+    Column("digest", String(64), primary_key=True),
+    # What people see; it opens nothing.
+    Column("id", String(22), nullable=False, unique=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("agent", String(256), nullable=False, default=""),
+    Column("address", String(64), nullable=False, default=""),
+    Column("created_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+
+ceremonies = Table(
+    "ceremonies",
+    metadata,
+    # SHA-256 of the secret in the browser's transaction cookie.
+    Column("digest", String(64), primary_key=True),
+    # What it is about: nothing begun for one purpose can end another.
+    Column("kind", String(32), nullable=False),
+    Column("user_id", String(36)),
+    # Challenge, state, nonce, verifier: what the answer is held against.
+    Column("facts", JSON, nullable=False),
+    Column("expires_at", Float, nullable=False, index=True),
+)
+
+federated_accounts = Table(
+    "federated_accounts",
+    metadata,
+    Column("oauth_provider", String(32), primary_key=True),
+    # The subject that the provider gives: an address may be given to somebody else one day.
+    Column("oauth_id", String(255), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("email", String(254), nullable=False, default=""),
+    Column("created_at", Float, nullable=False),
+    Column("used_at", Float),
+)
+
+totp_secrets = Table(
+    "totp_secrets",
+    metadata,
+    Column("id", String(22), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", String(64), nullable=False),
+    # Sealed with a key derived from the application's secret: a copy of this table makes no codes.
+    Column("secret", String(255), nullable=False),
+    # The last time step that was used: no code counts twice (RFC 6238 section 5.2).
+    Column("last_step", Integer, nullable=False, default=0),
+    Column("created_at", Float, nullable=False),
+    Column("used_at", Float),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", Float, nullable=False),
+    Column("used_at", Float),
+)
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    Column("id", String(22), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", String(64), nullable=False),
+    # Base64url, as browsers write it.
+    Column("credential_id", String(1400), nullable=False, unique=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", Integer, nullable=False, default=0),
+    Column("transports", JSON, nullable=False),
+    Column("aaguid", String(36), nullable=False, default=""),
+    # Whether it may be, and is, copied to the owner's other devices (WebAuthn Level 3 section 6.1.3).
+    Column("backup_eligible", Boolean, nullable=False, default=False),
+    Column("backed_up", Boolean, nullable=False, default=False),
+    # Whether it can sign in by itself, without an address being named.
+    Column("discoverable", Boolean, nullable=False, default=False),
+    Column("created_at", Float, nullable=False),
+    Column("used_at", Float),
 )
 
 failures = Table(

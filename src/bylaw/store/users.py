@@ -21,6 +21,9 @@ class User:
     created_at: float
     disabled_at: float | None
     roles: frozenset[str]
+    confirmed_at: float | None = None
+    password_rules: str = ""
+    renew_password: bool = False
 
     def __repr__(self) -> str:
         return f"User({self.id})"

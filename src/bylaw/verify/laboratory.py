@@ -305,6 +305,7 @@ class Laboratory:
                     "password_hash": None if password is None else self._hash(password),
                     "epoch": 1,
                     "created_at": self.site.house.now(),
+                    "confirmed_at": self.site.house.now(),
                 },
             )
             users.set_roles(connection, user_id, frozenset(roles), by=None, now=self.site.house.now())
@@ -327,13 +328,14 @@ class Laboratory:
         client.token_page = self.url("change_password")
         return client
 
-    def open_session(self, client: Client) -> str:
-        """Give the client a session; its secret."""
+    def open_session(self, client: Client, *, method: str = "password", assurance: int = 2) -> str:
+        """Give the client a session; its secret. It has shown all that any role may ask for, unless
+        `assurance` is 1."""
         with self.site.house.store.reading() as connection:
             user = users.by_id(connection, client.id)
         if user is None:
             raise LookupError("the client has no account")
-        opened = signing_in.open_session(self.site.house, user, method="password")
+        opened = signing_in.open_session(self.site.house, user, method=method, assurance=assurance)
         client.cookies[self.cookie] = opened.secret
         return opened.secret
 

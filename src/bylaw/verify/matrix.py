@@ -95,9 +95,11 @@ def _ask(
     identity = (
         None
         if role == NOBODY
-        else Identity(id=client.id, roles=frozenset({role}), permissions=permissions_of([role], grants))
+        else Identity(
+            id=client.id, roles=frozenset({role}), permissions=permissions_of([role], grants), assurance=2
+        )
     )
-    expected: Seen = "allowed" if rule.decide(identity) is None else "refused"
+    expected: Seen = "allowed" if rule.decide(identity, laboratory.clock()) is None else "refused"
     if method == "WEBSOCKET":
         return Cell(method, path, str(rule), role, expected, "not_examined", 0)
     if method in ("GET", "HEAD", "OPTIONS"):

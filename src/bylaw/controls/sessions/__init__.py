@@ -12,22 +12,24 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pydantic import Field
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bylaw import control
 from bylaw.control import Below, Conflict, Control, Duration, spoken
-from bylaw.controls import cookies, roles
+from bylaw.controls import audit, cookies, mfa, roles
 from bylaw.controls.sessions import probes
 from bylaw.exchange import ALLOW, BLOCK, Deciding, Exchange, Refuse, Step, Verdict
 from bylaw.house import House
-from bylaw.identity import Identity, permissions_of
+from bylaw.identity import UNFINISHED, Identity, permissions_of
 from bylaw.keys import digest
 from bylaw.policy import Policy
 from bylaw.reasons import Reason
+from bylaw.store import factors
 from bylaw.store import sessions as store
 from bylaw.store.memory import Remembered
 
@@ -50,6 +52,38 @@ SLACK: Final = 2 * WRITE_SEEN_AFTER
 used and not yet have written it down."""
 GRACE: Final = 10
 """Seconds for which a renewed session's old id still answers: requests already on their way."""
+
+
+OWED: Final = {
+    "second": "The second factor is still to be shown.",
+    "enrol": "A second factor must be set up first: the account's role asks for one.",
+    "password": "Another password must be chosen first.",
+    "confirm": "The mail address must be confirmed first.",
+}
+"""What a session may owe before anybody is signed in by it, in this order, in words."""
+PAGES: Final = {
+    "second": "second_factor",
+    "enrol": "factors",
+    "password": "change_password",
+    "confirm": "confirm_email",
+}
+"""The endpoint at which each of them is done."""
+
+
+def owing(owed: Iterable[str]) -> str:
+    """What a session owes, as its row has it: in the order in which it is to be done."""
+    owed = set(owed)
+    return " ".join(each for each in OWED if each in owed)
+
+
+def without(owes: str, *done: str) -> str:
+    """What is still owed once these are done."""
+    return owing(each for each in owes.split() if each not in done)
+
+
+def first(owes: str) -> str:
+    """What is to be done next, of all that a session owes."""
+    return owes.partition(" ")[0]
 
 
 class Settings(control.Settings):
@@ -75,15 +109,17 @@ class Opened:
     secret: str
     digest: str
     id: str
+    owes: str = ""
+    """What is still to be done before anybody is signed in by it."""
 
     def __repr__(self) -> str:
         return f"Opened({self.id})"
 
 
-def mint(house: House) -> Opened:
+def mint(house: House, *, owes: str = "") -> Opened:
     """A new session's secret, its digest and the id to speak of it."""
     secret = _text(house.ports.entropy(SECRET_BYTES))
-    return Opened(secret, digest(secret), _text(house.ports.entropy(12)))
+    return Opened(secret, digest(secret), _text(house.ports.entropy(12)), owes)
 
 
 def _text(random: bytes) -> str:
@@ -106,8 +142,52 @@ def _remembered(house: House, row: store.SessionRow) -> Remembered:
         authenticated_at=row.authenticated_at,
         session=row.id,
         epoch=row.epoch,
+        assurance=row.assurance,
+        acting=row.acting or "",
     )
-    return Remembered(row.digest, identity, row.expires_at, row.seen_at, row.seen_at)
+    return Remembered(row.digest, identity, row.expires_at, row.seen_at, row.seen_at, row.owes)
+
+
+def row(
+    house: House,
+    opened: Opened,
+    user_id: str,
+    epoch: int,
+    method: str,
+    *,
+    address: str,
+    agent: str,
+    assurance: int = 1,
+    acting: str | None = None,
+    expires_at: float | None = None,
+) -> dict[str, object]:
+    """The row of a session that begins now, or goes on under a new id until `expires_at`."""
+    now = house.now()
+    return {
+        "digest": opened.digest,
+        "id": opened.id,
+        "user_id": user_id,
+        "epoch": epoch,
+        "method": method,
+        "authenticated_at": now,
+        "created_at": now,
+        "seen_at": now,
+        "expires_at": expires_at or now + house.policy.of(Settings).absolute,
+        "address": address,
+        "agent": audit.printable(agent, 256),
+        "renew": False,
+        "assurance": assurance,
+        "owes": opened.owes,
+        "acting": acting,
+    }
+
+
+def _find(house: House, connection: Connection, key: str) -> store.SessionRow | None:
+    """A session; it owes a second factor as soon as its user's role asks for one, whenever it began."""
+    found = store.find(connection, key)
+    if found is None or found.owes or found.assurance > 1 or not mfa.required(house.policy, found.roles):
+        return found
+    return replace(found, owes="second" if factors.enrolled(connection, found.user_id) else "enrol")
 
 
 def _identify(house: House) -> Step:
@@ -127,7 +207,8 @@ def _identify(house: House) -> Step:
             if _alive(now, expires_at=known.expires_at, seen_at=known.seen_at, idle=idle):
                 known.seen_at = now
                 exchange.session = known
-                exchange.identity = known.identity
+                if not known.owes:
+                    exchange.identity = known.identity
                 return ALLOW
         return _look_up(house, exchange, key)
 
@@ -140,7 +221,7 @@ def _look_up(house: House, exchange: Exchange, key: str) -> Deciding:
     generation = house.store.memory.generation
     try:
         with house.store.reading() as connection:
-            row = store.find(connection, key)
+            row = _find(house, connection, key)
         if row is None or not _lives(house, row):
             exchange.set_cookie(cookies.make(house.policy, cookies.SESSION, "", lifetime=0))
         elif row.renew and not exchange.websocket:  # a handshake has no way to bring a cookie back
@@ -175,10 +256,15 @@ def stands(house: House, exchange: Exchange) -> bool:
     generation = house.store.memory.generation
     try:
         with house.store.reading() as connection:
-            row = store.find(connection, session.digest)
+            row = _find(house, connection, session.digest)
     except SQLAlchemyError:
         return False
-    if row is None or row.roles != session.identity.roles or not _lives(house, row, session.seen_at):
+    if (
+        row is None
+        or row.owes
+        or row.roles != session.identity.roles
+        or not _lives(house, row, session.seen_at)
+    ):
         return False
     session.expires_at = row.expires_at
     if not row.renew:
@@ -212,7 +298,8 @@ def _adopt(house: House, exchange: Exchange, row: store.SessionRow, generation: 
     if session.seen_at - session.written_at > _write_after(house):
         _write(house, [session])
     exchange.session = session
-    exchange.identity = session.identity
+    if not session.owes:
+        exchange.identity = session.identity
 
 
 def _renew(house: House, exchange: Exchange, row: store.SessionRow) -> None:
@@ -225,7 +312,7 @@ def _renew(house: House, exchange: Exchange, row: store.SessionRow) -> None:
     until = min(row.expires_at, house.now() + GRACE)
     with house.store.transaction() as connection:
         won = store.renew(connection, row.digest, opened.digest, opened.id, until)
-        fresh = store.find(connection, opened.digest if won else row.digest)
+        fresh = _find(house, connection, opened.digest if won else row.digest)
     if fresh is not None:
         if won:
             exchange.set_cookie(cookies.make(house.policy, cookies.SESSION, opened.secret))
@@ -305,7 +392,7 @@ CONTROL = Control(
     title="Sessions",
     settings=Settings,
     statement=_statement,
-    reasons=(UNAVAILABLE,),
+    reasons=(UNAVAILABLE, UNFINISHED),
     steps={"identify": _identify},
     probes=probes.PROBES,
     sabotages=probes.SABOTAGES,
