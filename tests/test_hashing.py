@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from bylaw import hashing
-from bylaw.hashing import SCHEMES, Argon2id, Busy, HashPool, Pbkdf2Sha256, verify
+from bylaw.hashing import SCHEMES, Argon2id, Busy, HashPool, Pbkdf2Sha256, Peppered, Peppers, verify
 
 PASSWORD = "pässwörd of some length \U0001f511"
 CHEAP = "pbkdf2:sha256:1000$saltsalt$32f1d0e2e43d45e2ea71e0aa82a1be9e5aae84dd2d2f1d2d4d39a4b8d3b9f5a5"
@@ -162,7 +162,70 @@ def test_no_text_is_an_accident(stored: str, password: str) -> None:
 def test_a_scheme_is_named_as_in_the_policy() -> None:
     """The registry's names are the policy's, and a place of the pool fits an Argon2id hash in both."""
     assert {name: scheme.name for name, scheme in SCHEMES.items()} == {n: n for n in SCHEMES}
-    assert {scheme.mebibytes for scheme in SCHEMES.values()} == {hashing.ARGON2_KIB // 1024}
+    assert {scheme().mebibytes for scheme in SCHEMES.values()} == {hashing.ARGON2_KIB // 1024}
+
+
+# Peppers
+
+
+KEYS = (b"k" * 32, b"l" * 32)
+
+
+@pytest.mark.requirement("C-40")
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+def test_a_peppered_hash_names_its_key_and_is_read_with_it(scheme: str) -> None:
+    """What is stored says which key, and a hash of which kind; without that key nobody can read it."""
+    made = Peppered(_cheap(scheme), Peppers(KEYS)).make(PASSWORD)
+    assert made.startswith(f"hmac-sha256:{Peppers(KEYS).current}:{_cheap(scheme).prefix}")
+    assert len(made) < 512, "it fits its column"
+    assert verify(*Peppers(KEYS[::-1]).opened(made, PASSWORD)) is True
+    assert verify(*Peppers(KEYS).opened(made, PASSWORD + " ")) is False
+    assert Peppers(KEYS[1:]).opened(made, PASSWORD) == ("", PASSWORD)
+    assert verify(made, PASSWORD) is None
+    assert verify(made.split(":", 2)[2], PASSWORD) is False
+
+
+def _cheap(scheme: str) -> Argon2id | Pbkdf2Sha256:
+    return Argon2id(8, 1) if scheme == "argon2id" else Pbkdf2Sha256()
+
+
+@pytest.mark.requirement("C-40")
+@pytest.mark.parametrize(
+    ("keys", "current", "stored", "outdated"),
+    [
+        (KEYS[:1], True, KEYS[:1], False),
+        (KEYS[::-1], True, KEYS[:1], True),
+        (KEYS[:1], True, (), True),
+        (KEYS[:1], False, KEYS[:1], True),
+        (KEYS[:1], False, (), False),
+    ],
+)
+def test_what_a_pepper_makes_outdated(
+    keys: tuple[bytes, ...], current: bool, stored: tuple[bytes, ...], outdated: bool
+) -> None:
+    """Another key, none yet, or one that is to be there no more: made anew when its owner signs in."""
+    made = Peppered(Argon2id(8, 1), Peppers(stored)).make(PASSWORD)
+    assert Peppered(Argon2id(8, 1), Peppers(keys, current=current)).outdated(made) is outdated
+    dearer = Peppered(Argon2id(16, 1), Peppers(keys, current=current))
+    assert dearer.outdated(made), "a cheaper hash is outdated whatever its pepper"
+
+
+@given(stored=st.text() | st.from_regex(r"hmac-sha256:[0-9a-f]{8}:.*"), password=st.text())
+def test_no_text_is_an_accident_under_a_pepper(stored: str, password: str) -> None:
+    """Whatever stands in the table and whatever is typed, surrogates too: never that it is right."""
+    assert verify(*Peppers(KEYS).opened(stored, password)) is not True
+    marked = f"hmac-sha256:{Peppers(KEYS).current}:{stored}"
+    assert verify(*Peppers(KEYS).opened(marked, password)) is not True
+
+
+@pytest.mark.requirement("C-40", "S1-010")
+def test_a_pepper_is_not_told() -> None:
+    """Neither its name, nor a representation, nor what is stored holds the key."""
+    peppers = Peppers((b"a key that must not be told to anybody at all",))
+    for text in (repr(peppers), str(peppers.ids), Peppered(Argon2id(8, 1), peppers).make(PASSWORD)):
+        assert "must not be told" not in text
+    assert not Peppers()
+    assert repr(Peppers()) == "Peppers()"
 
 
 # The pool

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bylaw.errors import MisuseError
-from bylaw.keys import MAC_BYTES, KeyRing, digest
+from bylaw.keys import MAC_BYTES, KeyRing, Unreadable, digest
 
 OLD, NEW = b"o" * 32, b"n" * 32
 
@@ -84,3 +85,65 @@ def test_any_text_can_be_sealed(message: str, purpose: str, other: str) -> None:
 def test_a_digest_is_sha_256(secret: str) -> None:
     """What is stored of a bearer secret is its SHA-256, whatever a cookie held."""
     assert digest(secret) == hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# Encryption at rest
+
+
+def sealed(ring: KeyRing, plain: bytes = b"secret", purpose: str = "totp", bound: str = "row 1 ann") -> str:
+    return ring.encrypt(purpose, plain, bound=bound, entropy=secrets.token_bytes)
+
+
+@pytest.mark.requirement("C-21")
+def test_what_was_encrypted_is_readable_while_its_key_is_in_the_ring() -> None:
+    """After a change of secrets it is read, and due for another key; without its key it is nothing."""
+    old, both, new = KeyRing([OLD]), KeyRing([NEW, OLD]), KeyRing([NEW])
+    text = sealed(old)
+    assert old.decrypt("totp", text, bound="row 1 ann") == (b"secret", True)
+    assert both.decrypt("totp", text, bound="row 1 ann") == (b"secret", False)
+    assert new.decrypt("totp", sealed(both), bound="row 1 ann") == (b"secret", True)
+    with pytest.raises(Unreadable):
+        new.decrypt("totp", text, bound="row 1 ann")
+
+
+@pytest.mark.requirement("S3-083")
+@pytest.mark.parametrize(
+    ("purpose", "bound"),
+    [("mail", "row 1 ann"), ("totp", "row 2 ann"), ("totp", "row 1 bob"), ("totp", "")],
+)
+def test_what_was_encrypted_belongs_to_its_place(purpose: str, bound: str) -> None:
+    """Copied to another row, to another person, or read for another purpose, it is nothing."""
+    with pytest.raises(Unreadable):
+        KeyRing([OLD]).decrypt(purpose, sealed(KeyRing([OLD])), bound=bound)
+
+
+@pytest.mark.parametrize("change", range(12))
+def test_what_was_tampered_with_is_unreadable(change: int) -> None:
+    """Cut, lengthened, of another version, or with one character changed: never half a secret."""
+    ring, text = KeyRing([OLD]), sealed(KeyRing([OLD]))
+    changed = [
+        "",
+        "1.",
+        text[2:],
+        "2." + text[2:],
+        text + "A",
+        text[:-1],
+        text[:10],
+        text + "\u00e9",
+        "1.!!!!",
+        "\ud800",
+        "1.AAAA",
+        text[:20] + ("A" if text[20] != "A" else "B") + text[21:],
+    ][change]
+    with pytest.raises(Unreadable):
+        ring.decrypt("totp", changed, bound="row 1 ann")
+
+
+@given(plain=st.binary(max_size=80), bound=st.text(st.characters(codec="utf-8")))
+def test_any_bytes_can_be_encrypted(plain: bytes, bound: str) -> None:
+    """What comes out is what went in, never the same text twice, and the plain bytes are not in it."""
+    ring = KeyRing([NEW])
+    one, two = sealed(ring, plain, bound=bound), sealed(ring, plain, bound=bound)
+    assert one != two
+    assert ring.decrypt("totp", one, bound=bound) == (plain, True)
+    assert one.isascii()

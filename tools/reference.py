@@ -110,6 +110,8 @@ def _section(name: str, model: type[Section]) -> str:
         lines += ["", *_table(own)]
     if model.model_config.get("extra") == "allow":
         lines += ["", "Every other key is a name of your own."]
+    if model.EACH is not None:
+        lines += ["", f"### [{name}.<name>]", "", _sentence(model.EACH), "", *_table(model.EACH.model_fields)]
     for key, info in own.items():
         if (inner := _inner(info)) is not None:
             lines += ["", f"### [[{name}.{key}]]", "", _sentence(inner), "", *_table(inner.model_fields)]

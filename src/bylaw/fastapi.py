@@ -40,7 +40,17 @@ from bylaw.adapters import asgi
 from bylaw.controls import cookies, csrf, errors, headers
 from bylaw.errors import MisuseError, PolicyError, Problem
 from bylaw.exchange import Answer, Exchange, Refuse, Response
-from bylaw.identity import ANONYMOUS, PUBLIC, SIGNED_IN, AccessRule, Identity, all_of
+from bylaw.identity import (
+    ANONYMOUS,
+    PUBLIC,
+    SIGNED_IN,
+    STEP_UP,
+    AccessRule,
+    Identity,
+    StepUp,
+    all_of,
+    asking,
+)
 from bylaw.pages import openapi, rendering
 from bylaw.policy import Policy
 from bylaw.reasons import Refused
@@ -73,14 +83,23 @@ class _Demand(SecurityBase):
         return _who(connection, self.rule)
 
 
-def Permit(permission: str) -> Any:  # noqa: N802 - reads as a type in Annotated[Identity, Permit(…)]
-    """The route asks for `permission` (noun:verb); the parameter is whoever calls."""
-    return Depends(_Demand(AccessRule("permission", permission)))
+def Permit(  # noqa: N802 - reads as a type in Annotated[Identity, Permit(…)]
+    permission: str, *, second_factor: bool = False, max_age: int | str = 0
+) -> Any:
+    """The route asks for `permission` (noun:verb); with `second_factor` for two factors, with `max_age`
+    (seconds, or "10m") for a proof that is not older. The parameter is whoever calls.
+
+    Raises MisuseError for an age that is none.
+    """
+    rule = AccessRule("permission", permission)
+    return Depends(_Demand(asking(rule, second_factor=second_factor, max_age=max_age)))
 
 
-def SignedIn() -> Any:  # noqa: N802 - see Permit
-    """The route is for whoever is signed in."""
-    return Depends(_Demand(SIGNED_IN))
+def SignedIn(  # noqa: N802 - see Permit
+    *, second_factor: bool = False, max_age: int | str = 0
+) -> Any:
+    """The route is for whoever is signed in; `second_factor` and `max_age` as for `Permit`."""
+    return Depends(_Demand(asking(SIGNED_IN, second_factor=second_factor, max_age=max_age)))
 
 
 def Public(because: str = "") -> Any:  # noqa: N802 - see Permit
@@ -104,7 +123,7 @@ def _who(connection: HTTPConnection, rule: AccessRule) -> Identity:
     exchange.permitted = True
     reason = rule.decide(exchange.identity, connection.app.state.bylaw.site.house.now())
     if reason is not None:
-        raise Refused(reason)
+        raise StepUp(rule) if reason is STEP_UP else Refused(reason)
     return exchange.identity or ANONYMOUS
 
 
@@ -403,7 +422,7 @@ class Bylaw:
                     original(),
                     self.site.pages.routes(),
                     [
-                        (method, _CONVERTOR.sub("}", path))
+                        (method, _CONVERTOR.sub("}", path), rule)
                         for method, path, rule in self._routes
                         if rule.kind != "public"
                     ],

@@ -31,7 +31,7 @@ from bylaw.adapters import wsgi
 from bylaw.controls import cookies, csrf, errors, headers, hosts, roles
 from bylaw.errors import PolicyError, Problem
 from bylaw.exchange import Answer, Exchange, Refuse, Response
-from bylaw.identity import PUBLIC, SIGNED_IN, AccessRule, Identity, all_of
+from bylaw.identity import PUBLIC, SIGNED_IN, AccessRule, Identity, all_of, asking
 from bylaw.pages import rendering
 from bylaw.policy import Policy
 from bylaw.reasons import Refused
@@ -47,14 +47,24 @@ current_user: Identity = LocalProxy(identity)  # type: ignore[assignment]
 """Whoever makes the current request; `current_user.is_authenticated` tells whether somebody does."""
 
 
-def permit(permission: str) -> Callable[[View], View]:
-    """Declare that a view asks for `permission` (noun:verb)."""
-    return _declare(AccessRule("permission", permission))
+def permit(permission: str, *, second_factor: bool = False, max_age: int | str = 0) -> Callable[[View], View]:
+    """Declare that a view asks for `permission` (noun:verb); with `second_factor` for two factors, with
+    `max_age` (seconds, or "10m") for a proof that is not older.
+
+    Raises MisuseError for an age that is none.
+    """
+    rule = AccessRule("permission", permission)
+    return _declare(asking(rule, second_factor=second_factor, max_age=max_age))
 
 
-def login_required(view: View) -> View:
-    """Declare that a view is for whoever is signed in."""
-    return _declare(SIGNED_IN)(view)
+@overload
+def login_required(view: View) -> View: ...
+@overload
+def login_required(*, second_factor: bool = False, max_age: int | str = 0) -> Callable[[View], View]: ...
+def login_required(view: Any = None, *, second_factor: bool = False, max_age: int | str = 0) -> Any:
+    """Declare that a view is for whoever is signed in; `second_factor` and `max_age` as for `permit`."""
+    declare = _declare(asking(SIGNED_IN, second_factor=second_factor, max_age=max_age))
+    return declare if view is None else declare(view)
 
 
 @overload

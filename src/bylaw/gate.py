@@ -39,6 +39,7 @@ from bylaw.house import House
 from bylaw.identity import (
     ANONYMOUS,
     FORBIDDEN,
+    SIGNED_IN,
     STEP_UP,
     UNAUTHENTICATED,
     UNFINISHED,
@@ -64,14 +65,14 @@ class Gate:
         endpoints: Endpoints,
         render: Render,
         urls: Mapping[str, str],
+        by_path: PathRules | None = None,
     ) -> None:
         self.house = house
         self._endpoints = endpoints
         self._render = render
         self._urls = urls
         self._clock = house.ports.clock
-        written = house.policy.access.routes
-        self.by_path = PathRules(written) if written else None
+        self.by_path = by_path
         """The policy's rules by path, where the application declares none in its code."""
         by_name = {c.name: c for c in controls if not house.policy.controls[c.name].off}
         builds = [
@@ -201,16 +202,34 @@ class Gate:
 
     def step_up(self, exchange: Exchange, rule: AccessRule) -> Refuse | Answer:
         """The same where somebody is signed in and the rule asks for more (RFC 9470 section 3)."""
-        if exchange.method == "GET" and exchange.wants_html():
-            return self._sent(exchange, "step_up")
-        age = f", max_age={rule.max_age}" if rule.max_age else ""
-        challenge = f'{roles.CHALLENGE}, error="insufficient_user_authentication"{age}'
+        if exchange.wants_html():
+            return self.stepping_up(exchange, rule)
+        factors = ', acr_values="aal2"' if rule.assurance > 1 else ""
+        age = f', max_age="{rule.max_age}"' if rule.max_age else ""
+        challenge = f'{roles.CHALLENGE}, error="insufficient_user_authentication"{factors}{age}'
         return Refuse(STEP_UP, headers=(("WWW-Authenticate", challenge),))
 
-    def _sent(self, exchange: Exchange, page: str) -> Answer:
+    def stepping_up(self, exchange: Exchange, rule: AccessRule, back: str = "") -> Answer:
+        """The way to the step-up page, and from there to `back`: also for a form, which is sent anew then."""
+        who = exchange.identity or exchange.partial
+        second = who is not None and rule.assurance > who.assurance
+        return self._sent(exchange, "step_up", back, "&wants=second" if second else "")
+
+    def _sent(self, exchange: Exchange, page: str, back: str = "", more: str = "") -> Answer:
         """A person is sent to one of bylaw's pages, and from there back to where he was."""
-        to = f"{self._urls[page]}?next={quote(exchange.address)}"
+        to = f"{self._urls[page]}?next={quote(back or self._back(exchange))}{more}"
         return Answer(Response(303, [("Location", to), ("Cache-Control", "no-store")]))
+
+    def _back(self, exchange: Exchange) -> str:
+        """The page that was asked for, or the one whose form was sent: that can be loaded again.
+
+        Whoever sends somebody there looks whether it is of this site (pages.rendering.local_path).
+        """
+        if not exchange.unsafe:
+            return exchange.address
+        referer = next(iter(exchange.headers.all("referer")), "")
+        origin = f"{self.house.policy.app.origin}/"
+        return referer[len(origin) - 1 :] if referer.startswith(origin) else self.house.policy.pages.home
 
     def forbidden(self, exchange: Exchange, wanted: str) -> Refuse:
         """403, with its record. A refusal stays one when it cannot be recorded."""
@@ -243,7 +262,7 @@ class Gate:
         if refused.reason is UNAUTHENTICATED:
             return self.unauthenticated(exchange)
         if refused.reason is STEP_UP:
-            return self.step_up(exchange, AccessRule("signed_in"))
+            return self.step_up(exchange, getattr(refused, "rule", SIGNED_IN))
         return Refuse(refused.reason, refused.detail, refused.status, refused.headers, refused.fields)
 
     def failed(self, exchange: Exchange, error: Exception) -> Refuse:

@@ -1,4 +1,4 @@
-"""Password hashes: the formats that can be read, the ones that are made, and a bounded pool.
+"""Password hashes: the formats that can be read, the ones that are made, peppers, and a bounded pool.
 
 A hash costs a tenth of a second and 64 MiB on purpose. The pool keeps a storm of sign-ins from
 taking more of either than the policy gives it, and runs below everything else (nice 15), so that
@@ -7,13 +7,15 @@ people who are signed in notice nothing.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Final, Protocol, TypeVar
@@ -28,21 +30,32 @@ ARGON2_PASSES: Final = 3
 ARGON2_KIB: Final = 64 * 1024
 """64 MiB and 3 passes: RFC 9106 section 4's second choice, above OWASP's minimum of 19 MiB and 2.
 One lane: on a busy server more lanes cost the same and buy nothing."""
+ARGON2_LEAST: Final = ((46 * 1024, 1), (19 * 1024, 2), (12 * 1024, 3), (9 * 1024, 4), (7 * 1024, 5))
+"""(KiB, passes) that OWASP's Password Storage page calls equally strong: the least that is made."""
 PBKDF2_ROUNDS: Final = 1_000_000
 """What Werkzeug writes today; OWASP and ASVS 5.0.0 appendix C ask for 600,000."""
 _SALT_CHARACTERS: Final = 16
 _MOST_ROUNDS: Final = 10_000_000
-_MOST_BYTES: Final = 128 * 1024 * 1024
-_MOST_PASSES: Final = 16
+MOST_BYTES: Final = 256 * 1024 * 1024
+MOST_PASSES: Final = 16
 """A stored hash names its own cost. One that names more than this is not computed: a row that
 somebody wrote into the table must not be able to take the server's memory or its day."""
 
 
+def weak(kib: int, passes: int) -> bool:
+    """Whether Argon2id with this cost is below OWASP's minimum."""
+    return not any(kib >= least and passes >= times for least, times in ARGON2_LEAST)
+
+
 class Scheme(Protocol):
-    """A way to make hashes. `mebibytes` is what one place of the pool has to hold."""
+    """A way to make hashes. `mebibytes` is what one place of the pool has to hold; `prefix` is what each of
+    its hashes begins with: kind, cost and pepper."""
 
     name: str
     mebibytes: int
+
+    @property
+    def prefix(self) -> str: ...
 
     def make(self, password: str) -> str:
         """A new hash, with salt and cost in it."""
@@ -52,15 +65,18 @@ class Scheme(Protocol):
 
 
 class Argon2id:
-    """RFC 9106, in the encoded form `$argon2id$…`."""
+    """RFC 9106, in the encoded form `$argon2id$…`. `kib` is the memory of one hash."""
 
     name = "argon2id"
-    mebibytes = ARGON2_KIB // 1024
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher(
-            time_cost=ARGON2_PASSES, memory_cost=ARGON2_KIB, parallelism=1, type=Type.ID
-        )
+    def __init__(self, kib: int = ARGON2_KIB, passes: int = ARGON2_PASSES) -> None:
+        self.mebibytes = -(-kib // 1024)
+        self._hasher = PasswordHasher(time_cost=passes, memory_cost=kib, parallelism=1, type=Type.ID)
+
+    @property
+    def prefix(self) -> str:
+        cost = self._hasher
+        return f"$argon2id$v=19$m={cost.memory_cost},t={cost.time_cost},p={cost.parallelism}$"
 
     def make(self, password: str) -> str:
         return self._hasher.hash(password)
@@ -73,7 +89,8 @@ class Pbkdf2Sha256:
     """PBKDF2-HMAC-SHA256 in Werkzeug's form `pbkdf2:sha256:<rounds>$<salt>$<hex>`."""
 
     name = "pbkdf2-sha256"
-    mebibytes = Argon2id.mebibytes  # not its own need: an older Argon2id hash is checked there too
+    prefix = f"pbkdf2:sha256:{PBKDF2_ROUNDS}$"
+    mebibytes = ARGON2_KIB // 1024  # not its own need: an older Argon2id hash is checked there too
 
     def make(self, password: str) -> str:
         alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -87,7 +104,89 @@ class Pbkdf2Sha256:
         return kind != "pbkdf2:sha256" or not rounds.isdigit() or int(rounds) < PBKDF2_ROUNDS
 
 
-SCHEMES: Final[dict[str, type[Scheme]]] = {"argon2id": Argon2id, "pbkdf2-sha256": Pbkdf2Sha256}
+SCHEMES: Final[dict[str, type[Argon2id | Pbkdf2Sha256]]] = {
+    "argon2id": Argon2id,
+    "pbkdf2-sha256": Pbkdf2Sha256,
+}
+
+
+PEPPERED: Final = "hmac-sha256:"
+"""What a hash of a keyed password begins with; the pepper's id and a colon follow."""
+_PEPPERED: Final = re.compile(r"hmac-sha256:([0-9a-f]{8}):(.*)", re.DOTALL)
+
+
+class Peppers:
+    """Keys that the database does not hold, applied to a password before it is hashed (HMAC-SHA256).
+
+    A stolen table alone is then worth nothing: no list of passwords can be tried without the key (NIST SP
+    800-63B-4 3.1.1.2; OWASP Password Storage, peppering before hashing). Before, not after: the stored form
+    stays one that the schemes read, and the key's id says which one was used. The first key makes, all are
+    tried by their id; `current` False: they are only read, until their owners have signed in.
+    """
+
+    def __init__(self, keys: Sequence[bytes] = (), *, current: bool = True) -> None:
+        self._keys = {_pepper_id(key): key for key in keys}
+        self.current = _pepper_id(keys[0]) if keys and current else ""
+
+    def __repr__(self) -> str:
+        return f"Peppers({', '.join(self._keys)})"
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """What the keys are called in stored hashes: it tells nothing about them."""
+        return frozenset(self._keys)
+
+    def keyed(self, password: str, of: str) -> str:
+        """The password under the pepper `of`, as it is hashed: text of 256 bits, without NUL."""
+        mac = hmac.digest(self._keys[of], password.encode(), "sha256")
+        return base64.b64encode(mac).decode()
+
+    def opened(self, stored: str, password: str) -> tuple[str, str]:
+        """The hash inside of `stored`, and what it is a hash of if the password is right. Where the pepper
+        is not here, a hash that nobody can read."""
+        match = _PEPPERED.fullmatch(stored)
+        if match is None:
+            return stored, password
+        if match[1] not in self._keys:
+            return "", password
+        try:
+            return match[2], self.keyed(password, match[1])
+        except UnicodeEncodeError:
+            return "", password
+
+
+def _pepper_id(key: bytes) -> str:
+    """Eight hexadecimal digits by which a pepper is known: a MAC under it, which tells nothing of it."""
+    return hmac.digest(key, b"bylaw/1/pepper id", "sha256").hex()[:8]
+
+
+class Peppered:
+    """A scheme whose passwords are keyed first, or no more: `peppers` says with what."""
+
+    def __init__(self, scheme: Scheme, peppers: Peppers) -> None:
+        self.scheme, self.peppers = scheme, peppers
+        self.name, self.mebibytes = scheme.name, scheme.mebibytes
+
+    @property
+    def prefix(self) -> str:
+        return self._prefix + self.scheme.prefix
+
+    @property
+    def _prefix(self) -> str:
+        return f"{PEPPERED}{self.peppers.current}:" if self.peppers.current else ""
+
+    def make(self, password: str) -> str:
+        of = self.peppers.current
+        return self._prefix + self.scheme.make(self.peppers.keyed(password, of) if of else password)
+
+    def outdated(self, stored: str) -> bool:
+        """Also one without the current pepper, or with one that is to be there no more."""
+        match = _PEPPERED.fullmatch(stored)
+        of, inner = (match[1], match[2]) if match else ("", stored)
+        return of != self.peppers.current or self.scheme.outdated(inner)
 
 
 _ARGON2: Final = PasswordHasher()
@@ -111,7 +210,7 @@ def verify(stored: str, password: str) -> bool | None:
 
 def _verify_argon2(stored: str, password: str) -> bool:
     cost = extract_parameters(stored)
-    if cost.memory_cost * 1024 > _MOST_BYTES or cost.time_cost > _MOST_PASSES:
+    if cost.memory_cost * 1024 > MOST_BYTES or cost.time_cost > MOST_PASSES:
         raise ValueError("too costly")
     try:
         return _ARGON2.verify(stored, password)
@@ -129,7 +228,7 @@ def _derive(method: str, password: bytes, salt: bytes) -> bytes:
         return hashlib.pbkdf2_hmac(parts[1], password, salt, rounds)
     if parts[0] == "scrypt" and len(parts) == 4:
         n, r, p = (int(part) for part in parts[1:])
-        if 128 * n * r > _MOST_BYTES or p > _MOST_PASSES:
+        if 128 * n * r > MOST_BYTES or p > MOST_PASSES:
             raise ValueError("too costly")
         return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=132 * n * r * p)
     raise ValueError("an unknown form of hash")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
-from bylaw.hashing import HashPool, Scheme
+from bylaw.hashing import HashPool, Peppers, Scheme
 from bylaw.keys import KeyRing
+from bylaw.oidc import Provider
 from bylaw.policy import Policy
 from bylaw.ports import Mailer, Ports
 from bylaw.routes import Routes
@@ -28,10 +30,16 @@ class House:
     mailer: Mailer
     decoy: str
     """A hash of nobody's password, checked where there is no account: equal work (C-41)."""
+    peppers: Peppers = field(default_factory=Peppers)
+    """Keys under which passwords were hashed; none where the policy names none."""
     routes: Routes = field(default_factory=Routes)
     """What the application has at which path, as its framework says."""
     counters: Counters = field(default_factory=Memory)
     """Where requests are counted."""
+    issuers: dict[str, Provider] = field(default_factory=dict)
+    """What this process knows of each identity provider that it has asked, by issuer."""
+    sending: Lock = field(default_factory=Lock)
+    """Held by whoever sends this process's mail: who comes next finds it sent."""
     paced: bool = True
     """Whether limits and lockout count. A laboratory that attacks something else has them wait."""
     fenced: bool = True

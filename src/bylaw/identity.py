@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final, Literal
 
+from bylaw.control import seconds, spoken
+from bylaw.errors import MisuseError
+from bylaw.ports import Clock
 from bylaw.reasons import Reason, Refused
 
 UNAUTHENTICATED: Final = Reason(
@@ -36,6 +40,13 @@ UNFINISHED: Final = Reason(
     "Finish signing in first.",
     "A first proof was given, and something is still owed: the second factor, setting one up, a new "
     "password or the confirmation of the address. Until then the session opens nothing else.",
+)
+ACTING: Final = Reason(
+    "sessions.acting",
+    403,
+    "Only the owner of the account may do this, not somebody who acts as him.",
+    "An administrator is signed in as somebody else: he sees what that person sees, but changes none of the "
+    "account's credentials, sessions or addresses. Stop, and do it as an administrator if you may.",
 )
 
 
@@ -113,6 +124,8 @@ class Identity:
     epoch: int = 0
     assurance: int = 1
     acting: str = ""
+    clock: Clock = field(default=time.time, compare=False, repr=False)
+    """By which `authenticated_at` is told."""
 
     @property
     def is_authenticated(self) -> bool:
@@ -129,6 +142,23 @@ class Identity:
         if self.may(permission, owner=owner):
             return
         raise Refused(FORBIDDEN if self.is_authenticated else UNAUTHENTICATED)
+
+    def demand_self(self) -> None:
+        """Go on only if it is the principal himself, not an administrator who acts as him. Raises Refused."""
+        if self.acting:
+            raise Refused(ACTING)
+
+    def demand_fresh(self, max_age: int | str = 600, *, second_factor: bool = False) -> None:
+        """Go on only if the latest proof is at most `max_age` old (seconds, or "10m"), and with
+        `second_factor` only if two factors were shown; `max_age` 0 asks for no age.
+
+        Raises Refused: 401 for nobody; for somebody StepUp, which sends a browser to the page for it and
+        gives a program RFC 9470's challenge.
+        """
+        rule = asking(SIGNED_IN, second_factor=second_factor, max_age=max_age)
+        reason = rule.decide(self if self.is_authenticated else None, self.clock())
+        if reason is not None:
+            raise StepUp(rule) if reason is STEP_UP else Refused(reason)
 
 
 ANONYMOUS: Final = Identity(id="")
@@ -172,12 +202,36 @@ class AccessRule:
         return self.max_age > 0 and now - identity.authenticated_at > self.max_age
 
     def __str__(self) -> str:
-        return " and ".join(sorted({self.permission, *self.also})) or self.kind.replace("_", " ")
+        wanted = " and ".join(sorted({self.permission, *self.also})) or self.kind.replace("_", " ")
+        factor = ", two factors" if self.assurance > 1 else ""
+        return wanted + factor + (f", shown within {spoken(self.max_age)}" if self.max_age else "")
 
 
 PUBLIC: Final = AccessRule("public")
 SIGNED_IN: Final = AccessRule("signed_in")
 OWING: Final = AccessRule("owing")
+
+
+class StepUp(Refused):
+    """Somebody is signed in, and has shown less than `rule` asks for, or longer ago."""
+
+    def __init__(self, rule: AccessRule) -> None:
+        super().__init__(STEP_UP)
+        self.rule = rule
+
+
+def asking(rule: AccessRule, *, second_factor: bool = False, max_age: int | str = 0) -> AccessRule:
+    """`rule`, and a second factor, and a proof that is at most `max_age` old (seconds, or "10m").
+
+    Raises MisuseError for an age that is none: a route that nobody can reach, or everybody.
+    """
+    try:
+        age = seconds(max_age)
+    except ValueError as error:
+        raise MisuseError(f"max_age = {max_age!r}: {error}") from None
+    if type(age) is not int or age < 0 or not isinstance(second_factor, bool):
+        raise MisuseError(f"max_age = {max_age!r}, second_factor = {second_factor!r}: an age and a yes or no")
+    return replace(rule, assurance=2 if second_factor else 1, max_age=age)
 
 
 def all_of(rules: Iterable[AccessRule]) -> AccessRule | None:

@@ -12,13 +12,24 @@ from collections.abc import Sequence
 from hashlib import blake2b, sha256
 from typing import Final
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from bylaw.errors import MisuseError
+from bylaw.ports import Entropy
 
 MAC_BYTES: Final = 16
 """128 bits: beyond guessing (ASVS 11.5.1), short enough for a form field."""
+_NONCE_BYTES: Final = 12
+"""NIST SP 800-38D section 8.2.2: random, for far fewer than 2^32 messages under one key."""
+_VERSION: Final = "1."
+"""Before what is encrypted, so that another way of doing it can be told from this one."""
+
+
+class Unreadable(ValueError):
+    """What was encrypted is not readable by any key of the ring, or belongs somewhere else."""
 
 
 _BEGUN: Final = sha256()
@@ -70,6 +81,33 @@ class KeyRing:
         # Every key is tried, so that the time taken says nothing about which one fits.
         fits = [hmac.compare_digest(_mac(keyed, message).encode(), given) for keyed in self._begun(purpose)]
         return any(fits)
+
+    def encrypt(self, purpose: str, plain: bytes, *, bound: str, entropy: Entropy) -> str:
+        """`plain` as only this ring can read it: AES-256-GCM (NIST SP 800-38D) by the current key.
+
+        `bound` names where it belongs, a row and whose it is: moved elsewhere it cannot be read.
+        """
+        nonce = entropy(_NONCE_BYTES)
+        made = AESGCM(self.derive(purpose)[0]).encrypt(nonce, plain, bound.encode())
+        return _VERSION + base64.urlsafe_b64encode(nonce + made).decode().rstrip("=")
+
+    def decrypt(self, purpose: str, sealed: str, *, bound: str) -> tuple[bytes, bool]:
+        """What was encrypted, and whether by the current key: if not, it is to be encrypted anew, since the
+        earlier one will leave the ring. Raises Unreadable."""
+        text = sealed.removeprefix(_VERSION)
+        try:
+            if text == sealed:
+                raise ValueError("of no version that is known")
+            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        except ValueError:
+            raise Unreadable("not what this ring writes") from None
+        for number, key in enumerate(self.derive(purpose)):
+            try:
+                plain = AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound.encode())
+            except (InvalidTag, ValueError):  # ValueError: no nonce of a length that there is
+                continue
+            return plain, number == 0
+        raise Unreadable("of no key of the ring, or from another place")
 
     def _begun(self, purpose: str) -> tuple[blake2b, ...]:
         """A MAC for each key, begun but without a message: a copy costs half of beginning anew."""

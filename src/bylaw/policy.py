@@ -92,7 +92,13 @@ class Mail(Section):
     """The From address."""
 
     server: SecretStr | None = None
-    """`env:SMTP_URL`: smtp://user:password@host:587 (STARTTLS) or smtps://host:465."""
+    """`env:SMTP_URL`: smtp://host:587 (STARTTLS) or smtps://host:465. It may hold user and password."""
+
+    user: str | None = None
+    """The name to log in to the server with."""
+
+    password: SecretStr | None = Field(SecretStr("env:SMTP_PASSWORD?"))
+    """The password to log in with; needed where there is a user."""
 
     directory: str | None = None
     """Write messages into this directory instead of sending them (development)."""
@@ -133,6 +139,12 @@ class PathRule(Section):
 
     public: str | None = Field(None, min_length=10, examples=["the front page"])
     """Everybody may, and this is why."""
+
+    second_factor: bool = False
+    """Only with a session that has shown two factors."""
+
+    max_age: Duration = Field(0, ge=0)
+    """Only with a proof that is at most this old; 0 asks for none."""
 
 
 class Access(Section):
@@ -179,6 +191,8 @@ class Policy:
     where: toml_lines.Lines = field(repr=False)
     older: dict[str, str] = field(default_factory=dict)
     """Variables that were read by an earlier name, which is in their place here."""
+    testing: bool = False
+    """Whether TESTING is set: other providers' sign-in is played, and asks nobody. Never in production."""
 
     @property
     def production(self) -> bool:
@@ -264,6 +278,7 @@ class _Reading:
             written=written,
             where=self.where,
             older=self.older,
+            testing=self.environment == "development" and any(map(self._on, _BYPASSES[1:])),
         )
         for check in (
             self._address,
@@ -384,7 +399,7 @@ class _Reading:
         if self.environment != "production":
             return
         for name in _BYPASSES:
-            if self.environ.get(name, "").strip().lower() not in ("", "0", "false", "no"):
+            if self._on(name):
                 self.problems.append(
                     Problem(
                         name,
@@ -393,6 +408,10 @@ class _Reading:
                         "unset it, or ask for development: BYLAW_ENV=development",
                     )
                 )
+
+    def _on(self, name: str) -> bool:
+        """Whether a variable switches something on."""
+        return self.environ.get(name, "").strip().lower() not in ("", "0", "false", "no")
 
     def _unknown_sections(self, tables: dict[str, Any]) -> None:
         known = list(self._models())
@@ -412,6 +431,9 @@ class _Reading:
         before = len(self.problems)
         self._written_secrets(name, model, table)
         table = cast(dict[str, Any], self._resolve(table, (name,)))
+        for key, info in model.model_fields.items():
+            if key not in table and str(default_text(info)).endswith("?"):
+                table[key] = None  # the variable is absent: what names it must not be taken for a secret
         try:
             section = model.model_validate_json(json.dumps(table, default=str))
             return section if len(self.problems) == before else None
@@ -650,6 +672,8 @@ def _table_of(model: type[Section], loc: _Key) -> tuple[type[Section], str]:
         if key in table.model_fields:
             inner = getattr(table.model_fields[key].annotation, "__args__", ())
             table = next((a for a in inner if hasattr(a, "model_fields")), table)
+        elif key and table.EACH is not None:
+            table = table.EACH
         key = key if part.isdigit() else part
     return table, key
 
@@ -662,7 +686,10 @@ def _leaves(path: _Key, value: Any) -> list[tuple[_Key, Any]]:
 
 
 def _is_secret(model: type[Section], loc: _Key) -> bool:
-    info = model.model_fields.get(loc[0]) if loc else None
+    if not loc:
+        return False
+    table, key = _table_of(model, loc)
+    info = model.model_fields.get(loc[0]) or table.model_fields.get(key)
     return info is not None and "SecretStr" in str(info.annotation)
 
 

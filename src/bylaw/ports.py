@@ -1,4 +1,4 @@
-"""Time, randomness and mail as arguments: a test hands in its own, nothing reads the globals."""
+"""Time, randomness, mail and the network as arguments: a test hands in its own, nothing reads the globals."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import smtplib
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 
@@ -47,36 +47,187 @@ class DirectoryMailer:
         (self.directory / f"{stamp}-{secrets.token_hex(4)}.eml").write_bytes(message.as_bytes())
 
 
+class Refusal(OSError):
+    """A server's answer that another try will not change: this message is for nobody there, or not taken."""
+
+
+class Deferred(OSError):
+    """A server's answer that it does not take this message now, though it may take others."""
+
+
+class Unanswered(OSError):
+    """The whole message was sent, and no answer came: it may have arrived."""
+
+
 @dataclass(frozen=True, slots=True)
 class SmtpMailer:
-    """Sends over SMTP: `smtp://user:password@host:587` with STARTTLS, `smtps://host:465`."""
+    """Sends over SMTP: `smtp://host:587` with STARTTLS, `smtps://host:465` (RFC 5321, 3207, 8314).
+
+    `user` and `password` may stand in the URL as well. Raises Refusal where another try is of no use,
+    Deferred where this message has to wait, Unanswered where it may have arrived, and OSError where the
+    server cannot be used now.
+    """
 
     url: str = field(repr=False)
+    user: str = ""
+    password: str = field(default="", repr=False)
+    seconds: float = 20.0
+    """How long the server may take for each answer."""
 
     def __call__(self, message: EmailMessage) -> None:
+        server = self._connected()
+        try:
+            self._hand_over(server, message)
+            # What comes after the server has taken the message is no reason to send it again.
+            with suppress(OSError):
+                server.quit()
+        finally:
+            server.close()
+
+    def _connected(self) -> smtplib.SMTP:
         parts = urlsplit(self.url)
-        host = parts.hostname or "localhost"
-        secure = parts.scheme == "smtps"
+        host, secure = parts.hostname or "localhost", parts.scheme == "smtps"
         port = parts.port or (465 if secure else 587)
+        user, password = unquote(parts.username or "") or self.user, unquote(parts.password or "")
         context = ssl.create_default_context()
-        with (
-            smtplib.SMTP_SSL(host, port, timeout=20, context=context)
+        # Named, since a machine that does not know its own name would ask the network for it.
+        how: dict[str, Any] = {"timeout": self.seconds, "local_hostname": "localhost"}
+        server = (
+            smtplib.SMTP_SSL(host, port, context=context, **how)
             if secure
-            else smtplib.SMTP(host, port, timeout=20)
-        ) as server:
-            if not secure:
+            else smtplib.SMTP(host, port, **how)
+        )
+        try:
+            server.ehlo_or_helo_if_needed()
+            # A password never goes in the clear, whatever somebody on the line left out.
+            if not secure and (user or server.has_extn("starttls")):
+                server.starttls(context=context)
                 server.ehlo()
-                # A password never goes in the clear, whatever somebody on the line left out.
-                if parts.username or server.has_extn("starttls"):
-                    server.starttls(context=context)
-                    server.ehlo()
-            if parts.username:
-                server.login(unquote(parts.username), unquote(parts.password or ""))
-            server.send_message(message)
+            if user:
+                server.login(user, password or self.password)
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+    @staticmethod
+    def _hand_over(server: smtplib.SMTP, message: EmailMessage) -> None:
+        """The conversation about one message, step by step: what a failure means depends on where it is."""
+        sender, recipient = (message[name].addresses[0].addr_spec for name in ("From", "To"))
+        code, said = server.mail(sender)
+        if code != 250:
+            raise smtplib.SMTPSenderRefused(code, said, sender)
+        code, said = server.rcpt(recipient)
+        if code not in (250, 251):
+            raise _refusal(code)
+        try:
+            code, said = server.data(message.as_bytes(policy=message.policy.clone(linesep="\r\n")))
+        except smtplib.SMTPDataError as error:  # no 354: nothing was sent
+            raise _refusal(error.smtp_code) from None
+        except OSError as error:
+            raise Unanswered(type(error).__name__) from error
+        if code != 250:
+            raise _refusal(code)
 
 
-def _nowhere(message: EmailMessage) -> None:
+def _refusal(code: int) -> OSError:
+    """What an answer to a recipient or a message means (RFC 5321 section 4.2.1): 5xx is for good. 530, 535
+    and the like are about the login, which the operator mends, and 421 ends the conversation."""
+    text = f"the mail server said {code}"
+    if 500 <= code < 600 and code not in (530, 534, 535, 538):
+        return Refusal(text)
+    return Deferred(text) if 400 <= code < 500 and code != 421 else OSError(text)
+
+
+def nowhere(message: EmailMessage) -> None:
+    """The mailer of a policy that names none: whatever is mailed waits."""
     raise OSError("no mail server is configured ([mail] server)")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What another server answered: its status, the body's media type and the body."""
+
+    status: int
+    kind: str = ""
+    body: bytes = b""
+
+
+class Network(Protocol):
+    """Asks somebody else's server once, following no redirect. Raises OSError.
+
+    `limit` is how many bytes of a body are taken at most.
+    """
+
+    def __call__(
+        self,
+        method: str,
+        url: str,
+        /,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        limit: int = 65_536,
+    ) -> Received: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpNetwork:
+    """The real network, without what the environment says of proxies (urllib3 does not ask it)."""
+
+    seconds: float = 5.0
+    """How long connecting may take, and each piece of the answer."""
+    whole: float = 10.0
+    """How long a body may take: a server that drips holds no worker for longer."""
+
+    def __call__(
+        self,
+        method: str,
+        url: str,
+        /,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        limit: int = 65_536,
+    ) -> Received:
+        import urllib3  # by whoever asks somebody: it takes longer than all the rest here
+
+        until = time.monotonic() + self.whole
+        pool = urllib3.PoolManager(
+            retries=False,
+            timeout=urllib3.Timeout(total=self.seconds),
+            ssl_context=ssl.create_default_context(),
+        )
+        try:
+            with pool:
+                response = pool.request(
+                    method,
+                    url,
+                    headers={"User-Agent": "bylaw", **(headers or {})},
+                    body=body or None,
+                    redirect=False,
+                    preload_content=False,
+                    decode_content=False,  # what is small on the wire stays small
+                )
+                try:
+                    taken = _taken(response, limit, until)
+                finally:
+                    response.close()
+                return Received(response.status, response.headers.get("content-type", ""), taken)
+        except (urllib3.exceptions.HTTPError, ValueError) as error:
+            raise OSError(type(error).__name__) from error  # not its text, which may name a proxy's password
+
+
+def _taken(response: Any, limit: int, until: float) -> bytes:
+    """A body, piece by piece as it comes. Raises OSError."""
+    taken = b""
+    while piece := response.read1(16_384):
+        taken += piece
+        if len(taken) > limit:
+            raise OSError(f"the answer is longer than {limit} bytes")
+        if time.monotonic() > until:
+            raise OSError("the answer takes too long")
+    return taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +237,7 @@ class Ports:
     clock: Clock = time.time
     entropy: Entropy = secrets.token_bytes
     mail: Mailer | None = None
+    network: Network = HttpNetwork()
     database: str | None = field(default=None, repr=False)
     """A laboratory's database, in the place of the one that the policy names."""
     counters: str | None = field(default=None, repr=False)
@@ -94,7 +246,7 @@ class Ports:
     """A laboratory's environment, in the place of the process's."""
 
     def mailer(self, configured: Mailer | None) -> Mailer:
-        return self.mail or configured or _nowhere
+        return self.mail or configured or nowhere
 
 
 _current: ContextVar[Ports] = ContextVar("bylaw_ports")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
-from bylaw.identity import SIGNED_IN, AccessRule
+from bylaw.identity import SIGNED_IN, AccessRule, asking
 from bylaw.routes import Route
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET")
@@ -43,6 +43,10 @@ class Written(Protocol):
     def signed_in(self) -> bool: ...
     @property
     def public(self) -> str | None: ...
+    @property
+    def second_factor(self) -> bool: ...
+    @property
+    def max_age(self) -> int: ...
 
 
 def rule_of(written: Written) -> AccessRule | None:
@@ -52,7 +56,9 @@ def rule_of(written: Written) -> AccessRule | None:
         *([SIGNED_IN] if written.signed_in else []),
         *([AccessRule("public", because=written.public)] if written.public else []),
     ]
-    return said[0] if len(said) == 1 else None
+    if len(said) != 1:
+        return None
+    return asking(said[0], second_factor=written.second_factor, max_age=written.max_age)
 
 
 def faults(written: Iterable[Written]) -> Iterator[tuple[int, str, str]]:
@@ -64,6 +70,12 @@ def faults(written: Iterable[Written]) -> Iterator[tuple[int, str, str]]:
                 number,
                 f"{each.path} does not say who may call it",
                 "permission, signed_in or public, one of them",
+            )
+        if each.public and (each.second_factor or each.max_age):
+            yield (
+                number,
+                f"{each.path} is for everybody, who has shown nothing",
+                "no second_factor and no max_age beside public",
             )
         if not each.methods:
             yield number, f"nothing can be done at {each.path}", 'methods, e.g. ["GET"]'

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from bylaw.controls import secrets as secrets_control
 from bylaw.errors import MisuseError, PolicyError, Problem
 from bylaw.exchange import Response, current
 from bylaw.gate import Gate
-from bylaw.hashing import SCHEMES, HashPool
+from bylaw.hashing import HashPool, Scheme
 from bylaw.house import House
 from bylaw.identity import ANONYMOUS, Identity
 from bylaw.keys import KeyRing
@@ -63,6 +62,7 @@ class Site:
             endpoints=self.pages.endpoint,
             render=self.pages.refusal,
             urls=self.pages.urls,
+            by_path=self.rules if self.policy.access.routes else None,
         )
 
     def open(self, *, serving: bool = True) -> None:
@@ -161,7 +161,7 @@ def identity() -> Identity:
 def build(rules: Policy, world: Ports) -> House:
     """The house of a policy: key ring, store, hashing and mail."""
     settings = rules.of(passwords.Settings)
-    scheme = SCHEMES[settings.hash]()
+    scheme = passwords.scheme(rules)
     keys = KeyRing(secrets_control.ring(rules))
     return House(
         policy=rules,
@@ -178,19 +178,29 @@ def build(rules: Policy, world: Ports) -> House:
         scheme=scheme,
         hashes=HashPool(mebibytes=settings.memory, each=scheme.mebibytes, waiting=settings.waiting),
         mailer=world.mailer(_mailer(rules)),
-        decoy=_decoy(settings.hash),
+        decoy=_decoy(scheme),
+        peppers=passwords.peppers(rules),
     )
 
 
-@cache
-def _decoy(scheme: str) -> str:
-    """A hash for those who have none; one per process will do, it protects nothing."""
-    return SCHEMES[scheme]().make("nobody's password")
+_decoys: dict[str, str] = {}
+
+
+def _decoy(scheme: Scheme) -> str:
+    """A hash for those who have none; one per process and cost will do, it protects nothing."""
+    if scheme.prefix not in _decoys:
+        _decoys[scheme.prefix] = scheme.make("nobody's password")
+    return _decoys[scheme.prefix]
 
 
 def _mailer(rules: Policy) -> Mailer | None:
     if rules.mail.directory:
         return DirectoryMailer(Path(rules.mail.directory))
     if rules.mail.server is not None:
-        return SmtpMailer(rules.mail.server.get_secret_value())
+        password = rules.mail.password
+        return SmtpMailer(
+            rules.mail.server.get_secret_value(),
+            user=rules.mail.user or "",
+            password="" if password is None else password.get_secret_value(),
+        )
     return None

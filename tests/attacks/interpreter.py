@@ -6,10 +6,10 @@ what it may expect in EXPECT: a key that is in neither is an error, since a chec
 mistake in its name would check nothing.
 
 In texts, `{NAME}` stands for a path, a person's facts or a saved value (see `Cast.look_up`),
-`{times:1000:a}` for a repetition. `each.name = [...]` runs the try once per value, and `{name}` is
-that value, whatever its type. With `paced = true` limits and lockout count; `peer` is the
-address that a step comes from, `scheme` whether over http, `times` how often it is sent, and `limits` the
-settings of `[rate_limits]`.
+`{times:1000:a}` for a repetition. `alice/half` is a browser in which she has shown her password alone.
+`each.name = [...]` runs the try once per value, and `{name}` is that value, whatever its type. With `paced
+= true` limits and lockout count; `peer` is the address that a step comes from, `scheme` whether over http,
+`times` how often it is sent, and `limits` the settings of `[rate_limits]`.
 `<null>`, `<missing>` and `<deep:1000>` are JSON that TOML cannot say.
 
 Every step is also checked for what always holds: no 5xx that was not expected, the security headers
@@ -30,9 +30,11 @@ from time import process_time
 from typing import Any
 
 from bylaw.controls import cookies, csrf, rate_limits
+from bylaw.controls.mfa.probes import App, enrol
 from bylaw.exchange import SAFE_METHODS
 from bylaw.hashing import HashPool
 from bylaw.keys import digest
+from bylaw.store import factors
 from bylaw.store.tables import metadata
 from bylaw.verify.client import Client, Reply
 from bylaw.verify.laboratory import PASSWORD, Laboratory
@@ -254,6 +256,10 @@ class Cast:
         who, _, other = name.partition("/")
         if who == "nobody":
             made = self.laboratory.visitor()
+        elif other.startswith("half"):
+            account = self.person(who)
+            self._app(account, who)
+            made = self.laboratory.browser(account)
         elif other:
             account = self.person(who)
             made = self.laboratory.visitor()
@@ -273,6 +279,10 @@ class Cast:
             return text * int(count)
         if name.startswith("token:"):
             return self.jar(name[6:]).token()
+        if name.startswith("link:"):
+            return newest_link(self.laboratory, self.jar(name[5:]).email)
+        if name.startswith("mailed:"):
+            return newest_link(self.laboratory, self.look_up(name[7:]), "confirm-email")
         if name.startswith("upper:"):
             return self.jar(name[6:]).email.upper()
         if name.isupper() or name.rstrip("_").isupper():
@@ -300,6 +310,16 @@ class Cast:
                 return self._row(jar.id)["password_hash"]
             case "paper" | "key":
                 return self._paper(jar, who, fact)
+            case "code":
+                return self._app(jar, who).shown(steps=1)
+            case "recovery":
+                return self._app(jar, who).codes[0]
+            case "factor":
+                self._app(jar, who)
+                with self.laboratory.site.house.store.reading() as connection:
+                    return factors.apps(connection, jar.id)[0]["id"]
+            case "passkey":
+                return self._passkey(jar, who)
         raise KeyError(f"{who}.{fact}")
 
     def _row(self, user_id: str) -> Any:
@@ -307,6 +327,22 @@ class Cast:
         with self.laboratory.site.house.store.reading() as connection:
             found = connection.execute(users.select().where(users.c.id == user_id))
             return found.mappings().one()
+
+    def _app(self, account: Client, who: str) -> App:
+        """This person's authenticator app, set up when it is first spoken of."""
+        if f"{who}.app" not in self.saved:
+            self.saved[f"{who}.app"] = enrol(self.laboratory, account)
+            self.cookies[who] = dict(account.cookies)
+        made: App = self.saved[f"{who}.app"]
+        return made
+
+    def _passkey(self, account: Client, who: str) -> str:
+        """The id of this person's passkey, set up when it is first spoken of."""
+        if f"{who}.passkey" not in self.saved:
+            self.laboratory.passkey(account)
+            found = account.get(self.laboratory.api("passkeys")).json()["passkeys"]
+            self.saved[f"{who}.passkey"] = found[0]["id"]
+        return str(self.saved[f"{who}.passkey"])
 
     def _paper(self, jar: Client, who: str, fact: str) -> Any:
         """A paper of this person's, written when it is first spoken of."""
@@ -319,6 +355,17 @@ class Cast:
                 paper = state.write(Identity(jar.id), f"canary of {who}")
             self.saved[f"{who}.paper"], self.saved[f"{who}.key"] = paper["id"], paper["key"]
         return self.saved[f"{who}.{fact}"]
+
+
+def newest_link(laboratory: Laboratory, email: str, page: str = "reset-password") -> str:
+    """The secret of the last link to this page that an address was mailed. Raises LookupError."""
+    for message in reversed(laboratory.mail()):
+        body = message.get_body(("plain",))
+        if message["To"] == email and body is not None:
+            found = re.search(rf"/{page}/([A-Za-z0-9_-]+)", body.get_content())
+            if found is not None:
+                return found[1]
+    raise LookupError(f"no link was mailed to {email}")
 
 
 def places(laboratory: Laboratory) -> dict[str, str]:
@@ -335,20 +382,41 @@ def places(laboratory: Laboratory) -> dict[str, str]:
         "CSRF_HEADER": policy.of(csrf.Settings).header,
         "CSRF_FIELD": policy.of(csrf.Settings).field,
         "PASSWORD_OF_ALL": PASSWORD,
-        "STYLESHEET": laboratory.url("stylesheet"),
+        "STYLESHEET": f"{policy.pages.prefix}/static/bylaw.css",
         "EVIL": EVIL,
     }
     for name, endpoint in (
         ("LOGIN", "sign_in"),
+        ("FORGOT", "forgot_password"),
+        ("RESET", "reset_password"),
         ("SIGNUP", "sign_up"),
         ("LOGOUT", "sign_out"),
         ("ME", "me"),
         ("CHANGE", "change_password"),
+        ("CONFIRM", "confirm_email"),
+        ("CONFIRM_AGAIN", "send_confirmation"),
+        ("ADDRESS", "change_email"),
+        ("STRENGTH", "password_strength"),
         ("SESSIONS", "sessions"),
         ("USERS", "users"),
+        ("ACCOUNT", "account"),
+        ("SECOND", "second_factor"),
+        ("STEP_UP", "step_up"),
+        ("FACTORS", "factors"),
+        ("APP", "authenticator"),
+        ("LINKED", "federated_accounts"),
+        ("PASSKEYS", "passkeys"),
+        ("PASSKEY_ADD", "passkey_add"),
+        ("PASSKEY_LOGIN", "passkey_sign_in"),
+        ("PASSKEY_PROOF", "passkey_proof"),
     ):
         found[name] = laboratory.api(endpoint)
         found[f"{name}_PAGE"] = laboratory.url(endpoint)
+    for name in ("add", "sign_in", "proof"):
+        found[f"PASSKEY_{name.upper()}_OPTIONS"] = laboratory.api(f"passkey_{name}_options")
+    found["FEDERATED"] = laboratory.api("federated_begin").replace("{id}", "laboratory")
+    found["FEDERATED_PAGE"] = f"{laboratory.url('federated_begin')}/laboratory"
+    found["CALLBACK"] = f"{laboratory.url('federated_callback')}/laboratory"
     return found
 
 
@@ -555,7 +623,8 @@ def state(laboratory: Laboratory) -> dict[str, Any]:
                 continue
             rows = connection.execute(table.select()).mappings()
             found[name] = {
-                tuple((k, v) for k, v in row.items() if k not in ("seen_at", "renew")) for row in rows
+                tuple((k, _comparable(v)) for k, v in row.items() if k not in ("seen_at", "renew"))
+                for row in rows
             }
         outbox = connection.execute(metadata.tables["outbox"].select()).all()
     # A message on its way is in the outbox, or in the mailbox, or for a moment in both.
@@ -565,6 +634,11 @@ def state(laboratory: Laboratory) -> dict[str, Any]:
     application = application_state(laboratory)
     found["application"] = {("changes", application.changes)}
     return found
+
+
+def _comparable(value: Any) -> Any:
+    """What a set can hold, of a column of JSON too."""
+    return str(value) if isinstance(value, dict | list) else value
 
 
 def _difference(before: dict[str, Any], after: dict[str, Any]) -> str:

@@ -38,7 +38,7 @@ def test_csrf(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
     play(stacks, attempt, stack)
 
 
-@pytest.mark.requirement("S1-003", "S1-010", "S3-006", "C-03")
+@pytest.mark.requirement("S1-003", "S1-010", "S1-011", "S3-006", "S3-030", "C-03", "C-11")
 @vectors("passwords")
 def test_passwords(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
     """Whatever somebody sends as a password, it opens nothing and costs nothing."""
@@ -129,11 +129,33 @@ def test_lockout(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None
     play(stacks, attempt, stack)
 
 
+@pytest.mark.requirement("S1-156", "S3-083")
+@vectors("mfa")
+def test_mfa(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Whoever has the first factor gets nowhere without the second, whichever way he goes."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S3-083")
+@vectors("passkeys")
+def test_passkeys(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Whoever has no passkey of an account neither uses, changes nor adds one, whatever he sends."""
+    play(stacks, attempt, stack)
+
+
 @pytest.mark.requirement("S1-082", "S1-083", "S1-084", "S2-020", "S3-085", "C-38")
 @vectors("network")
 def test_network(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
     """Nobody is somewhere else, asks for another name or comes encrypted because a header says so."""
     with stacks[stack].laboratory() as laboratory, laboratory.fenced():
+        interpreter.run(laboratory, attempt)
+
+
+@pytest.mark.requirement("S1-021", "C-42")
+@vectors("federated")
+def test_federated(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Somebody answers what nobody asked, or has a visitor's browser begin what he did not want."""
+    with stacks[stack].laboratory() as laboratory, laboratory.issuer():
         interpreter.run(laboratory, attempt)
 
 
@@ -148,4 +170,20 @@ def test_redirects(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> No
 @vectors("logs")
 def test_logs(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
     """Whatever is sent, it writes no line of its own into the log, and no secret."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement(
+    "S1-012", "S1-013", "S1-015", "S1-016", "S1-017", "C-34", "C-35", "C-38", "C-40", "C-41"
+)
+@vectors("reset")
+def test_reset(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Whoever has no link, or one of before, sets nobody's password; and asking tells nothing."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S1-038", "C-05", "C-08", "C-10", "C-40", "C-41")
+@vectors("addresses")
+def test_addresses(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """An address counts for whoever has its mailbox and the account, and for nobody who says so."""
     play(stacks, attempt, stack)

@@ -238,7 +238,7 @@ def test_the_schema_is_printed_for_editors() -> None:
 def test_an_account_is_made_with_a_password_that_nobody_sees(project: Path) -> None:
     """Asked for twice, not echoed; two that differ are asked for again."""
     call("db", "upgrade")
-    result = call("user", "create", "ann@acme.eu", "--role", "user", given=f"{GOOD}\nother\n{GOOD}\n{GOOD}\n")
+    result = call("user", "add", "ann@acme.eu", "--role", "user", given=f"{GOOD}\nother\n{GOOD}\n{GOOD}\n")
     assert result.exit_code == 0
     assert GOOD not in result.output
     assert "ann@acme.eu  user  enabled" in result.stdout
@@ -264,10 +264,10 @@ def test_accounts_are_listed_beyond_one_page(project: Path) -> None:
                     "created_at": 1.0,
                 },
             )
-    listed = json.loads(call("user", "list", "--json").stdout)
+    listed = [json.loads(line) for line in call("user", "list", "--json").stdout.splitlines()]
     assert [each["email"] for each in listed] == [f"p{number:02}@acme.eu" for number in range(60)]
     found = call("user", "list", "--search", "p07").stdout.splitlines()
-    assert [line.rstrip() for line in found[1:]] == ["p07@acme.eu  [x]", "1 account"]
+    assert found == ["p07@acme.eu  no role  invited  [x]", "1 account"]
 
 
 def test_two_upgrades_at_once_make_one_database(project: Path) -> None:
@@ -275,7 +275,7 @@ def test_two_upgrades_at_once_make_one_database(project: Path) -> None:
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(project), *sys.path])}
     program = [sys.executable, "-c", "from bylaw.cli import main; main(['db', 'upgrade'])"]
     both = [subprocess.Popen(program, env=environ, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    assert [process.communicate(timeout=60)[0].rpartition(" → ")[2] for process in both] == ["0002\n"] * 2
+    assert [process.communicate(timeout=60)[0].rpartition(" → ")[2] for process in both] == ["0003\n"] * 2
     assert [process.returncode for process in both] == [0, 0]
 
 

@@ -27,8 +27,7 @@ from bylaw.store import migrate, users
 from bylaw.store.tables import audit_log, outbox
 from bylaw.store.tables import sessions as session_table
 from bylaw.verify.client import Client, Reply
-from bylaw.verify.laboratory import Bench, Laboratory
-from bylaw.verify.runner import attempt, broken
+from bylaw.verify.laboratory import Laboratory
 from tests.controls.houses import Builder
 
 PASSWORD = "wide green fields and quiet water"
@@ -54,7 +53,9 @@ def recorded(house: House, **facts: Any) -> dict[str, Any]:
 
 def change(laboratory: Laboratory, by: Client, of: Client, action: str, *granted: str) -> Reply:
     return by.act(
-        "POST", laboratory.api("user").replace("{id}", of.id), json={"action": action, "role": list(granted)}
+        "POST",
+        laboratory.api("user").replace("{id}", of.id),
+        json={"action": action, "role": list(granted), "reason": "a test"},
     )
 
 
@@ -532,23 +533,3 @@ def test_the_statement_names_the_table(tmp_path: Path) -> None:
     assert {"timestamp", "user_id", "action", "entity_type", "entity_id", "ip_address", "changes"} <= set(
         audit_log.c.keys()
     )
-
-
-# Proof
-
-
-@pytest.mark.parametrize("probe", CONTROL.probes, ids=lambda probe: probe.name)
-def test_the_promise_holds(laboratory: Laboratory, probe: Any) -> None:
-    """Every probe of the control passes on the healthy application."""
-    result = attempt(CONTROL, probe, laboratory)
-    assert result.outcome == "pass", result.evidence
-
-
-@pytest.mark.parametrize("way", CONTROL.sabotages, ids=lambda way: way.name)
-def test_every_sabotage_is_noticed(benches: dict[str, Bench], way: Any) -> None:
-    """A control that is broken on purpose is caught by one of its probes, for what it did."""
-    with broken(way), benches["flask"].laboratory() as laboratory:
-        results = (attempt(CONTROL, probe, laboratory) for probe in CONTROL.probes)
-        caught = next((r for r in results if r.outcome == "fail"), None)
-    assert caught is not None
-    assert "could not go on" not in caught.evidence

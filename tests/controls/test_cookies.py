@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from bylaw.controls import cookies
 from bylaw.controls.cookies import CONTROL, SESSION, VISITOR
 from bylaw.exchange import Exchange, PairHeaders, RawHead, TextHead
-from bylaw.verify.laboratory import Bench, Laboratory, Target
-from bylaw.verify.runner import attempt, broken
+from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.runner import attempt
 from tests.applications import fastapi_app, flask_app
 from tests.controls.houses import Builder, exchange
 
@@ -399,26 +399,8 @@ def test_a_hole_in_the_application_plants_no_session(laboratory: Laboratory) -> 
 
 
 @pytest.mark.parametrize("probe", CONTROL.probes, ids=lambda probe: probe.name)
-def test_the_promise_holds(laboratory: Laboratory, probe: Any) -> None:
-    """Every probe of the control passes on the healthy application."""
-    result = attempt(CONTROL, probe, laboratory)
-    assert result.outcome == "pass", result.evidence
-
-
-@pytest.mark.parametrize("probe", CONTROL.probes, ids=lambda probe: probe.name)
 @pytest.mark.requirement("S2-010")
 def test_the_promise_holds_where_it_is_embedded(starting: Callable[..., Laboratory], probe: Any) -> None:
     """The probes know what the policy says: they pass for an application in another site's frame."""
     result = attempt(CONTROL, probe, starting(NOTES + EMBEDDED))
     assert result.outcome == "pass", result.evidence
-
-
-@pytest.mark.parametrize("framework", sorted(CREATE))
-@pytest.mark.parametrize("way", CONTROL.sabotages, ids=lambda way: way.name)
-def test_every_sabotage_is_noticed(benches: dict[str, Bench], framework: str, way: Any) -> None:
-    """A control that is broken on purpose is caught by one of its probes, for what it did."""
-    with broken(way), benches[framework].laboratory() as laboratory:
-        results = (attempt(CONTROL, probe, laboratory) for probe in CONTROL.probes)
-        caught = next((r for r in results if r.outcome == "fail"), None)
-    assert caught is not None
-    assert "could not go on" not in caught.evidence

@@ -1018,22 +1018,6 @@ def test_the_statement_says_what_is_kept(build: Builder) -> None:
 # The probes, and that they can fail
 
 
-@pytest.mark.parametrize("probe", CONTROL.probes, ids=lambda probe: probe.name)
-def test_the_promise_holds(laboratory: Laboratory, probe: Any) -> None:
-    """Each promise holds on both test applications."""
-    result = attempt(CONTROL, probe, laboratory)
-    assert result.outcome == "pass", result.evidence
-
-
-@pytest.mark.parametrize("way", CONTROL.sabotages, ids=lambda way: way.name)
-@pytest.mark.parametrize("name", sorted(CREATE))
-def test_a_sabotage_is_noticed(benches: dict[str, Bench], name: str, way: Any) -> None:
-    """Each way in which it could be broken is noticed by a probe."""
-    with broken(way), benches[name].laboratory() as laboratory:
-        results = (attempt(CONTROL, probe, laboratory) for probe in CONTROL.probes)
-        assert any(r.outcome == "fail" and not r.stumbled for r in results), way.title
-
-
 def test_probes_on_a_policy_with_redis(starting: Any) -> None:
     """Where the counters are shared, what is looked at is that nothing starts without them."""
     lab = starting(S1 + 'store = "env:REDIS_URL"\n')

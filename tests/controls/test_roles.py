@@ -41,8 +41,8 @@ from bylaw.reasons import Refused
 from bylaw.store import users
 from bylaw.verify import matrix
 from bylaw.verify.client import Client, Reply
-from bylaw.verify.laboratory import Bench, Laboratory, Target
-from bylaw.verify.runner import attempt, broken
+from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.runner import attempt
 from tests.controls.houses import Builder, exchange
 
 POLICY = """
@@ -107,7 +107,9 @@ def refused(start: Start, factory: Callable[[], Any]) -> str:
 
 def change(laboratory: Laboratory, by: Client, of: Client, action: str, *granted: str) -> Reply:
     return by.act(
-        "POST", laboratory.api("user").replace("{id}", of.id), json={"action": action, "role": list(granted)}
+        "POST",
+        laboratory.api("user").replace("{id}", of.id),
+        json={"action": action, "role": list(granted), "reason": "a test"},
     )
 
 
@@ -731,7 +733,10 @@ def test_two_administrators_demote_each_other(laboratory: Laboratory, actions: t
     paths = [laboratory.api("user").replace("{id}", a.id) for a in two]
     replies = laboratory.burst(
         lambda n: two[n].send(
-            "POST", paths[1 - n], headers=headers[n], json={"action": actions[n], "role": []}
+            "POST",
+            paths[1 - n],
+            headers=headers[n],
+            json={"action": actions[n], "role": [], "reason": "a test"},
         ),
         2,
     )
@@ -740,7 +745,7 @@ def test_two_administrators_demote_each_other(laboratory: Laboratory, actions: t
     assert sorted(reply.status for reply in replies)[0] == 200
     assert max(reply.status for reply in replies) in (401, 403, 409)
     for action in ("roles", "disable"):
-        last = change(laboratory, left[0], left[0], action, "user")
+        last = change(laboratory, left[0], left[0], action, *(["user"] if action == "roles" else []))
         assert (last.status, last.code) == (409, "roles.last_administrator")
 
 
@@ -761,7 +766,6 @@ def test_a_clerk_cannot_make_himself_an_administrator(start: Start, tmp_path: Pa
                 "email": "x@people.test",
                 "name": "",
                 "role": ["admin"],
-                "password": "wide green fields and quiet water",
             },
         ),
     ):
@@ -792,7 +796,9 @@ def test_an_account_that_does_not_exist(laboratory: Laboratory, path_id: str, st
     admin = laboratory.administrator()
     path = laboratory.api("user").replace("{id}", path_id)
     assert admin.get(path).status == status
-    assert admin.act("POST", path, json={"action": "disable", "role": []}).status == status
+    assert (
+        admin.act("POST", path, json={"action": "disable", "role": [], "reason": "a test"}).status == status
+    )
 
 
 @pytest.mark.requirement("C-11")
@@ -833,24 +839,6 @@ def test_a_search_finds_letters(laboratory: Laboratory) -> None:
 
 
 # Proof
-
-
-@pytest.mark.parametrize("probe", CONTROL.probes, ids=lambda probe: probe.name)
-def test_the_promise_holds(laboratory: Laboratory, probe: Any) -> None:
-    """Every probe of the control passes on the healthy application."""
-    result = attempt(CONTROL, probe, laboratory)
-    assert result.outcome == "pass", result.evidence
-
-
-@pytest.mark.parametrize("framework", ["flask", "fastapi"])
-@pytest.mark.parametrize("way", CONTROL.sabotages, ids=lambda way: way.name)
-def test_every_sabotage_is_noticed(benches: dict[str, Bench], framework: str, way: Any) -> None:
-    """A control that is broken on purpose is caught by one of its probes, for what it did."""
-    with broken(way), benches[framework].laboratory() as laboratory:
-        results = (attempt(CONTROL, probe, laboratory) for probe in CONTROL.probes)
-        caught = next((r for r in results if r.outcome == "fail"), None)
-    assert caught is not None
-    assert "could not go on" not in caught.evidence
 
 
 def test_a_probe_says_when_it_could_not_look(start: Start, tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ from bylaw.site import Site
 from bylaw.store import sessions as rows
 from bylaw.store.sessions import SessionRow
 from bylaw.verify.client import Client
-from bylaw.verify.laboratory import Bench, Elsewhere, Laboratory, Target
-from bylaw.verify.runner import attempt, broken
+from bylaw.verify.laboratory import Elsewhere, Laboratory, Target
+from bylaw.verify.runner import attempt
 from tests.applications import fastapi_app, flask_app
 from tests.controls.houses import Builder, decided
 
@@ -94,7 +94,7 @@ def kept(laboratory: Laboratory, person: Client) -> list[SessionRow]:
 def administer(laboratory: Laboratory, person: Client, **change: Any) -> None:
     root = laboratory.administrator()
     path = laboratory.api("user").replace("{id}", person.id)
-    assert root.act("POST", path, json=change).status == 200
+    assert root.act("POST", path, json={"reason": "a story", **change}).status == 200
 
 
 # Limits
@@ -911,7 +911,7 @@ def test_no_id_survives_signing_in(laboratory: Laboratory) -> None:
 def test_a_cookie_replayed_after_signing_out(laboratory: Laboratory) -> None:
     """A036: the copied cookie is 401, and the browser's own is ended by name, path and attributes."""
     alice = laboratory.person("user")
-    opened = laboratory.sign_in(alice).header("set-cookie")
+    [opened] = [c for c in laboratory.sign_in(alice).all("set-cookie") if c.startswith(laboratory.cookie)]
     copied = alice.cookies[laboratory.cookie]
     assert replayed(laboratory, copied) == 200
     ended = alice.act("POST", laboratory.api("sign_out"), json={}).header("set-cookie")
@@ -1054,24 +1054,6 @@ def test_ending_a_renewed_session_from_another_place(flask_laboratory: Laborator
 
 
 # Proof
-
-
-@pytest.mark.parametrize("probe", CONTROL.probes, ids=lambda probe: probe.name)
-def test_the_promise_holds(laboratory: Laboratory, probe: Any) -> None:
-    """Every probe of the control passes on the healthy application."""
-    result = attempt(CONTROL, probe, laboratory)
-    assert result.outcome == "pass", result.evidence
-
-
-@pytest.mark.parametrize("framework", sorted(CREATE))
-@pytest.mark.parametrize("way", CONTROL.sabotages, ids=lambda way: way.name)
-def test_every_sabotage_is_noticed(benches: dict[str, Bench], framework: str, way: Any) -> None:
-    """A control that is broken on purpose is caught by one of its probes, for what it did."""
-    with broken(way), benches[framework].laboratory() as laboratory:
-        results = (attempt(CONTROL, probe, laboratory) for probe in CONTROL.probes)
-        caught = next((r for r in results if r.outcome == "fail"), None)
-    assert caught is not None
-    assert "could not go on" not in caught.evidence
 
 
 def test_probes_look_only_where_the_policy_lets_them(starting: Callable[..., Laboratory]) -> None:

@@ -62,16 +62,18 @@ class Served:
         """Somebody new with these roles."""
         email = f"{'-'.join(roles) or 'nobody'}-{uuid.uuid4().hex[:8]}@people.example"
         house = self.site.house
-        made = administering.create(house, administering.SYSTEM, email=email, name=name, granted=roles)
+        made = administering.create(
+            house, administering.SYSTEM, email=email, name=name, granted=roles, confirmed=True
+        )
         # Everybody has the same password, which is hashed once: it takes a quarter of a second.
         with house.store.transaction() as connection:
             users.change(connection, made.id, password_hash=_hash(house.scheme.name))
         return Person(made.id, email, name)
 
-    def session(self, person: Person) -> str:
-        """The secret of a new session, as a sign-in would have set it."""
+    def session(self, person: Person, *, owes: tuple[str, ...] = ()) -> str:
+        """The secret of a new session, as a sign-in would have set it; `owes` what it still owes."""
         user = administering.find(self.site.house, administering.SYSTEM, person.id)
-        return signing_in.open_session(self.site.house, user, method="password").secret
+        return signing_in.open_session(self.site.house, user, method="password", owes=owes).secret
 
 
 @cache
@@ -98,12 +100,17 @@ def _asgi(made: Future[Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def serve(factory: Callable[[], Any], directory: Path, *, asgi: bool = False) -> Iterator[Served]:
-    """`factory`'s application on a free port, on a database of its own."""
+def serve(
+    factory: Callable[[], Any], directory: Path, *, asgi: bool = False, host: str = ""
+) -> Iterator[Served]:
+    """`factory`'s application on a free port, on a database of its own.
+
+    `host` is the name that people reach it by: passkeys are bound to a name, and `localhost` is one.
+    """
     made: Future[Any] = Future()
     mailbox = Mailbox()
     with live.asgi(_asgi(made)) if asgi else live.wsgi(_wsgi(made)) as at:
-        url = f"http://{at.host}:{at.port}"
+        url = f"http://{host or at.host}:{at.port}"
         variables = {
             "BYLAW_ENV": "development",
             "BASE_URL": url,

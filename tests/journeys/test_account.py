@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import pytest
 
 from tests.journeys.conftest import Visit
 from tests.journeys.served import PASSWORD, Person, Served
+from tests.journeys.test_sessions import mail
 
 NEW_PASSWORD = "Another 4ll-day walk!"
 
@@ -19,7 +21,7 @@ def stranger() -> Person:
 
 @pytest.mark.requirement("S1-003", "S1-035", "S1-036", "S1-079", "S1-080", "C-32")
 def test_a_stranger_signs_up_signs_in_and_signs_out_for_good(mtc: Served, visit: Visit) -> None:
-    """A new account works at once, and after signing out a copy of its cookie opens nothing."""
+    """A new account works once its address is confirmed; after signing out a copied cookie is nothing."""
     who, visitor, thief = stranger(), visit(mtc), visit(mtc)
     visitor.go("/")
     assert visitor.heading == "Sign in"
@@ -31,8 +33,14 @@ def test_a_stranger_signs_up_signs_in_and_signs_out_for_good(mtc: Served, visit:
     visitor.fill("Password", who.password)
     assert visitor.page.locator("main form input[name=csrf_token]").count() == 1
     assert visitor.press("Make the account") == 200
-    assert "your account is ready" in visitor.page.get_by_role("status").inner_text()
+    assert "We have sent you a mail." in visitor.page.get_by_role("status").inner_text()
     visitor.sign_in(who)
+    assert visitor.heading == "Look at your mail", "nobody is signed in yet"
+    visitor.picture("confirm-waiting")
+    link = re.search(r"https?://\S+/confirm-email/\S+", mail(mtc, who, "Confirm"))
+    assert link is not None
+    visitor.go(link[0])
+    visitor.press("Confirm the address")
     assert (visitor.path, visitor.heading) == ("/", "Overview")
     assert who.name in visitor.page.locator("header").inner_text()
 
@@ -108,8 +116,8 @@ def test_a_changed_password_ends_the_session_in_the_other_browser(mtc: Served, v
     here, there = visit(mtc, who), visit(mtc, who)
     there.go("/lots")
     assert there.heading == "Production lots"
-    here.go("/")
-    here.follow("Password", within="header")
+    here.go(mtc.page("account"))
+    here.follow("Change Password", within="main")
     here.fill("Current password", "Not my passw0rd!")
     here.fill("New password", NEW_PASSWORD)
     assert here.press("Change the password") == 401
@@ -136,7 +144,7 @@ def test_a_person_sees_both_browsers_and_ends_the_other(mtc: Served, visit: Visi
     here.sign_in(who)
     there.sign_in(who)
     here.follow("Sessions", within="header")
-    sessions = here.page.get_by_role("listitem").filter(has_text="Last seen")
+    sessions = here.page.get_by_role("listitem").filter(has_text="Last used")
     assert sessions.count() == 2
     mine = sessions.filter(has_text="this session")
     other = sessions.filter(has_text="Firefox on Linux")

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Dialog
+from playwright.sync_api import Dialog, expect
 
+from bylaw.controls import sessions as sessions_control
+from bylaw.operations import chores
 from tests.journeys.conftest import Visit
 from tests.journeys.served import PASSWORD, Person, Served
-from tests.journeys.visitor import Visitor
+from tests.journeys.visitor import PHONE, Visitor
+
+
+def _link(served: Served, address: str) -> str:
+    """The path of the link that was mailed last."""
+    chores.send(served.site.house)
+    message = served.mailbox.to(address)[-1]
+    text = message.get_body(("plain",)).get_content()
+    return next(word for word in text.split() if "/reset-password/" in word).removeprefix(served.url)
 
 
 def role(visitor: Visitor, name: str) -> None:
@@ -21,28 +32,32 @@ def role(visitor: Visitor, name: str) -> None:
 def test_an_administrator_makes_changes_disables_and_enables_a_user(mtc: Served, visit: Visit) -> None:
     """A user works from the first minute, and whatever is taken away is gone at the next click."""
     admin = visit(mtc, mtc.person("admin"))
+    taken = mtc.person("user")
     who = Person("", f"new-{uuid.uuid4().hex[:8]}@people.example", "Nina New")
     admin.go("/")
     admin.follow("Users", within="header")
-    admin.page.get_by_text("Make an account for somebody").click()
-    admin.fill("Mail address", who.email)
+    admin.page.get_by_text("Invite somebody").click()
+    admin.fill("Mail address", taken.email)
     admin.fill("Name (optional)", who.name)
-    admin.fill("First password", "too short")
-    assert "At least 8 characters, among them an upper-case letter" in admin.text
     role(admin, "manager")
-    assert admin.press("Make the account") == 422
+    assert admin.press("Send the invitation") == 409
+    assert "Somebody else's address" in admin.text
     assert admin.page.get_by_label("manager", exact=True).is_checked()
     admin.picture("users-refused")
-    admin.fill("First password", who.password)
-    assert admin.press("Make the account") == 200
+    admin.fill("Mail address", who.email)
+    assert admin.press("Send the invitation") == 200
     assert "The account is made." in admin.text
 
     person = visit(mtc)
+    person.go(_link(mtc, who.email))
+    person.picture("invited")
+    person.fill("Password", who.password)
+    person.press("Set the password")
     person.sign_in(who)
     person.go("/imports")
     assert person.heading == "Import a bill of materials"
 
-    admin.fill("Search by mail address or name", "Nina")
+    admin.fill("Mail address or name", "Nina")
     admin.press("Search")
     admin.picture("users")
     admin.follow(who.email)
@@ -53,6 +68,9 @@ def test_an_administrator_makes_changes_disables_and_enables_a_user(mtc: Served,
     admin.picture("user")
     assert person.go("/imports") == 403
 
+    admin.page.get_by_text("Disable the account").click()
+    admin.section("With a reason").locator("details[open]").get_by_label("Reason").fill("left the company")
+    admin.picture("user-disable")
     admin.press("Disable")
     person.go("/")
     assert person.heading == "Sign in"
@@ -62,6 +80,91 @@ def test_an_administrator_makes_changes_disables_and_enables_a_user(mtc: Served,
     assert person.heading == "Sign in"
     person.sign_in(who)
     assert person.heading == "Overview"
+
+
+@pytest.mark.requirement("S1-112", "S1-114")
+def test_an_administrator_reads_what_happened_to_an_account(mtc: Served, visit: Visit) -> None:
+    """In sentences, the newest first, narrowed to an action; each opens into the whole record."""
+    boss, user = mtc.person("admin"), mtc.person("user")
+    admin = visit(mtc, boss)
+    admin.go(f"{mtc.page('user')}/{user.id}")
+    role(admin, "manager")
+    admin.press("Save the roles")
+    admin.press("Unlock")
+    admin.follow("History")
+    assert f"{boss.email} changed the roles ({user.email}) from user to manager, user." in admin.text
+    admin.page.locator("summary").first.click()
+    assert '"new": ["manager", "user"]' in admin.text
+    admin.picture("user-history")
+    admin.fill("What", "user_created")
+    admin.press("Show")
+    assert "made the account" in admin.text
+    assert "changed the roles" not in admin.text
+    admin.fill("From", "2100-01-01")
+    admin.press("Show")
+    assert "Nothing that matches." in admin.text
+    admin.follow("Show all")
+    assert "changed the roles" in admin.text
+
+
+def test_with_the_keyboard_alone_a_reason_is_asked_for(mtc: Served, visit: Visit) -> None:
+    """What cannot be taken back is opened first, wants a reason, and says so beside the field."""
+    admin = visit(mtc, mtc.person("admin"))
+    user = mtc.person("user")
+    admin.go(f"{mtc.page('user')}/{user.id}")
+    summary = admin.page.locator("summary", has_text="Disable the account")
+    summary.focus()
+    admin.page.keyboard.press("Enter")
+    admin.page.keyboard.press("Tab")
+    expect(admin.page.locator("#reason-disable")).to_be_focused()
+    admin.page.keyboard.type("   ")
+    with admin.page.expect_navigation() as arrived:
+        admin.page.keyboard.press("Enter")
+    assert arrived.value.status == 422
+    assert admin.page.locator("#reason").get_attribute("aria-invalid") == "true"
+    admin.picture("user-reason")
+    admin.page.locator("#reason").fill("left the company")
+    admin.press("Disable")
+    assert "Saved." in admin.text
+
+
+def test_an_administrator_acts_as_somebody_and_everybody_knows(mtc: Served, visit: Visit) -> None:
+    """A strip says so on every account page, changing something is refused, and stopping leads out."""
+    site = mtc.site
+    before = site.house.policy
+    changed = before.of(sessions_control.Settings).model_copy(update={"impersonation": True})
+    site.house.policy = replace(before, controls={**before.controls, "sessions": changed})
+    try:
+        boss, user = mtc.person("admin", name="Ada Admin"), mtc.person("user")
+        admin = visit(mtc, boss, viewport=PHONE)
+        admin.go(f"{mtc.page('user')}/{user.id}")
+        assert not admin.is_wider_than_the_screen
+        admin.picture("user-phone")
+        admin.page.locator("summary", has_text="Sign in as this person").click()
+        admin.page.locator("#reason-act_as").fill("to see why the list is empty")
+        admin.press("Sign in as this person")
+        assert admin.heading == "Overview"
+        admin.go(mtc.page("sessions"))
+        strip = admin.page.get_by_role("complementary", name="Acting as somebody else")
+        assert user.email in strip.inner_text()
+        assert not admin.is_wider_than_the_screen
+        admin.picture("acting-phone")
+        assert admin.go(mtc.page("users")) == 403
+        admin.go(mtc.page("change_password"))
+        admin.page.locator("main input[type=password]").first.fill(PASSWORD)
+        admin.page.locator("main input[type=password]").last.fill("Another 1 that is long enough!")
+        with admin.page.expect_navigation() as arrived:
+            admin.page.locator("main form[method=post] button").first.click()
+        assert arrived.value.status == 403
+        chores.send(site.house)
+        assert "is signed in as you" in mtc.mailbox.to(user.email)[-1]["Subject"]
+        admin.go(mtc.page("sessions"))
+        admin.press("Stop", within="aside.acting")
+        assert admin.heading == "Sign in"
+        admin.go("/")
+        assert admin.heading == "Sign in"
+    finally:
+        site.house.policy = before
 
 
 @pytest.mark.requirement("S1-028", "S1-031", "S1-033")

@@ -31,7 +31,8 @@ def test_an_account_is_made_used_and_left_in_fastapi_as_well(notes: Served, visi
         visitor.go(f"{notes.page('sign_in')}?next={notes.page('sessions')}")
         visitor.sign_in(who)
         assert visitor.heading == "Where you are signed in"
-    here.follow("Password", within="header")
+    here.follow("Account", within="header")
+    here.follow("Change Password", within="main")
     here.fill("Current password", who.password)
     here.fill("New password", NEW_PASSWORD)
     here.press("Change the password")

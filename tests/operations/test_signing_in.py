@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -166,3 +167,75 @@ def test_ended_sessions_are_not_listed(house: House, user: User) -> None:
     assert len(signing_in.own_sessions(house, who)) == 1
     clock.advance(2)
     assert signing_in.own_sessions(house, who) == []
+
+
+@pytest.mark.requirement("C-32")
+def test_of_twenty_proofs_at_once_one_goes_on(house: House, user: User) -> None:
+    """A code that is sent twenty times gives one new id; the old one and nineteen others open nothing."""
+    opened = signing_in.open_session(house, user, method="password", owes=["confirm"])
+
+    def prove(_: int) -> str:
+        try:
+            return signing_in.go_on(house, opened.digest, method="totp", assurance=2, done=["confirm"]).digest
+        except Refused:
+            return ""
+
+    with ThreadPoolExecutor(20) as pool:
+        won = [each for each in pool.map(prove, range(20)) if each]
+    assert len(won) == 1
+    with house.store.reading() as connection:
+        new, old = rows.find(connection, won[0]), rows.find(connection, opened.digest)
+    assert new is not None
+    assert (new.owes, new.assurance, new.method) == ("", 2, "password+totp")
+    assert old is not None
+    assert old.expires_at <= house.now(), "its row is left behind, dead"
+
+
+@pytest.mark.requirement("C-32")
+@pytest.mark.parametrize("how", ["everywhere", "out", "others"])
+def test_a_proof_under_way_does_not_outlive_the_end(house: House, user: User, how: str) -> None:
+    """While a code is being checked its owner signs out: neither the old id nor the new one is left."""
+    for _ in range(6):
+        mine = signing_in.open_session(house, user, method="password")
+        theirs = signing_in.open_session(house, user, method="password")
+        who = Identity(id=user.id, session=theirs.id)
+
+        def prove(digest: str = theirs.digest) -> str:
+            try:
+                return signing_in.go_on(house, digest, method="totp", assurance=2).digest
+            except Refused:
+                return ""
+
+        def end(here: str = mine.digest, there: str = theirs.digest, who: Identity = who) -> None:
+            if how == "everywhere":
+                signing_in.sign_out_everywhere(house, who)
+            elif how == "others":
+                signing_in.end_other_sessions(house, who, here)
+            else:
+                signing_in.sign_out(house, who, there)
+
+        with ThreadPoolExecutor(2) as pool:
+            proof, ended = pool.submit(prove), pool.submit(end)
+            ended.result()
+            new = proof.result()
+        with house.store.reading() as connection:
+            left = [row.digest for row in rows.of_user(connection, user.id) if row.expires_at > house.now()]
+            epoch = users.by_id(connection, user.id)
+        assert new not in left
+        assert theirs.digest not in left
+        assert epoch is not None
+        user = epoch
+
+
+def test_signing_out_with_an_id_that_was_replaced(house: House, user: User) -> None:
+    """The answer with the new cookie was on its way: the sign-out means that session all the same."""
+    opened = signing_in.open_session(house, user, method="password")
+    clock: Any = house.ports.clock
+    clock.advance(1)
+    bystander = signing_in.open_session(house, user, method="password")
+    fresh = signing_in.go_on(house, opened.digest, method="totp", assurance=2)
+    signing_in.sign_out_replaced(house, opened.digest)
+    signing_in.sign_out_replaced(house, "nobody's")
+    with house.store.reading() as connection:
+        assert rows.find(connection, fresh.digest) is None
+        assert rows.find(connection, bystander.digest) is not None

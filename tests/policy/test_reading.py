@@ -273,8 +273,11 @@ def test_no_value_of_the_example_file_starts_in_production() -> None:
     example = {k: v or "" for k, v in dotenv_values(ROOT / ".env.example").items()}
     text = '[mail]\nserver = "env:SMTP_URL"\n[rate_limits]\nstore = "env:REDIS_URL"\n'
     text += '[proxies]\ntrusted = ["env:TRUSTED_PROXY"]\nx_for = 1\n'
+    text += '[federated.google]\nclient_id = "env:GOOGLE_CLIENT_ID"\n'
+    text += 'client_secret = "env:GOOGLE_CLIENT_SECRET"\n'
     good = {"SMTP_URL": "smtps://mail.acme.eu", "REDIS_URL": "rediss://cache.acme.eu"}
     good["TRUSTED_PROXY"] = "10.0.0.0/8"
+    good |= {"GOOGLE_CLIENT_ID": "123.apps", "GOOGLE_CLIENT_SECRET": "given out by Google"}
     for name, value in example.items():
         if name != "BYLAW_ENV":
             found = refused(text, **{**good, name: value})

@@ -18,6 +18,7 @@ from bylaw.cli import (
     run,
     schema,
     secrets,
+    tune,
     users,
     verify,
 )
@@ -40,6 +41,7 @@ for command in (
     users.user,
     roles.role,
     secrets.group,
+    tune.tune,
     schema.schema,
 ):
     main.add_command(command)

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.table import Table
 
 from bylaw import pages
 from bylaw import policy as policies
-from bylaw.cli.common import JSON, bench, fail, out, policy_file, spoken
-from bylaw.controls import CONTROLS, exemptions
+from bylaw.cli.common import JSON, bench, fail, out, policy_file, site, spoken
+from bylaw.controls import CONTROLS, exemptions, passwords
 from bylaw.errors import PolicyError
 from bylaw.identity import AccessRule
 from bylaw.policy import Policy
+from bylaw.store import migrate
+from bylaw.store import passwords as stored
 
 
 @click.command(short_help="Say whether the policy can be kept.")
 @click.argument("policy", required=False)
 @click.option("--strict", is_flag=True, help="Fail as well when a value is below the standard.")
+@click.option(
+    "--users", "with_users", is_flag=True, help="Count the accounts whose passwords meet other rules."
+)
 @JSON
 @spoken
-def check(policy: str | None, strict: bool, as_json: bool) -> None:
+def check(policy: str | None, strict: bool, with_users: bool, as_json: bool) -> None:
     """Read POLICY (a file, or an application's module) as a start would.
 
     Every problem is reported at once. Values below today's standard are allowed, and listed with
     the source that says so. Exemptions are listed; an application's module is started in a laboratory,
     and what is public there is listed as well.
+
+    --users reads the application's own database, and changes nothing in it: how many accounts have a
+    password that was not judged by today's rules. It is judged again when its owner signs in.
     """
     file = policy_file(policy)
     try:
@@ -44,6 +53,7 @@ def check(policy: str | None, strict: bool, as_json: bool) -> None:
     below = list(read.below_standard())
     routes, unread = _routes(policy, file)
     rows = exemptions.register(read, routes)
+    judged = _judged(policy) if with_users else None
     if as_json:
         out.print_json(
             json.dumps(
@@ -61,6 +71,7 @@ def check(policy: str | None, strict: bool, as_json: bool) -> None:
                         for section, b, because in below
                     ],
                     "exemptions": [asdict(row) for row in rows],
+                    **({"users": judged} if judged is not None else {}),
                 },
                 default=str,
             )
@@ -68,6 +79,8 @@ def check(policy: str | None, strict: bool, as_json: bool) -> None:
     else:
         _show(read, below)
         _show_exemptions(read, rows)
+        if judged is not None:
+            _show_judged(judged)
         if unread:
             out.print(f"\nWhat is public could not be read off the application: {unread}", markup=False)
     if strict and below:
@@ -136,3 +149,53 @@ def _routes(text: str | None, file: Path) -> tuple[Routes, str]:
         return [], str(error.args[0])
     except Exception as error:  # noqa: BLE001 - an application may fail in any way; its policy is still one
         return [], f"it does not start here ({type(error).__name__})"
+
+
+_JUDGED: Final = {
+    "length": "were asked for fewer characters",
+    "kinds": "were not asked for every kind of character",
+    "list": "were compared with an earlier list",
+    "any": "were set elsewhere, or before there was a record",
+}
+"""Why a password is judged again, in words."""
+
+
+def _judged(text: str | None) -> dict[str, Any]:
+    """How many accounts have a password that today's rules were not asked of. Raises LookupError."""
+    found = site(text)
+    house = found.house
+    try:
+        engine, settings = house.store.engine, house.policy.of(passwords.Settings)
+        file = engine.url.database if engine.dialect.name == "sqlite" else None
+        # A look must not leave an empty database behind, nor bring one to another version.
+        there = file is None or Path(file).exists()
+        if not there or migrate.current(engine) != migrate.latest():
+            raise LookupError("the database is not there, or of another version: bylaw db upgrade")
+        with house.store.reading() as connection:
+            held = stored.judged_by(connection)
+    finally:
+        found.close()
+    again: Counter[str] = Counter()
+    concerned = 0
+    for rules, second, count in held:
+        lacking = passwords.uncovered(settings, rules, second=second)
+        concerned += count if lacking else 0
+        again.update(dict.fromkeys(lacking, count))
+    return {
+        "with_a_password": sum(count for *_, count in held),
+        "judged_again": concerned,
+        "because": {reason: again[reason] for reason in _JUDGED if again[reason]},
+    }
+
+
+def _show_judged(judged: dict[str, Any]) -> None:
+    total, again = judged["with_a_password"], judged["judged_again"]
+    out.print(f"\nPasswords: {total} accounts have one; {again} are judged again at the next sign-in.")
+    if again:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for title in ("accounts", "because they"):
+            table.add_column(title, overflow="fold")
+        for reason, count in judged["because"].items():
+            table.add_row(str(count), _JUDGED[reason])
+        out.print(table, soft_wrap=False)
+        out.print("Whoever breaks today's rules then chooses another before anything else.")

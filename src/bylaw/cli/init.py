@@ -32,7 +32,7 @@ admin = ["*"]
 user = ["*:read"]
 
 [signup]
-open = false                         # administrators make accounts: bylaw user create
+open = false                         # administrators make accounts: bylaw user add
 
 # Layered over the rest only when BYLAW_ENV=development: production is the default.
 [development]

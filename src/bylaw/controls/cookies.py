@@ -26,7 +26,8 @@ SESSION = "sid"
 VISITOR = "visitor"
 DEVICE = "device"
 CEREMONY = "ceremony"
-_OWN = (SESSION, VISITOR, DEVICE, CEREMONY)
+PASSKEY = "passkey"
+OWN = (SESSION, VISITOR, DEVICE, CEREMONY, PASSKEY)
 
 CookieName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]  # RFC 6265 4.1.1
 
@@ -99,7 +100,7 @@ def _key(cookie: str) -> str:
 
 def _depart(house: House) -> Depart:
     policy = house.policy
-    own = {name(policy, each) for each in _OWN}
+    own = {name(policy, each) for each in OWN}
 
     def depart(exchange: Exchange, head: Head) -> None:
         if "set-cookie" in head.names:
@@ -149,7 +150,7 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
                 "headers.frame_ancestors names the site; else Lax",
             )
     for index, readable in enumerate(settings.readable):
-        if readable in {name(policy, each) for each in _OWN}:
+        if readable in {name(policy, each) for each in OWN}:
             yield Conflict(
                 f"cookies.readable.{index}",
                 f"{readable} is never readable by script",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bylaw.control import Control
 from bylaw.controls import CONTROLS
+from bylaw.document import endings
 from bylaw.document.evidence import Evidence, Proof
 from bylaw.policy import Policy
 
@@ -25,7 +26,7 @@ def security_md(policy: Policy, evidence: Evidence | None) -> str:
     """The whole document. `evidence` must be of this policy, or None."""
     parts = [_HEAD.format(name=policy.app.name), _proof(evidence), _layers(policy)]
     parts += [_control(policy, control, evidence) for control in CONTROLS]
-    parts += [_below(policy), _reporting(policy)]
+    parts += [endings.section(evidence), _below(policy), _reporting(policy)]
     return "\n".join(part.strip() + "\n" for part in parts if part)
 
 

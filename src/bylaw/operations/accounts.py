@@ -10,15 +10,18 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from bylaw.controls import audit, passwords, roles, sessions, signup
+from bylaw.controls.email import must_confirm
 from bylaw.controls.lockout import Whence
+from bylaw.controls.passwords import Kept
 from bylaw.controls.sessions import Opened
 from bylaw.house import House
-from bylaw.identity import Identity
-from bylaw.operations import proving, standing
+from bylaw.identity import UNFINISHED, Identity
+from bylaw.operations import addresses, mailing, proving, standing
+from bylaw.operations.mailing import Link
 from bylaw.operations.standing import Event
 from bylaw.reasons import Refused
 from bylaw.store import audit as audit_rows
-from bylaw.store import outbox, users
+from bylaw.store import factors, users
 from bylaw.store import sessions as session_rows
 from bylaw.store.users import User
 
@@ -29,18 +32,21 @@ _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def sign_up(house: House, *, email: str, password: str, name: str = "") -> None:
-    """Make an account for a stranger. Says nothing: a taken address is told to its owner by mail.
+    """Make an account for a stranger, and mail a link that confirms its address. Says nothing: a taken
+    address is told to its owner by mail.
 
     Raises Refused: closed, no address, weak password, no place to hash now.
     """
     granted = signup.new_roles(house.policy)
     email = signup.address(email)
-    kept = hashed(house, email, password)  # for a taken address too: equal work (C-41)
+    kept = hashed(house, email, password, name=name)  # for a taken address too: equal work (C-41)
     try:
         with house.store.transaction() as connection:
             owner = users.by_email(connection, email)
             if owner is None:
-                add(house, connection, email, kept, name, granted, by=None)
+                user_id = add(house, connection, email, kept, name, granted, by=None)
+                if must_confirm(house.policy):
+                    addresses.ask_to_confirm(house, connection, user_id, email)
             else:
                 _tell(house, connection, owner)
     except IntegrityError:  # two sign-ups at once: the second is like a taken address
@@ -50,9 +56,21 @@ def sign_up(house: House, *, email: str, password: str, name: str = "") -> None:
                 _tell(house, connection, owner)
 
 
-def hashed(house: House, email: str, password: str) -> str:
-    """A hash of a new password for the account `email`. Raises Refused."""
-    return passwords.make(house, password, context=(email, house.policy.app.name))
+def hashed(house: House, email: str, password: str, *, name: str = "", user_id: str = "") -> Kept:
+    """A new password for the account `email`, as it is stored. Raises Refused.
+
+    `user_id` where there is the account already: beside its second factor the password may be shorter.
+    """
+    second = False
+    if user_id:
+        with house.store.reading() as connection:
+            second = factors.enrolled(connection, user_id)
+    return passwords.make(house, password, context=words(house, email, name), second=second)
+
+
+def words(house: House, email: str, name: str) -> tuple[str, ...]:
+    """What an attacker would try for this account at this site."""
+    return (email, name, house.policy.app.name)
 
 
 def _tell(house: House, connection: Connection, owner: User) -> None:
@@ -72,14 +90,20 @@ def _tell(house: House, connection: Connection, owner: User) -> None:
     )
     if told and house.now() - told[0]["timestamp"].timestamp() < TOLD_EVERY:
         return
-    outbox.add(
+    mailing.post(
+        house,
         connection,
         to=owner.email,
-        now=house.now(),
         subject=f"You already have an account at {house.policy.app.name}",
-        text="Somebody, probably you, tried to make an account at "
-        f"{house.policy.app.base_url} with this address. You have one already: sign in with it. "
-        "If it was not you, nothing has changed and there is nothing to do.\n",
+        paragraphs=[
+            (
+                f"Somebody, probably you, tried to make an account at {house.policy.app.base_url} with this "
+                "address. You have one already: sign in with it. If you do not know its password, or did not "
+                "make it yourself, choose a new one."
+            ),
+            "If it was not you, nothing has changed and there is nothing to do.",
+        ],
+        link=Link("Choose a new password", mailing.address_of(house, addresses.FORGOTTEN)),
     )
     audit.record(
         house, connection, action="user_signup_told", actor="", entity_type="user", entity_id=owner.id
@@ -98,7 +122,7 @@ def add(
     house: House,
     connection: Connection,
     email: str,
-    hashed: str | None,
+    hashed: Kept | None,
     name: str,
     granted: frozenset[str],
     by: Identity | None,
@@ -110,9 +134,9 @@ def add(
             "id": user_id,
             "email": email,
             "name": audit.printable(name.strip(), signup.MAX_NAME),
-            "password_hash": hashed,
             "epoch": 1,
             "created_at": house.now(),
+            **(hashed.columns if hashed is not None else {}),
         },
     )
     users.set_roles(connection, user_id, granted, by=by.id if by else None, now=house.now())
@@ -136,8 +160,12 @@ def change_password(
     Raises Refused: the current password is wrong, the new one weak, no place to hash now; or the
     account's failures make it wait, as at the sign-in page (whoever took a session must not guess here).
     """
+    who.demand_self()
     with house.store.reading() as connection:
         user = found(connection, who.id)
+        row = session_rows.find(connection, digest)
+    if row is not None and sessions.first(row.owes) not in ("", "password"):
+        raise Refused(UNFINISHED)  # one factor alone changes nothing, and guesses nothing (CVE-2019-16766)
     user = proving.prove(
         house,
         email=user.email,
@@ -146,12 +174,14 @@ def change_password(
         failure="authn_password_change_fail",
         actor=who,
     ).user
-    kept = hashed(house, user.email, new)
+    if passwords.hashable(house.policy.of(passwords.Settings), new) == passwords.normal(current):
+        raise Refused(passwords.WEAK, fields={"password": "Needed: another one than your current password."})
+    kept = hashed(house, user.email, new, name=user.name, user_id=user.id)
     with house.store.transaction() as connection:
         row = session_rows.find(connection, digest)
-        if row is None or not users.replace_hash(connection, user.id, user.password_hash or "", kept):
+        if row is None or not users.replace_hash(connection, user.id, user.password_hash or "", kept.hash):
             raise Refused(passwords.WRONG)  # ended or changed meanwhile, by somebody else
-        users.change(connection, user.id, renew_password=False)
+        users.change(connection, user.id, **kept.columns)
         opened = sessions.mint(house, owes=sessions.without(row.owes, "password"))
         epoch = standing.end(house, connection, user.id, Event.PASSWORD_CHANGED)
         session_rows.add(
@@ -168,13 +198,18 @@ def change_password(
             ),
         )
         proving.forgive(house, connection, user.email)
-        outbox.add(
+        mailing.post(
+            house,
             connection,
             to=user.email,
-            now=house.now(),
             subject=f"Your password at {house.policy.app.name} was changed",
-            text="Your password was changed just now, and all other sessions were ended. If "
-            "it was not you, tell an administrator at once.\n",
+            paragraphs=[
+                (
+                    f"The password of your account at {house.policy.app.base_url} was changed just now, and "
+                    "all other sessions were ended."
+                ),
+                "If it was not you, choose another one at once and tell an administrator.",
+            ],
         )
         audit.record(
             house,

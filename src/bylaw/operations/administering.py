@@ -1,26 +1,35 @@
-"""Accounts in an administrator's hands: made, given roles, disabled, unlocked.
+"""Accounts in an administrator's hands: invited, given roles, disabled, unlocked, helped back in.
 
-Each verb asks for `user:manage` itself, and that nobody gives or takes what he does not hold.
+Each verb asks for `user:manage` itself, that nobody does anything to somebody who may more, and (where it
+changes something) for a proof of lately. What cannot be taken back asks for a reason, which is recorded. No
+verb shows or sends a password: its owner chooses it, by a link (OWASP Authentication; ASVS 5.0.0 6.4.1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from bylaw.controls import audit, roles, signup
+from bylaw.controls import audit, errors, mfa, roles, sessions, signup
 from bylaw.house import House
 from bylaw.identity import Identity, permissions_of
-from bylaw.operations import accounts, proving, standing
+from bylaw.operations import accounts, mailing, proving, recovering, standing
 from bylaw.operations.standing import Event
 from bylaw.reasons import Refused
-from bylaw.store import users
-from bylaw.store.users import User
+from bylaw.store import audit as audit_rows
+from bylaw.store import factors, feed, users
+from bylaw.store import sessions as session_rows
+from bylaw.store.sessions import SessionRow
+from bylaw.store.users import Page, User, Wanted
 
 PAGE: Final = 50
-"""Accounts on one page of the listing."""
+"""Accounts on one page of the listing, and rows on one of a history."""
+MAX_REASON: Final = 500
+"""Characters of a reason."""
 
 SYSTEM = Identity(
     id="", name="system", roles=frozenset({"system"}), permissions=permissions_of(["*"], {"*": ["*"]})
@@ -36,19 +45,110 @@ def create(
     name: str = "",
     password: str | None = None,
     granted: Iterable[str] = (),
+    renew: bool = False,
+    confirmed: bool = False,
 ) -> User:
-    """Make an account as an administrator. Raises Refused, also for a taken address (409)."""
-    by.demand(roles.MANAGE_USERS)
+    """Make an account as an administrator. Raises Refused, also for a taken address (409).
+
+    `renew` has the first sign-in ask for another password: wherever somebody else than its owner chose it
+    (ASVS 5.0.0 6.4.1). `confirmed`: the address is known to be the owner's.
+    """
+    return _make(house, by, email, name, password, granted, renew=renew, confirmed=confirmed, invited=False)
+
+
+def invite(house: House, by: Identity, *, email: str, name: str = "", granted: Iterable[str] = ()) -> User:
+    """Make an account without a password, and mail its owner a link with which he chooses it.
+
+    Raises Refused, also for a taken address (409).
+    """
+    return _make(house, by, email, name, None, granted, renew=False, confirmed=False, invited=True)
+
+
+def _make(
+    house: House,
+    by: Identity,
+    email: str,
+    name: str,
+    password: str | None,
+    granted: Iterable[str],
+    *,
+    renew: bool,
+    confirmed: bool,
+    invited: bool,
+) -> User:
+    _may_change(house, by)
     email = signup.address(email)
     granted = _known_roles(house, granted)
     roles.demand_no_less(house, by, granted)
-    hashed = None if password is None else accounts.hashed(house, email, password)
+    hashed = None if password is None else accounts.hashed(house, email, password, name=name)
     try:
         with house.store.transaction() as connection:
             user_id = accounts.add(house, connection, email, hashed, name, granted, by=by)
-            return accounts.found(connection, user_id)
+            if renew or confirmed:
+                now = house.now() if confirmed else None
+                users.change(connection, user_id, renew_password=renew, confirmed_at=now)
+            made = accounts.found(connection, user_id)
+            if invited:
+                recovering.issue(house, connection, made, purpose="invitation", by=by)
+            return made
     except IntegrityError:
         raise Refused(signup.TAKEN, fields={"email": "somebody else's address"}) from None
+
+
+def _may_change(house: House, by: Identity) -> None:
+    """Go on only for somebody who manages users, as himself, and has shown lately that it is he."""
+    by.demand(roles.MANAGE_USERS)
+    if by is not SYSTEM:
+        mfa.demand_fresh(house, by)
+
+
+def _another(house: House, connection: Connection, by: Identity, user_id: str) -> User:
+    """An account that `by` may act on, and that is not his own. Raises Refused."""
+    user = _below(house, connection, by, user_id)
+    if user.id == by.id:
+        raise Refused(roles.ONESELF)
+    return user
+
+
+def _below(house: House, connection: Connection, by: Identity, user_id: str) -> User:
+    user = accounts.found(connection, user_id)
+    roles.demand_no_less(house, by, user.roles)
+    return user
+
+
+def stated(reason: str) -> str:
+    """A reason, as it is recorded. Raises Refused where there is none."""
+    said = audit.printable(reason.strip(), MAX_REASON)
+    if not said:
+        raise Refused(errors.INVALID, fields={"reason": "needed: it is recorded with what you do"})
+    return said
+
+
+def _weighed(by: Identity, reason: str) -> str:
+    """The reason of what cannot be taken back. At the command line there may be none: whoever is there could
+    do the same without us."""
+    return reason if by is SYSTEM else stated(reason)
+
+
+def _record(
+    house: House,
+    connection: Connection,
+    by: Identity,
+    action: str,
+    user_id: str,
+    reason: str = "",
+    changes: dict[str, Any] | None = None,
+) -> None:
+    said = audit.printable(reason.strip(), MAX_REASON)
+    audit.record(
+        house,
+        connection,
+        action=action,
+        actor=by,
+        entity_type="user",
+        entity_id=user_id,
+        changes={**(changes or {}), **({"reason": said} if said else {})},
+    )
 
 
 def _known_roles(house: House, granted: Iterable[str]) -> frozenset[str]:
@@ -59,9 +159,12 @@ def _known_roles(house: House, granted: Iterable[str]) -> frozenset[str]:
     return granted
 
 
-def set_roles(house: House, by: Identity, user_id: str, granted: Iterable[str]) -> None:
+# Standing
+
+
+def set_roles(house: House, by: Identity, user_id: str, granted: Iterable[str], *, reason: str = "") -> None:
     """Give a user exactly these roles. Holds at the user's next request, in every process."""
-    by.demand(roles.MANAGE_USERS)
+    _may_change(house, by)
     granted = _known_roles(house, granted)
     with house.store.transaction() as connection:
         users.one_at_a_time(connection)
@@ -71,22 +174,19 @@ def set_roles(house: House, by: Identity, user_id: str, granted: Iterable[str]) 
         roles.demand_no_less(house, by, granted ^ user.roles)
         users.set_roles(connection, user_id, granted, by=by.id or None, now=house.now())
         roles.keep_an_administrator(house, connection, user)
+        grants = house.policy.of(roles.Settings).grants
+        if user.id == by.id and not permissions_of(granted, grants).allow(roles.MANAGE_USERS):
+            raise Refused(roles.ONESELF)
         standing.end(house, connection, user_id, Event.ROLES_CHANGED)
-        audit.record(
-            house,
-            connection,
-            action="privilege_permissions_changed",
-            actor=by,
-            entity_type="user",
-            entity_id=user_id,
-            changes={"roles": {"old": sorted(user.roles), "new": sorted(granted)}},
-        )
+        changes = {"roles": {"old": sorted(user.roles), "new": sorted(granted)}}
+        _record(house, connection, by, "privilege_permissions_changed", user_id, reason, changes)
     house.store.memory.forget(user_id)
 
 
-def disable(house: House, by: Identity, user_id: str) -> None:
+def disable(house: House, by: Identity, user_id: str, *, reason: str = "") -> None:
     """Shut an account: whatever it holds ends now, in every process within the bound."""
-    by.demand(roles.MANAGE_USERS)
+    _may_change(house, by)
+    reason = _weighed(by, reason)
     with house.store.transaction() as connection:
         users.one_at_a_time(connection)
         user = accounts.found(connection, user_id)
@@ -95,71 +195,239 @@ def disable(house: House, by: Identity, user_id: str) -> None:
         roles.demand_no_less(house, by, user.roles)
         users.change(connection, user_id, disabled_at=house.now())
         roles.keep_an_administrator(house, connection, user)
+        if user.id == by.id:
+            raise Refused(roles.ONESELF)
         standing.end(house, connection, user_id, Event.DISABLED)
-        audit.record(
-            house, connection, action="user_disabled", actor=by, entity_type="user", entity_id=user_id
-        )
+        _record(house, connection, by, "user_disabled", user_id, reason)
     house.store.memory.forget(user_id)
 
 
-def enable(house: House, by: Identity, user_id: str) -> None:
+def enable(house: House, by: Identity, user_id: str, *, reason: str = "") -> None:
     """Open a shut account again. Nothing that it held before comes back."""
-    by.demand(roles.MANAGE_USERS)
+    _may_change(house, by)
     with house.store.transaction() as connection:
         user = accounts.found(connection, user_id)
         if user.disabled_at is None:
             return
         roles.demand_no_less(house, by, user.roles)
         users.change(connection, user_id, disabled_at=None)
-        audit.record(
-            house, connection, action="user_enabled", actor=by, entity_type="user", entity_id=user_id
-        )
+        _record(house, connection, by, "user_enabled", user_id, reason)
 
 
-def unlock(house: House, by: Identity, user_id: str) -> None:
-    """Let strangers try the account's password again: its failures are forgotten."""
-    by.demand(roles.MANAGE_USERS)
+def unlock(house: House, by: Identity, user_id: str, *, reason: str = "") -> None:
+    """Let strangers try the account's password again, and its codes: its failures are forgotten."""
+    _may_change(house, by)
     with house.store.transaction() as connection:
-        user = accounts.found(connection, user_id)
-        roles.demand_no_less(house, by, user.roles)
-        if proving.forgive(house, connection, user.email):
-            audit.record(
-                house,
-                connection,
-                action="authn_login_unlock",
-                actor=by,
-                entity_type="user",
-                entity_id=user_id,
-            )
+        user = _below(house, connection, by, user_id)
+        passwords = proving.forgive(house, connection, user.email)
+        codes = proving.forgive_factor(house, connection, user)
+        if passwords or codes:
+            _record(house, connection, by, "authn_login_unlock", user_id, reason)
 
 
-def set_password(house: House, by: Identity, user_id: str, password: str) -> None:
-    """Set a forgotten password at the command line. Everything that the account holds ends."""
-    by.demand(roles.MANAGE_USERS)
+# Credentials
+
+
+def set_password(
+    house: House, by: Identity, user_id: str, password: str, *, renew: bool = False, reason: str = ""
+) -> None:
+    """Set a forgotten password at the command line. Everything that the account holds ends.
+
+    `renew` has the next sign-in ask for another one: the owner did not choose this one.
+    """
+    _may_change(house, by)
     with house.store.reading() as connection:
-        user = accounts.found(connection, user_id)
-    roles.demand_no_less(house, by, user.roles)
-    hashed = accounts.hashed(house, user.email, password)
+        user = _below(house, connection, by, user_id)
+    kept = accounts.hashed(house, user.email, password, name=user.name, user_id=user.id)
     with house.store.transaction() as connection:
-        users.change(connection, user_id, password_hash=hashed)
+        users.change(connection, user_id, **{**kept.columns, "renew_password": renew})
         standing.end(house, connection, user_id, Event.PASSWORD_RESET)
         proving.forgive(house, connection, user.email)
-        audit.record(
-            house, connection, action="authn_password_change", actor=by, entity_type="user", entity_id=user_id
+        _record(house, connection, by, "authn_password_change", user_id, reason)
+    house.store.memory.forget(user_id)
+
+
+def require_password(house: House, by: Identity, user_id: str, *, reason: str = "") -> None:
+    """Have the account's next sign-in ask for another password; its sessions and known devices end."""
+    _may_change(house, by)
+    reason = _weighed(by, reason)
+    with house.store.transaction() as connection:
+        user = _another(house, connection, by, user_id)
+        users.change(connection, user_id, renew_password=True)
+        standing.end(house, connection, user_id, Event.SIGNED_OUT_EVERYWHERE)
+        _record(house, connection, by, "user_password_renewal", user_id, reason)
+        _tell(
+            house,
+            connection,
+            user,
+            "A new password is asked for",
+            "An administrator asks that you choose another password. You were signed out everywhere; when "
+            "you sign in again, with your password as it is, you are asked for a new one.",
         )
     house.store.memory.forget(user_id)
 
 
-def listing(house: House, by: Identity, *, search: str = "", after: str = "") -> list[User]:
-    """A page of accounts, for administrators."""
+def send_link(house: House, by: Identity, user_id: str, *, reason: str = "") -> str:
+    """Mail the account's owner a link with which he chooses his password: the invitation once more where he
+    has not yet, otherwise one to choose another. Earlier links end. Says which of the two it was."""
+    _may_change(house, by)
+    with house.store.transaction() as connection:
+        user = _below(house, connection, by, user_id)
+        if user.disabled_at is not None:
+            raise Refused(roles.HAS_NOTHING, detail="The account is disabled: no link would open it.")
+        invited = is_invited(user)
+        recovering.issue(house, connection, user, purpose="invitation" if invited else "reset", by=by)
+        if reason.strip():
+            _record(house, connection, by, "user_link_sent", user_id, reason)
+    return "invitation" if invited else "reset"
+
+
+def is_invited(user: User) -> bool:
+    """Whether the account waits for its owner to choose a first password."""
+    return user.password_hash is None and user.confirmed_at is None
+
+
+def reset_factors(house: House, by: Identity, user_id: str, *, reason: str = "") -> None:
+    """Remove the account's authenticator apps, passkeys and recovery codes; its sessions end, its owner is
+    told. For somebody who has lost them all, and has shown by another way who he is."""
+    _may_change(house, by)
+    reason = _weighed(by, reason)
+    with house.store.transaction() as connection:
+        users.hold(connection, user_id)
+        user = _another(house, connection, by, user_id)
+        held = factors.held(connection, user_id)
+        if not any(held.values()):
+            raise Refused(roles.HAS_NOTHING, detail="The account has no second factor.")
+        factors.end_of_user(connection, user_id)
+        proving.forgive_factor(house, connection, user)
+        standing.end(house, connection, user_id, Event.FACTOR_REMOVED)
+        removed = {"removed": [f"{number} {kind}" for kind, number in held.items() if number]}
+        _record(house, connection, by, "user_factors_reset", user_id, reason, removed)
+        _tell(
+            house,
+            connection,
+            user,
+            "Your second factors were removed",
+            "An administrator has removed the second factors of your account: authenticator apps, passkeys "
+            "and recovery codes. You were signed out everywhere. Sign in again and set up new ones.",
+        )
+    house.store.memory.forget(user_id)
+
+
+def _tell(house: House, connection: Connection, user: User, subject: str, said: str) -> None:
+    app = house.policy.app
+    mailing.post(
+        house,
+        connection,
+        to=user.email,
+        subject=f"{subject} at {app.name}",
+        paragraphs=[
+            f"{said} This is about your account at {app.base_url}.",
+            "If you did not expect this, ask an administrator before you do anything else.",
+        ],
+    )
+
+
+# Sessions
+
+
+def sessions_of(house: House, by: Identity, user_id: str) -> list[SessionRow]:
+    """The account's sessions that live, the last used first."""
     by.demand(roles.MANAGE_USERS)
-    if "\0" in search + after:
-        return []  # in nobody's address or name, and PostgreSQL would raise
+    limit = house.now() - house.policy.of(sessions.Settings).idle
     with house.store.reading() as connection:
-        return users.page(connection, search=search, after=after, limit=PAGE)
+        accounts.found(connection, user_id)
+        rows = session_rows.of_user(connection, user_id)
+    return [row for row in rows if row.expires_at > house.now() and row.seen_at > limit]
+
+
+def end_sessions(house: House, by: Identity, user_id: str, *, session_id: str = "", reason: str = "") -> int:
+    """End the account's sessions, or the one with the id; how many there were. Its known devices stay known
+    where it is one, and are forgotten where it is all."""
+    _may_change(house, by)
+    with house.store.transaction() as connection:
+        _another(house, connection, by, user_id)
+        rows = session_rows.of_user(connection, user_id)
+        if not session_id:
+            ended = len(rows)
+            standing.end(house, connection, user_id, Event.SIGNED_OUT_EVERYWHERE)
+        else:
+            meant = next((row.digest for row in rows if row.id == session_id), None)
+            if meant is None:
+                raise Refused(roles.HAS_NOTHING, detail="There is no such session; it may have ended.")
+            for each in sessions.along_with(rows, meant, house.now()):
+                session_rows.end(connection, each)
+                feed.revoke(connection, house.now(), user_id, each)
+            ended = 1
+        changes = {"ended": ended, **({"session": session_id} if session_id else {})}
+        _record(house, connection, by, "session_ended", user_id, reason, changes)
+    house.store.memory.forget(user_id)
+    return ended
+
+
+# Reading
+
+
+def listing(house: House, by: Identity, wanted: Wanted | None = None, *, after: str = "") -> Page:
+    """A page of accounts, for administrators, in the order of their addresses."""
+    by.demand(roles.MANAGE_USERS)
+    wanted = wanted or Wanted()
+    if _unspeakable(wanted.search + wanted.role + after):
+        return Page([])
+    with house.store.reading() as connection:
+        return users.page(connection, wanted, after=after, limit=PAGE)
+
+
+def _unspeakable(text: str) -> bool:
+    """Whether it stands in no row, because no database takes it: PostgreSQL would raise."""
+    return "\0" in text or any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def find(house: House, by: Identity, user_id: str) -> User:
     by.demand(roles.MANAGE_USERS)
     with house.store.reading() as connection:
         return accounts.found(connection, user_id)
+
+
+def factors_of(house: House, by: Identity, user_id: str) -> dict[str, int]:
+    """How many authenticator apps, passkeys and recovery codes the account holds."""
+    by.demand(roles.MANAGE_USERS)
+    with house.store.reading() as connection:
+        return factors.held(connection, accounts.found(connection, user_id).id)
+
+
+def history(
+    house: House,
+    by: Identity,
+    user_id: str,
+    *,
+    action: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
+) -> list[dict[str, Any]]:
+    """A page of what happened to and by the account, the newest first; each row names those it is about by
+    their address (`by`, `acting_as`, `about`)."""
+    by.demand(roles.MANAGE_USERS)
+    if _unspeakable(action):
+        return []
+    with house.store.reading() as connection:
+        accounts.found(connection, user_id)
+        rows = audit_rows.history(
+            connection, user_id, action=action, since=since, until=until, before=before, limit=PAGE
+        )
+        people = {row["user_id"] for row in rows} | {row["acting"] for row in rows}
+        people |= {row["entity_id"] for row in rows if row["entity_type"] == "user"}
+        known = users.addresses(connection, people - {None, ""})
+    return [_named(row, known) for row in rows]
+
+
+def _named(row: dict[str, Any], known: dict[str, str]) -> dict[str, Any]:
+    who, acting = row["user_id"], row["acting"]
+    about = row["entity_id"] if row["entity_type"] == "user" else ""
+    return {
+        **row,
+        "by": known.get(acting or who or "", acting or who or ""),
+        "acting_as": known.get(who, who) if acting else "",
+        "about": known.get(about, about),
+    }

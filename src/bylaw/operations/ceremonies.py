@@ -24,9 +24,19 @@ LIFETIME: Final = 600
 
 
 def begin(
-    house: House, exchange: Exchange, kind: str, facts: Mapping[str, Any], *, user_id: str | None = None
+    house: House,
+    exchange: Exchange,
+    kind: str,
+    facts: Mapping[str, Any],
+    *,
+    user_id: str | None = None,
+    cookie: str = cookies.CEREMONY,
+    lifetime: int = LIFETIME,
 ) -> None:
-    """Begin one in this browser, in the place of any that was under way there."""
+    """Begin one in this browser, in the place of any that was under way there with the same cookie.
+
+    `lifetime`: seconds.
+    """
     secret = base64.urlsafe_b64encode(house.ports.entropy(32)).decode().rstrip("=")
     with house.store.transaction() as connection:
         store.add(
@@ -36,10 +46,10 @@ def begin(
                 "kind": kind,
                 "user_id": user_id,
                 "facts": dict(facts),
-                "expires_at": house.now() + LIFETIME,
+                "expires_at": house.now() + lifetime,
             },
         )
-    exchange.set_cookie(cookies.make(house.policy, cookies.CEREMONY, secret, lifetime=LIFETIME))
+    exchange.set_cookie(cookies.make(house.policy, cookie, secret, lifetime=lifetime))
 
 
 def under_way(house: House, connection: Connection, exchange: Exchange, kind: str) -> RowMapping | None:
@@ -48,10 +58,12 @@ def under_way(house: House, connection: Connection, exchange: Exchange, kind: st
     return None if secret is None else store.find(connection, kind, digest(secret), house.now())
 
 
-def end(house: House, connection: Connection, exchange: Exchange, kind: str) -> RowMapping | None:
+def end(
+    house: House, connection: Connection, exchange: Exchange, kind: str, *, cookie: str = cookies.CEREMONY
+) -> RowMapping | None:
     """The same, and nobody can answer it again, in the transaction of what the answer does."""
-    secret = exchange.cookie(cookies.name(house.policy, cookies.CEREMONY))
+    secret = exchange.cookie(cookies.name(house.policy, cookie))
     if secret is None:
         return None
-    exchange.set_cookie(cookies.make(house.policy, cookies.CEREMONY, "", lifetime=0))
+    exchange.set_cookie(cookies.make(house.policy, cookie, "", lifetime=0))
     return store.end(connection, kind, digest(secret), house.now())

@@ -1,35 +1,37 @@
-"""Proving a password: the one door to `passwords.check`, at which failures are counted (see lockout).
+"""Proving a password or a code: the one door to each, at which failures are counted (see lockout).
 
 Whoever takes a password from a person calls `prove`: the sign-in page and its JSON twin, the form that
-changes a password, whatever asks again who somebody is. A second door would be one that nobody watches
-(CVE-2026-9798).
+changes a password, whatever asks again who somebody is. Whoever takes the code of a second factor calls
+`prove_factor`. A second door would be one that nobody watches (CVE-2026-9798, GHSA-85v8-vx4w-q684).
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from sqlalchemy import Connection
 
-from bylaw.controls import audit, lockout, passwords, signup
+from bylaw.controls import audit, lockout, mfa, passwords, signup
 from bylaw.controls.lockout import Keys, Settings, Whence
 from bylaw.house import House
 from bylaw.identity import Identity
+from bylaw.operations import unlocking
 from bylaw.reasons import Refused
-from bylaw.store import failures, users
+from bylaw.store import devices, failures, users
 from bylaw.store.failures import Counted
 from bylaw.store.users import User
 
+T = TypeVar("T")
 log = logging.getLogger("bylaw.lockout")
 
 _NONE = Counted(0, 0.0)
 _SLACK = 0.001
 """Seconds by which sums of fractions of an hour may be off."""
-_Kind = Literal["account", "device", "address"]
+_Kind = Literal["account", "device", "address", "factor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,40 @@ def prove(
     return Proof(user, stronger)
 
 
+def prove_factor(
+    house: House,
+    user: User,
+    *,
+    whence: Whence,
+    check: Callable[[], T | None],
+    failure: str,
+    slowed: Callable[[Connection], None],
+) -> T:
+    """What `check` returns, if the code that it looks at is right; None says that it is not. Raises Refused.
+
+    Apps and recovery codes of an account share one count. It is no password's: a new password does not
+    begin it anew, and no device has one of its own, since whoever knows the password gets as many devices
+    as he likes. `slowed` is called once, in the transaction that records the failure from which on it has
+    to wait. It counts also where [lockout] is off: six digits are no secret without a count.
+    """
+    attempt = _count_factor(house, user, whence)
+    try:
+        found = check()
+    except BaseException:
+        _uncount(house, attempt)  # nobody knows whether it was right
+        raise
+    if found is None:
+        _failed(house, attempt, user, failure, None, slowed)
+        raise Refused(mfa.WRONG)
+    _succeeded(house, attempt)
+    return found
+
+
+def forgive_factor(house: House, connection: Connection, user: User) -> bool:
+    """Forget the wrong codes of an account. Whether there were any."""
+    return failures.drop_of(connection, _of_factor(house, user).all) > 0
+
+
 def forgive(house: House, connection: Connection, email: str) -> bool:
     """Forget the failures of an account, in the transaction of what is a reason to: an administrator's
     word, a new password. Whether there were any."""
@@ -121,11 +157,14 @@ def _count(house: House, email: str, whence: Whence) -> _Attempt:
         return _Attempt()
     name = lockout.subject(email)
     number = lockout.nonce(house, whence.device, name)
-    device = lockout.of_device(house, name, number) if number else None
     account = lockout.of_account(house, name)
     address = lockout.of_address(house, whence.address) if whence.address else None
-    everything = [key for keys in (device, account, address) if keys for key in keys.all]
     with house.store.reading() as connection:  # a flood that must wait need not wait for the writer, too
+        # Asked for cookies alone that bylaw sealed: those of accounts that are, or were, there.
+        if number and not devices.known(connection, [lockout.fingerprint(number, name)]):
+            number = ""  # its owner has forgotten it
+        device = lockout.of_device(house, name, number) if number else None
+        everything = [key for keys in (device, account, address) if keys for key in keys.all]
         _decide(house, settings, failures.read(connection, everything), device, account, address)
     with house.store.transaction() as connection:
         held = failures.hold(connection, everything)
@@ -137,6 +176,41 @@ def _count(house: House, email: str, whence: Whence) -> _Attempt:
     known = counts[0].kind == "device"
     drops = (*(device.all if device else ()), *(() if known else account.all))
     return _Attempt(counts, drops)
+
+
+def _of_factor(house: House, user: User) -> Keys:
+    keys = tuple(house.keys.seals("lockout", f"factor {user.id}"))
+    return Keys(keys[0], keys)
+
+
+def _count_factor(house: House, user: User, whence: Whence) -> _Attempt:
+    """Count a code as a wrong one, until it is known to be right. Raises Refused where it must wait."""
+    if not house.paced:
+        return _Attempt()
+    settings, account = house.policy.of(Settings), _of_factor(house, user)
+    address = lockout.of_address(house, whence.address) if whence.address else None
+    everything = [key for keys in (account, address) if keys for key in keys.all]
+    try:
+        with house.store.reading() as connection:
+            _decide_factor(house, settings, failures.read(connection, everything), account, address)
+        with house.store.transaction() as connection:
+            held = failures.hold(connection, everything)
+            counts = _decide_factor(house, settings, held, account, address)
+            for count in counts:
+                failures.put(connection, count.keys.current, count.now, account=count.keys.account)
+            unused = held.keys() - {count.keys.current for count in counts}
+            failures.drop(connection, [key for key in unused if held[key] == _NONE])
+    except Refused as refused:
+        reason = mfa.SHUT if refused.reason is lockout.SHUT else mfa.WAIT
+        raise Refused(reason, headers=refused.headers) from None
+    return _Attempt(counts, account.all)
+
+
+def _decide_factor(
+    house: House, settings: Settings, rows: dict[str, Counted], account: Keys, address: Keys | None
+) -> tuple[_Count, ...]:
+    first = _of_account(house, settings, rows, "factor", account)
+    return (first, _of_address(house, settings, rows, address)) if address is not None else (first,)
 
 
 def _decide(
@@ -163,7 +237,8 @@ def _of_account(
         raise Refused(lockout.SHUT)
     _wait_until(house, row.at + lockout.wait(settings, row.failures))
     now = Counted(row.failures + 1, house.now())
-    alarms = {settings.free: "authn_login_lock", settings.most: "authn_login_fail_max"}
+    what = "authn_factor" if kind == "factor" else "authn_login"
+    alarms = {settings.free: f"{what}_lock", settings.most: f"{what}_fail_max"}
     return _Count(kind, keys, row, now, alarms.get(now.failures, ""))
 
 
@@ -198,7 +273,14 @@ def _wait_until(house: House, at: float) -> None:
 # After it
 
 
-def _failed(house: House, attempt: _Attempt, user: User | None, failure: str, actor: Identity | None) -> None:
+def _failed(
+    house: House,
+    attempt: _Attempt,
+    user: User | None,
+    failure: str,
+    actor: Identity | None,
+    slowed: Callable[[Connection], None] | None = None,
+) -> None:
     """Record the failure, and once what it leads to: an alarm for each further one would be a flood."""
     whose = user.id if user else ""
     alarms = [count for count in attempt.counts if count.alarm]
@@ -223,11 +305,17 @@ def _failed(house: House, attempt: _Attempt, user: User | None, failure: str, ac
                 entity_id=whose,
                 changes={"of": count.kind, "failures": _number(house, count)},
             )
+            if slowed is not None and count.alarm == "authn_factor_lock":
+                slowed(connection)
+        settings = house.policy.of(Settings)
+        if any(c.kind == "account" and lockout.long(settings, c.now.failures) for c in attempt.counts):
+            unlocking.tell(house, connection, user)
     for count in alarms:
         log.warning(
-            "%s: %d wrong passwords for one %s; user %s",
+            "%s: %d wrong %s for one %s; user %s",
             count.alarm,
             _number(house, count),
+            "codes" if count.kind == "factor" else "passwords",
             count.kind,
             whose or "unknown",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -11,7 +12,8 @@ from bylaw.controls.lockout import Whence
 from bylaw.controls.sessions import Opened
 from bylaw.house import House
 from bylaw.identity import UNAUTHENTICATED, Identity
-from bylaw.operations import proving
+from bylaw.operations import accounts, proving, standing
+from bylaw.operations.standing import Event
 from bylaw.reasons import Refused
 from bylaw.store import factors, feed, users
 from bylaw.store import sessions as session_rows
@@ -29,9 +31,32 @@ def sign_in(
     proof = proving.prove(
         house, email=email, password=password, whence=Whence(address, device), failure="authn_login_fail"
     )
+    broken, rules = _judged(house, proof.user, password)
     return open_session(
-        house, proof.user, method="password", address=address, agent=agent, stronger=proof.stronger
+        house,
+        proof.user,
+        method="password",
+        owes=("password",) if broken else (),
+        address=address,
+        agent=agent,
+        stronger=proof.stronger,
+        rules=rules,
     )
+
+
+def _judged(house: House, user: User, password: str) -> tuple[bool, str]:
+    """Whether the password, which is the right one, breaks today's rules; what is to be recorded where it
+    keeps rules that it was not judged by: those are tighter now, it came from elsewhere, or its owner has no
+    second factor any more."""
+    settings = house.policy.of(passwords.Settings)
+    with house.store.reading() as connection:
+        second = factors.enrolled(connection, user.id)
+    if not passwords.uncovered(settings, user.password_rules, second=second):
+        return False, ""
+    words = accounts.words(house, user.email, user.name)
+    if passwords.faults(settings, password, context=words, second=second):
+        return True, ""
+    return False, passwords.rules(settings, second=second)
 
 
 def open_session(
@@ -44,25 +69,40 @@ def open_session(
     address: str = "",
     agent: str = "",
     stronger: str | None = None,
+    rules: str = "",
 ) -> Opened:
     """Open a session for an account that has proven itself by `method`. Raises Refused.
 
     `assurance` is 2 where the proof was of two factors at once (a passkey that knows its owner). What the
     session still owes before anybody is signed in by it (`Opened.owes`, see sessions.OWED) is found here;
-    `owes` adds what only the caller knows.
+    `owes` adds what only the caller knows; `stronger` is a hash to keep in the place of the account's own,
+    and `rules` those that its password was found to keep.
     """
     with house.store.transaction() as connection:
+        # A second factor that is added at this moment is either seen here, or ends this session.
+        users.hold(connection, user.id)
         now = users.by_id(connection, user.id)
         if now is None or now.disabled_at is not None or now.epoch != user.epoch:
             raise Refused(passwords.WRONG)  # shut or changed while the password was checked
         if stronger is not None and user.password_hash is not None:
             users.replace_hash(connection, user.id, user.password_hash, stronger)
+        if rules:
+            users.change(connection, user.id, password_rules=rules)
         owed = {*owes, *_owed(house, connection, now, method=method, assurance=assurance)}
         opened = sessions.mint(house, owes=sessions.owing(owed))
         session_rows.add(
             connection,
             sessions.row(
-                house, opened, user.id, now.epoch, method, address=address, agent=agent, assurance=assurance
+                house,
+                opened,
+                user.id,
+                now.epoch,
+                method,
+                address=address,
+                agent=agent,
+                assurance=assurance,
+                # Half a sign-in does not wait all day for its other half.
+                expires_at=house.now() + sessions.PENDING if "second" in owed else None,
             ),
         )
         audit.record(
@@ -100,28 +140,41 @@ def go_on(
     """
     with house.store.transaction() as connection:
         row = session_rows.find(connection, digest)
-        if row is None or row.expires_at <= house.now() or not session_rows.end(connection, digest):
+        if row is not None:
+            users.hold(connection, row.user_id)  # of two at once the second finds that it has ended
+        if row is None or not session_rows.replaced(connection, digest, house.now()):
             raise Refused(UNAUTHENTICATED)  # ended meanwhile, or another request has gone on with it
         feed.revoke(connection, house.now(), row.user_id, digest)
         opened = sessions.mint(house, owes=sessions.without(row.owes, *done))
-        methods = row.method.split("+")
+        pending = "second" in row.owes.split() and "second" in done
         fresh = sessions.row(
             house,
             opened,
             row.user_id,
             row.epoch,
-            "+".join([*methods, *([method] if method and method not in methods else [])]),
+            _methods(row.method, method),
             address=row.address,
             agent=row.agent,
             assurance=max(row.assurance, assurance or 0),
             acting=row.acting,
-            expires_at=row.expires_at,
+            expires_at=sessions.ends(house, row.created_at) if pending else row.expires_at,
         )
         if not method:
             fresh["authenticated_at"] = row.authenticated_at
         session_rows.add(connection, {**fresh, "created_at": row.created_at})
     house.store.memory.forget(row.user_id, digest)
     return opened
+
+
+def _methods(before: str, method: str) -> str:
+    """What a session was opened by and what was shown since, as its row has it: the first and the latest
+    where there are more than fit."""
+    methods = before.split("+")
+    if method and method not in methods:
+        methods.append(method)
+    while len("+".join(methods)) > session_rows.LONGEST_METHOD:
+        del methods[1]
+    return "+".join(methods)
 
 
 def sign_out(house: House, who: Identity, digest: str) -> None:
@@ -139,8 +192,28 @@ def sign_out(house: House, who: Identity, digest: str) -> None:
     _forget(house, who.id, ended)
 
 
+def sign_out_replaced(house: House, digest: str) -> None:
+    """The same for an id that a session has gone on from: a sign-out may come with the old cookie while the
+    answer that brings the new one is on its way."""
+    with house.store.transaction() as connection:
+        row = session_rows.find(connection, digest)
+        if row is None:
+            return
+        ended = _end(house, connection, row.user_id, digest)
+        audit.record(
+            house,
+            connection,
+            action="session_logout",
+            actor=row.user_id,
+            entity_type="session",
+            entity_id=row.id,
+        )
+    _forget(house, row.user_id, ended)
+
+
 def _end(house: House, connection: Connection, user_id: str, digest: str) -> set[str]:
     """End a session under every id that it still answers to; the digests that are gone."""
+    users.hold(connection, user_id)  # no request that is under way gives it another id meanwhile
     rows = session_rows.of_user(connection, user_id)
     ended = sessions.along_with(rows, digest, house.now())
     for each in ended:
@@ -159,17 +232,16 @@ def own_sessions(house: House, who: Identity) -> list[SessionRow]:
     limit = house.now() - house.policy.of(sessions.Settings).idle
     with house.store.reading() as connection:
         rows = session_rows.of_user(connection, who.id)
-    held = {row.digest: house.store.memory.get(row.digest) for row in rows}
-    return [
-        row
-        for row in rows
-        if row.expires_at > house.now()
-        and max(row.seen_at, held[row.digest].seen_at if held[row.digest] else 0) > limit  # type: ignore[union-attr]
-    ]
+    # What memory saw later is written down only now and then.
+    held = [(row, house.store.memory.get(row.digest)) for row in rows]
+    seen = [replace(row, seen_at=max(row.seen_at, known.seen_at if known else 0.0)) for row, known in held]
+    alive = [row for row in seen if row.expires_at > house.now() and row.seen_at > limit]
+    return sorted(alive, key=lambda row: row.seen_at, reverse=True)
 
 
 def end_session(house: House, who: Identity, session_id: str) -> bool:
     """End one of one's own sessions by its id; False when there is none."""
+    who.demand_self()
     with house.store.transaction() as connection:
         row = next((r for r in session_rows.of_user(connection, who.id) if r.id == session_id), None)
         if row is None:
@@ -184,9 +256,11 @@ def end_session(house: House, who: Identity, session_id: str) -> bool:
 
 def end_other_sessions(house: House, who: Identity, digest: str) -> int:
     """End all of one's own sessions but the one that is being used; how many there were."""
+    who.demand_self()
     with house.store.transaction() as connection:
+        users.hold(connection, who.id)  # (as in `_end`)
         ended = session_rows.end_of_user(connection, who.id, but=digest)
-        feed.revoke(connection, house.now(), who.id)
+        standing.end(house, connection, who.id, Event.OTHERS_ENDED, but=digest)
         audit.record(
             house,
             connection,
@@ -198,3 +272,19 @@ def end_other_sessions(house: House, who: Identity, digest: str) -> int:
         )
     house.store.memory.forget(who.id)
     return ended
+
+
+def sign_out_everywhere(house: House, who: Identity) -> None:
+    """End every session of one's own, this one too, and forget every device."""
+    who.demand_self()
+    with house.store.transaction() as connection:
+        standing.end(house, connection, who.id, Event.SIGNED_OUT_EVERYWHERE)
+        audit.record(
+            house,
+            connection,
+            action="session_logout_everywhere",
+            actor=who,
+            entity_type="user",
+            entity_id=who.id,
+        )
+    house.store.memory.forget(who.id)

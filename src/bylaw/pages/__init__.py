@@ -25,6 +25,7 @@ from bylaw.pages import (
     passwords,
     recovery,
     sessions,
+    unlocking,
 )
 from bylaw.pages.endpoints import Endpoint, answer
 from bylaw.pages.rendering import Renderer
@@ -34,6 +35,7 @@ from bylaw.routes import Route as Matched
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *account.ENDPOINTS,
+    *unlocking.ENDPOINTS,
     *recovery.ENDPOINTS,
     *federated.ENDPOINTS,
     *factors.ENDPOINTS,
@@ -63,6 +65,8 @@ def table(policy: Policy) -> dict[str, tuple[Endpoint, bool]]:
     prefix = policy.pages.prefix
     found: dict[str, tuple[Endpoint, bool]] = {}
     for endpoint in ENDPOINTS:
+        if endpoint.development and policy.production:
+            continue
         if endpoint.page:
             found[f"{prefix}/{endpoint.page}"] = (endpoint, False)
         if endpoint.api:

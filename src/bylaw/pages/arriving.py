@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from bylaw.controls import cookies, lockout, sessions
+from bylaw.controls import cookies, sessions
 from bylaw.controls.sessions import Opened
-from bylaw.operations import signing_in
+from bylaw.operations import devices, signing_in
 from bylaw.pages.endpoints import Call, Done
 from bylaw.pages.rendering import local_path
 
@@ -17,15 +17,15 @@ def back(call: Call) -> str:
     return local_path(str(call.values.get("next") or call.query("next")), home)
 
 
-def arrived(call: Call, opened: Opened, *, email: str, to: str) -> Done:
+def arrived(call: Call, opened: Opened, *, to: str) -> Done:
     """Somebody has proven who he is, by whatever means: the session's cookie, and where he goes on.
 
-    That is `to`, or the page on which he does what he still owes.
+    That is `to`, or the page on which he does what he still owes. The device is known from now on, and
+    its owner is told of a new one.
     """
     leave(call)
-    done = went_on(call, opened, to=to)
-    lockout.remember(call.house, call.exchange, email)
-    return done
+    devices.arrived(call.house, call.exchange, opened)  # first: should it fail, no session's cookie leaves
+    return went_on(call, opened, to=to)
 
 
 def went_on(call: Call, opened: Opened, *, to: str) -> Done:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from bylaw.controls import body as bodies
-from bylaw.controls import errors
+from bylaw.controls import errors, sessions
 from bylaw.exchange import BLOCK, Answer, Deciding, Exchange, Read, Response
 from bylaw.house import House
-from bylaw.identity import PUBLIC, AccessRule, Identity
+from bylaw.identity import PUBLIC, SIGNED_IN, STEP_UP, AccessRule, Identity
 from bylaw.pages import forms
 from bylaw.pages.rendering import Renderer
 from bylaw.reasons import Refused
@@ -99,6 +99,13 @@ class Endpoint:
     do: Handler | None = None
     fields: tuple[forms.Field, ...] = ()
     title: str = ""
+    finishes: tuple[str, ...] = ("enrol", "password", "confirm")
+    """Where the rule is OWING: what of sessions.OWED must be due next for somebody who has only begun to
+    sign in to be let in. The second factor comes before all else: whoever has the password alone must not
+    change it, nor set up a factor of his own."""
+
+    development: bool = False
+    """Whether it is there in development alone."""
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -122,6 +129,9 @@ def answer(
         raise Refused(errors.METHOD, headers=(("Allow", ", ".join(endpoint.methods)),))
     if not gate.allows(exchange, endpoint.rule):
         return (yield from gate.permit(exchange, endpoint.rule))
+    if _too_early(endpoint, exchange):
+        return gate.unauthenticated(exchange)
+    _himself(endpoint, exchange)
     values: forms.Values = {}
     call = Call(gate.house, exchange, values, argument, urls, api)
     handler = endpoint.show
@@ -141,10 +151,29 @@ def answer(
             raise Refused(errors.METHOD)
         result = handler(call)
     except Refused as refused:
+        if refused.reason is STEP_UP and not api:
+            here = exchange.address if endpoint.show is not None else ""
+            return gate.stepping_up(exchange, getattr(refused, "rule", SIGNED_IN), here)
         if api or exchange.method != "POST" or endpoint.show is None or refused.status >= 500:
             raise  # 503 says when to come back, which a form would not
         result = _again(endpoint, call, refused)
     return Answer(_rendered(renderer, exchange, result, api=api))
+
+
+def _too_early(endpoint: Endpoint, exchange: Exchange) -> bool:
+    """Whether somebody who has only begun to sign in owes something else first."""
+    session = exchange.session
+    if exchange.partial is None or session is None or endpoint.rule.kind != "owing":
+        return False
+    return sessions.first(session.owes) not in endpoint.finishes
+
+
+def _himself(endpoint: Endpoint, exchange: Exchange) -> None:
+    """Refuse whatever these pages change to somebody who acts as another person, so that no page of a later
+    day is forgotten: they are all about that person's own account. He may look, and stop."""
+    who = exchange.identity
+    if who is not None and exchange.method == "POST" and endpoint.name != "sign_out":
+        who.demand_self()
 
 
 def _again(endpoint: Endpoint, call: Call, refused: Refused) -> Show:
@@ -154,14 +183,18 @@ def _again(endpoint: Endpoint, call: Call, refused: Refused) -> Show:
     shown = endpoint.show(call)
     if isinstance(shown, Done):
         raise refused
-    given = {f.name: call.values.get(f.name, [] if f.many else "") for f in endpoint.fields if not f.secret}
+    given = {
+        f.name: call.values.get(f.name) or ([] if f.many else "") for f in endpoint.fields if not f.secret
+    }
     context = {
         **shown.context,
         "given": given,
         "faults": refused.fields,
         "fault": refused.detail or refused.reason.title,
+        "refusal": refused.reason.code,
     }
-    return Show(shown.template, context, status=refused.status, headers=refused.headers)
+    headers = (*shown.headers, *refused.headers)
+    return Show(shown.template, context, status=refused.status, headers=headers)
 
 
 def _rendered(renderer: Renderer, exchange: Exchange, result: Show | Done, *, api: bool) -> Response:
@@ -169,7 +202,7 @@ def _rendered(renderer: Renderer, exchange: Exchange, result: Show | Done, *, ap
         case Show(template, context, data, status, headers):
             if api:
                 return _json(data, status)
-            defaults = {"given": {}, "faults": {}, "fault": ""}
+            defaults = {"given": {}, "faults": {}, "fault": "", "refusal": ""}
             shown = renderer.page(exchange, template, status=status, **{**defaults, **context})
             shown.headers.extend(headers)
             return shown

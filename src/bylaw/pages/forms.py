@@ -30,7 +30,8 @@ class Field:
     """One thing that an endpoint reads.
 
     `secret` values may hold any character but NUL and are never shown again; `many` takes a list of
-    strings (a form's checkboxes).
+    strings (a form's checkboxes). `choices` are the only texts taken, where there are any. `told` has a
+    list that was not sent be None: an empty one says something else.
     """
 
     name: str
@@ -39,6 +40,13 @@ class Field:
     limit: int = 254
     secret: bool = False
     many: bool = False
+    choices: tuple[str, ...] = ()
+    told: bool = False
+
+    @property
+    def absent(self) -> list[str] | str | None:
+        """The value where nothing was sent."""
+        return None if self.told else [] if self.many else ""
 
 
 Values = dict[str, Any]
@@ -65,7 +73,7 @@ def read(
         if given is not None:
             given.update((n, v) for n, v in values.items() if _showable(known[n], v))
         raise Refused(errors.INVALID, fields=wrong)
-    return {name: values.get(name, [] if field.many else "") for name, field in known.items()}
+    return {name: values.get(name, field.absent) for name, field in known.items()}
 
 
 def _json(body: bytes, essence: str) -> list[tuple[str, Any]]:
@@ -187,4 +195,6 @@ def _fault(field: Field, value: object) -> str | None:
             return "control characters are not taken"
         if len(text) > field.limit and not field.secret:
             return f"at most {field.limit} characters"
+        if field.choices and text not in field.choices:
+            return f"one of {', '.join(field.choices)}"
     return None

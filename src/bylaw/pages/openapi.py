@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from bylaw.identity import AccessRule
 from bylaw.pages import Route
 from bylaw.pages.forms import Field
 
@@ -33,18 +34,22 @@ _FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
 
 
 def extend(
-    document: dict[str, Any], routes: Iterable[Route], guarded: Iterable[tuple[str, str]], *, cookie: str
+    document: dict[str, Any],
+    routes: Iterable[Route],
+    guarded: Iterable[tuple[str, str, AccessRule]],
+    *,
+    cookie: str,
 ) -> dict[str, Any]:
     """`document` as it is behind the gate: refusals are problems, and bylaw's endpoints are there.
 
-    `guarded` are the (method, path) of the application that ask for a session; `cookie` is the name of
-    the session's cookie.
+    `guarded` are the (method, path, rule) of the application that ask for a session; `cookie` is the name
+    of the session's cookie.
     """
     _as_refused(document)
-    for method, path in guarded:
+    for method, path, rule in guarded:
         operation = document.get("paths", {}).get(path, {}).get(method.lower())
         if operation is not None:
-            operation["security"] = [{"session": []}]
+            operation["security"] = [{"session": _shown(rule)}]
     for route in routes:
         if route.api:
             path = document.setdefault("paths", {}).setdefault(route.path, {})
@@ -93,8 +98,13 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
             "content": {"application/json": {"schema": _schema(route.endpoint.fields)}},
         }
     if route.rule.kind != "public":
-        operation["security"] = [{"session": []}]
+        operation["security"] = [{"session": _shown(route.rule)}]
     return operation
+
+
+def _shown(rule: AccessRule) -> list[str]:
+    """What the session must have shown besides (OpenAPI 3.1, Security Requirement Object: roles)."""
+    return [*(["aal2"] if rule.assurance > 1 else []), *([f"max_age={rule.max_age}"] if rule.max_age else [])]
 
 
 _NAME = str.maketrans("/{}-", "____")
@@ -117,4 +127,6 @@ def _property(field: Field) -> dict[str, Any]:
         text["format"] = "password"
     else:
         text["maxLength"] = field.limit
+    if field.choices:
+        text["enum"] = list(field.choices)
     return {"type": "array", "items": text} if field.many else text

@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
-from bylaw.pages.endpoints import Endpoint
+from dataclasses import asdict
 
-ENDPOINTS: tuple[Endpoint, ...] = ()
+from bylaw.identity import SIGNED_IN
+from bylaw.operations import overview
+from bylaw.pages import federated
+from bylaw.pages.endpoints import Call, Endpoint, Show
+
+
+def _show(call: Call) -> Show:
+    account = overview.account(call.house, call.who)
+    return Show(
+        "account.html",
+        {"account": account, "federated": bool(federated.providers(call.house))},
+        data=asdict(account),
+    )
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint("account", "account", "api_account", SIGNED_IN, _show, title="Your account"),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from urllib.parse import quote, unquote
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from bylaw.controls import csrf, headers
+from bylaw.controls import csrf, headers, passkeys
 from bylaw.exchange import Exchange, Refuse, Response
 from bylaw.house import House
 from bylaw.identity import ANONYMOUS
@@ -56,6 +57,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._templates.filters["moment"] = _moment
+        self._templates.filters["plain"] = _plain
 
     def page(self, exchange: Exchange, template: str, *, status: int = 200, **context: Any) -> Response:
         """The page `template`; never stored by a browser: it may hold a token or a name."""
@@ -67,8 +69,12 @@ class Renderer:
             static=lambda name: f"{self._static}{name}?v={self._version}",
             stylesheet=policy.pages.stylesheet,
             who=exchange.identity or ANONYMOUS,
+            partial=exchange.partial is not None,
             development=not policy.production,
             csrf_field=lambda: field(self._house, exchange),
+            csrf_header=policy.of(csrf.Settings).header,
+            passkeys_for=passkeys.rp_id(policy),
+            csrf_name=policy.of(csrf.Settings).field,
             csp_nonce=lambda: headers.nonce(exchange),
             **context,
         )
@@ -100,6 +106,8 @@ class Renderer:
 
     def _way_back(self, exchange: Exchange) -> str:
         """The page that was asked for, or the one whose form was sent: that can be loaded again."""
+        if exchange.notes is not None and "way_back" in exchange.notes:
+            return str(exchange.notes["way_back"])
         if not exchange.unsafe:
             return exchange.address
         policy = self._house.policy
@@ -113,6 +121,11 @@ def field(house: House, exchange: Exchange) -> Markup:
     return Markup('<input type="hidden" name="{}" value="{}">').format(
         name, escape(csrf.token(house, exchange))
     )
+
+
+def _plain(value: Any) -> str:
+    """What a record holds, on one line."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _moment(at: float) -> Markup:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, and_, insert, select
 
 from bylaw.store.tables import audit_log
 
@@ -39,6 +39,40 @@ def rows(
     if before is not None:
         query = query.where(audit_log.c.id < before)
     return [{**row, "timestamp": _utc(row["timestamp"])} for row in connection.execute(query).mappings()]
+
+
+def history(
+    connection: Connection,
+    user_id: str,
+    *,
+    action: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    """What happened to and by an account, and what was done in its name by somebody else or by it in
+    somebody else's: the newest first, at most `limit`, before the row number `before`."""
+    conditions = []
+    if action:
+        conditions.append(audit_log.c.action == action)
+    if since is not None:
+        conditions.append(audit_log.c.timestamp >= since)
+    if until is not None:
+        conditions.append(audit_log.c.timestamp < until)
+    if before is not None:
+        conditions.append(audit_log.c.id < before)
+    sides = (
+        audit_log.c.user_id == user_id,
+        audit_log.c.acting == user_id,
+        and_(audit_log.c.entity_type == "user", audit_log.c.entity_id == user_id),
+    )
+    found = {}
+    for side in sides:  # one after the other: each has an index that holds its rows in this order
+        query = select(audit_log).where(side, *conditions).order_by(audit_log.c.id.desc()).limit(limit)
+        found.update({row["id"]: row for row in connection.execute(query).mappings()})
+    newest = sorted(found, reverse=True)[:limit]
+    return [{**found[number], "timestamp": _utc(found[number]["timestamp"])} for number in newest]
 
 
 def _utc(at: datetime) -> datetime:

@@ -52,7 +52,8 @@ class SessionMemory:
             while len(self._by_digest) >= self._limit:
                 self._forget(next(iter(self._by_digest)))
             self._by_digest[session.digest] = session
-            self._by_user.setdefault(session.identity.id, set()).add(session.digest)
+            for user_id in _of(session):
+                self._by_user.setdefault(user_id, set()).add(session.digest)
 
     def forget(self, user_id: str, digest: str | None = None) -> None:
         """Forget one session of a user, or whatever the user holds."""
@@ -75,9 +76,16 @@ class SessionMemory:
 
     def _forget(self, digest: str) -> None:
         session = self._by_digest.pop(digest, None)
-        if session is not None:
-            digests = self._by_user.get(session.identity.id)
+        if session is None:
+            return
+        for user_id in _of(session):
+            digests = self._by_user.get(user_id)
             if digests is not None:
                 digests.discard(digest)
                 if not digests:
-                    del self._by_user[session.identity.id]
+                    del self._by_user[user_id]
+
+
+def _of(session: Remembered) -> set[str]:
+    """Whose standing the session depends on: its user's, and that of an administrator who acts as him."""
+    return {session.identity.id, session.identity.acting} - {""}

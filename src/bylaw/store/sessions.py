@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, insert, or_, select, update
 
 from bylaw.store.tables import role_assignments, sessions, users
+
+LONGEST_METHOD: Final = 32
+"""Characters of `method`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,15 @@ def end(connection: Connection, digest: str) -> bool:
     return connection.execute(delete(sessions).where(sessions.c.digest == digest)).rowcount > 0
 
 
+def replaced(connection: Connection, digest: str, now: float) -> bool:
+    """End a session that goes on under another id; of many at once, one does.
+
+    Its row is left behind, dead: whoever signs out with the old id is found to mean the new one as well.
+    """
+    alive = and_(sessions.c.digest == digest, sessions.c.expires_at > now)
+    return connection.execute(update(sessions).where(alive).values(expires_at=now)).rowcount == 1
+
+
 def end_of_user(connection: Connection, user_id: str, *, but: str | None = None) -> int:
     """End every session of a user, except the one with the digest `but`; how many there were."""
     condition = sessions.c.user_id == user_id
@@ -101,6 +114,14 @@ def end_weaker(connection: Connection, user_id: str, *, but: str | None) -> int:
     condition = and_(sessions.c.user_id == user_id, sessions.c.assurance < 2)
     if but is not None:
         condition = and_(condition, sessions.c.digest != but)
+    return connection.execute(delete(sessions).where(condition)).rowcount
+
+
+def end_acting(connection: Connection, user_id: str) -> int:
+    """End the sessions in which somebody acts as this user, or this user as somebody else."""
+    condition = or_(
+        sessions.c.acting == user_id, and_(sessions.c.user_id == user_id, sessions.c.acting.is_not(None))
+    )
     return connection.execute(delete(sessions).where(condition)).rowcount
 
 

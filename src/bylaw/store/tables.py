@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -31,12 +33,33 @@ metadata = MetaData(
     }
 )
 
+
+def name_key(name: str) -> str:
+    """A name as it is searched for."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(c for c in letters if not unicodedata.combining(c))[:240]
+
+
 users = Table(
     "users",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("email", String(254), nullable=False, unique=True),
+    # Compared and ordered by its bytes in every database: pages of a listing follow each other, and what
+    # begins alike is found with the index, whatever the database's language.
+    Column(
+        "email",
+        String(254).with_variant(String(254, collation="C"), "postgresql"),
+        nullable=False,
+        unique=True,
+    ),
     Column("name", String(120), nullable=False, default=""),
+    # The name as it is searched for: without case and accents, which no database folds like another.
+    Column(
+        "name_key",
+        String(240).with_variant(String(240, collation="C"), "postgresql"),
+        nullable=False,
+        default=lambda context: name_key(context.get_current_parameters().get("name") or ""),
+    ),
     Column("password_hash", String(512)),
     # The counter of standing: a credential that bears an older number is dead.
     Column("epoch", Integer, nullable=False, default=1),
@@ -50,6 +73,14 @@ users = Table(
     Column("renew_password", Boolean, nullable=False, default=False),
 )
 
+# What an administrator looks for: names, and who cannot sign in (see store.users.page).
+Index("ix_users_name_key", users.c.name_key, users.c.email)
+for _name, _column in (
+    ("disabled", users.c.disabled_at.is_not(None)),
+    ("unconfirmed", users.c.confirmed_at.is_(None)),
+):
+    Index(f"ix_users_{_name}", users.c.email, sqlite_where=_column, postgresql_where=_column)
+
 role_assignments = Table(
     "role_assignments",
     metadata,
@@ -59,6 +90,7 @@ role_assignments = Table(
     Column("granted_at", Float, nullable=False),
     # Which roles there are is the policy's to say; what no role can be called never gets in (S3-024).
     CheckConstraint("role <> '' AND role = lower(trim(role))", name="role"),
+    Index("ix_role_assignments_role", "role", "user_id"),
 )
 
 sessions = Table(
@@ -70,7 +102,7 @@ sessions = Table(
     Column("id", String(22), nullable=False, unique=True),
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("epoch", Integer, nullable=False),
-    Column("method", String(32), nullable=False),
+    Column("method", String(64), nullable=False),
     Column("authenticated_at", Float, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
@@ -85,6 +117,13 @@ sessions = Table(
     Column("owes", String(64), nullable=False, default=""),
     # The administrator who acts as this user, null where the user himself does.
     Column("acting", String(36)),
+)
+
+Index(
+    "ix_sessions_acting",
+    sessions.c.acting,
+    sqlite_where=sessions.c.acting.is_not(None),
+    postgresql_where=sessions.c.acting.is_not(None),
 )
 
 revocations = Table(
@@ -103,6 +142,8 @@ audit_log = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("timestamp", DateTime(timezone=True), nullable=False),
     Column("user_id", String(36)),
+    # The administrator who acted as this user, null where the user himself did.
+    Column("acting", String(36)),
     Column("actor_role", String(120), nullable=False, default=""),
     Column("action", String(80), nullable=False),
     Column("outcome", String(16), nullable=False, default="success"),
@@ -113,8 +154,10 @@ audit_log = Table(
     Column("request_id", String(64), nullable=False, default=""),
     Column("changes", JSON, nullable=False),
 )
-Index("ix_audit_log_user", audit_log.c.user_id, audit_log.c.timestamp)
-Index("ix_audit_log_entity", audit_log.c.entity_type, audit_log.c.entity_id)
+# A history is read from its end, a page at a time: each index holds the rows in their order.
+Index("ix_audit_log_user", audit_log.c.user_id, audit_log.c.id)
+Index("ix_audit_log_acting", audit_log.c.acting, audit_log.c.id)
+Index("ix_audit_log_entity", audit_log.c.entity_type, audit_log.c.entity_id, audit_log.c.id)
 
 outbox = Table(
     "outbox",
@@ -122,8 +165,8 @@ outbox = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("recipient", String(254), nullable=False),
     Column("subject", String(200), nullable=False),
+    # Encrypted with a key derived from the application's secret: a copy of this table holds no link.
     Column("text", Text, nullable=False),
-    Column("html", Text, nullable=False, default=""),
     # One for all attempts: whoever gets the message twice can see that it is one.
     Column("message_id", String(120), nullable=False, default=""),
     Column("created_at", Float, nullable=False),
@@ -137,7 +180,7 @@ outbox = Table(
 mail_counts = Table(
     "mail_counts",
     metadata,
-    # A keyed hash of the recipient: this table tells nobody who got mail.
+    # A keyed hash of the recipient and the kind of mail: this table tells nobody who got what.
     Column("key", String(32), primary_key=True),
     # When the recipient's budget is whole again (GCRA, as in `failures`).
     Column("at", Float, nullable=False, index=True),
@@ -161,6 +204,16 @@ password_resets = _links(
     "password_resets",
     # Who asked: `reset` the owner, `invitation` an administrator for an account that has no password yet.
     Column("purpose", String(16), nullable=False, default="reset"),
+)
+
+reset_requests = Table(
+    "reset_requests",
+    metadata,
+    # Somebody has asked for a link: a chore mails it, so that asking is the same work for every address.
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    # Null where the address is nobody's.
+    Column("user_id", String(36)),
+    Column("asked_at", Float, nullable=False, index=True),
 )
 
 email_confirmations = _links(
@@ -241,8 +294,11 @@ passkeys = Table(
     Column("name", String(64), nullable=False),
     # Base64url, as browsers write it.
     Column("credential_id", String(1400), nullable=False, unique=True),
+    # What the authenticator knows the account by, base64url: no address, and no id that is used elsewhere.
+    Column("user_handle", String(86), nullable=False),
     Column("public_key", LargeBinary, nullable=False),
-    Column("sign_count", Integer, nullable=False, default=0),
+    # 32 bits without a sign: more than a PostgreSQL INTEGER holds.
+    Column("sign_count", BigInteger, nullable=False, default=0),
     Column("transports", JSON, nullable=False),
     Column("aaguid", String(36), nullable=False, default=""),
     # Whether it may be, and is, copied to the owner's other devices (WebAuthn Level 3 section 6.1.3).

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, or_, select, update
 
-from bylaw.store.tables import role_assignments, users
+from bylaw.store.tables import name_key, passkeys, role_assignments, totp_secrets, users
+
+_COLUMNS: Final = [column for column in users.c if column is not users.c.name_key]
+
+WINDOW: Final = 20_000
+"""Accounts that one page looks at, at most, where no index finds what is wanted: a page of a million
+accounts takes as long as one of ten thousand, and says that there may be more further on."""
+_FEW: Final = 500
+"""Holders of a role who are looked up one by one; where there are more, a window soon holds a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +52,7 @@ def by_id(connection: Connection, user_id: str) -> User | None:
 
 
 def _one(connection: Connection, condition: object) -> User | None:
-    row = connection.execute(select(users).where(condition)).mappings().one_or_none()  # type: ignore[arg-type]
+    row = connection.execute(select(*_COLUMNS).where(condition)).mappings().one_or_none()  # type: ignore[arg-type]
     if row is None:
         return None
     return User(**row, roles=_roles(connection, [row["id"]]).get(row["id"], frozenset()))
@@ -55,17 +65,133 @@ def _roles(connection: Connection, ids: list[str]) -> dict[str, frozenset[str]]:
     return {user_id: frozenset(roles) for user_id, roles in found.items()}
 
 
-def page(connection: Connection, *, search: str = "", after: str = "", limit: int = 50) -> list[User]:
-    """Accounts in the order of their address, from behind the address `after` on."""
-    query = select(users).where(users.c.email > after).order_by(users.c.email).limit(limit)
-    if search:
-        pattern = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        query = query.where(
-            or_(users.c.email.ilike(pattern, escape="\\"), users.c.name.ilike(pattern, escape="\\"))
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which accounts a listing shows; what is empty asks for nothing."""
+
+    search: str = ""
+    """What the address or the name begins with, whatever its case."""
+    anywhere: bool = False
+    """The search may stand anywhere in them: nothing but looking at every account finds that."""
+    role: str = ""
+    disabled: bool = False
+    unconfirmed: bool = False
+    """Nobody has shown yet that the address is his."""
+    without_factor: bool = False
+    """Neither an authenticator app nor a passkey."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of accounts, in the order of their addresses."""
+
+    users: list[User]
+    after: str = ""
+    """The address behind which the next page begins; empty at the end."""
+    unfinished: bool = False
+    """Not the page was full, but as many were looked at as a page may: there may be some behind `after`."""
+
+
+def page(connection: Connection, wanted: Wanted | None = None, *, after: str = "", limit: int = 50) -> Page:
+    """At most `limit` accounts from behind the address `after` on. As quick at the end as at the beginning:
+    nothing is skipped by counting, and nobody is asked how many there are."""
+    wanted = wanted or Wanted()
+    if wanted.search and not wanted.anywhere:
+        return _beginning(connection, wanted, after, limit)
+    found, looked_to = _window(connection, wanted, after, limit)
+    if len(found) > limit:
+        return Page(_whole(connection, found[:limit]), found[limit - 1]["email"])
+    return Page(_whole(connection, found), looked_to, unfinished=bool(looked_to))
+
+
+def _window(connection: Connection, wanted: Wanted, after: str, limit: int) -> tuple[Sequence[Any], str]:
+    """One account more than a page holds, among the next `WINDOW` ones; and the address of the last that
+    was looked at, where there are more."""
+    indexed: list[ColumnElement[bool]] = [users.c.email > after]
+    if wanted.disabled:
+        indexed.append(users.c.disabled_at.is_not(None))
+    if wanted.unconfirmed:
+        indexed.append(users.c.confirmed_at.is_(None))
+    holders = _few(connection, wanted.role) if wanted.role else None
+    if holders is not None:
+        indexed.append(users.c.id.in_(holders))
+    rest = [*_factorless(wanted), *_anywhere(wanted)]
+    if wanted.role and holders is None:
+        rest.append(_holds(wanted.role))
+    looked_to = ""
+    if rest:
+        ahead = select(users.c.email).where(*indexed).order_by(users.c.email).offset(WINDOW - 1).limit(2)
+        ends = list(connection.execute(ahead).scalars())
+        if len(ends) > 1:
+            looked_to = ends[0]
+            rest.append(users.c.email <= looked_to)
+    query = select(*_COLUMNS).where(*indexed, *rest).order_by(users.c.email).limit(limit + 1)
+    return connection.execute(query).mappings().all(), looked_to
+
+
+def _beginning(connection: Connection, wanted: Wanted, after: str, limit: int) -> Page:
+    """Accounts whose address or name begins with the search: two indexes, asked one after the other."""
+    text, key = wanted.search.lower(), name_key(wanted.search)
+    rest = [*_factorless(wanted)]
+    if wanted.role:
+        rest.append(_holds(wanted.role))
+    if wanted.disabled:
+        rest.append(users.c.disabled_at.is_not(None))
+    if wanted.unconfirmed:
+        rest.append(users.c.confirmed_at.is_(None))
+    # One lower bound: a database that is given two may begin at the further one.
+    begin = users.c.email > after if after >= text else users.c.email >= text
+    by_address = select(users.c.email).where(begin, users.c.email < text + "\x7f", *rest)
+    # `|| ''`: no planner may walk all accounts by address in the hope that such a name comes soon.
+    address = users.c.email + ""
+    named = (users.c.name_key >= key, users.c.name_key < key + "\U0010ffff")
+    by_name = select(users.c.email).where(*named, address > after, *rest)
+    found = {
+        email
+        for query, order in ((by_address, users.c.email), (by_name, address))
+        for email in connection.execute(query.order_by(order).limit(limit + 1)).scalars()
+    }
+    ahead = sorted(found)
+    query = select(*_COLUMNS).where(users.c.email.in_(ahead[:limit])).order_by(users.c.email)
+    more = ahead[limit - 1] if len(ahead) > limit else ""
+    return Page(_whole(connection, connection.execute(query).mappings().all()), more)
+
+
+def _few(connection: Connection, role: str) -> list[str] | None:
+    """The holders of a role, where they are few."""
+    query = select(role_assignments.c.user_id).where(role_assignments.c.role == role).limit(_FEW + 1)
+    holders = list(connection.execute(query).scalars())
+    return holders if len(holders) <= _FEW else None
+
+
+def _holds(role: str) -> ColumnElement[bool]:
+    return exists().where(role_assignments.c.user_id == users.c.id, role_assignments.c.role == role)
+
+
+def _factorless(wanted: Wanted) -> Iterable[ColumnElement[bool]]:
+    if wanted.without_factor:
+        for table in (totp_secrets, passkeys):
+            yield ~exists().where(table.c.user_id == users.c.id)
+
+
+def _anywhere(wanted: Wanted) -> Iterable[ColumnElement[bool]]:
+    if wanted.search:
+        yield or_(
+            users.c.email.contains(wanted.search.lower(), autoescape=True),
+            users.c.name_key.contains(name_key(wanted.search), autoescape=True),
         )
-    rows = connection.execute(query).mappings().all()
+
+
+def _whole(connection: Connection, rows: Sequence[Any]) -> list[User]:
+    """Rows of accounts with their roles."""
     roles = _roles(connection, [row["id"] for row in rows])
     return [User(**row, roles=roles.get(row["id"], frozenset())) for row in rows]
+
+
+def addresses(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The addresses of accounts by their id."""
+    query = select(users.c.id, users.c.email).where(users.c.id.in_(list(ids)))
+    return {row.id: row.email for row in connection.execute(query)}
 
 
 def count(connection: Connection) -> int:
@@ -73,6 +199,8 @@ def count(connection: Connection) -> int:
 
 
 def change(connection: Connection, user_id: str, **values: object) -> None:
+    if "name" in values:
+        values["name_key"] = name_key(str(values["name"]))
     connection.execute(update(users).where(users.c.id == user_id).values(**values))
 
 

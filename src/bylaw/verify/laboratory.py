@@ -20,23 +20,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from email.contentmanager import ContentManager, raw_data_manager
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from bylaw import ports
-from bylaw.control import CouldNotLook
-from bylaw.controls import audit, cookies, csrf, rate_limits, secrets, signup
+from bylaw.control import Broken, CouldNotLook
+from bylaw.controls import audit, cookies, csrf, federated, rate_limits, secrets, signup
 from bylaw.controls.roles import Settings as Roles
 from bylaw.errors import MisuseError, PolicyError
 from bylaw.identity import AccessRule
-from bylaw.operations import chores, signing_in
+from bylaw.operations import administering, chores, signing_in
 from bylaw.site import Site
 from bylaw.store import audit as audit_rows
 from bylaw.store import migrate, users
 from bylaw.store.engine import connect
 from bylaw.verify import live, stubs
+from bylaw.verify.authenticator import Authenticator
 from bylaw.verify.client import AsgiTransport, Client, Reply, Sent, Transport, WsgiTransport
+from bylaw.verify.issuer import Issuer
 
 T = TypeVar("T")
 BASE_URL = "https://app.lab"
@@ -66,6 +70,17 @@ class FakeClock:
         self.at += seconds
 
 
+_READ = ContentManager()
+"""How a laboratory reads mail: of what is there as text and as HTML, `get_content` is the text."""
+for _kind in ("text", "message/rfc822", "multipart/alternative"):
+    _READ.add_get_handler(
+        _kind,
+        lambda message, *how, **more: (message.get_body(("plain",)) or message).get_content(
+            *how, content_manager=raw_data_manager, **more
+        ),
+    )
+
+
 class Mailbox:
     """Takes every message."""
 
@@ -73,6 +88,7 @@ class Mailbox:
         self.messages: list[EmailMessage] = []
 
     def __call__(self, message: EmailMessage) -> None:
+        message.policy = EmailPolicy(content_manager=_READ)
         self.messages.append(message)
 
     def to(self, address: str) -> list[EmailMessage]:
@@ -272,6 +288,8 @@ class Laboratory:
 
     def url(self, name: str) -> str:
         """The path of one of bylaw's own pages, e.g. `sign_in`."""
+        if name == "stylesheet":
+            return f"{self.policy.pages.prefix}/static/bylaw.css"
         return self.site.pages.urls[name]
 
     def api(self, name: str) -> str:
@@ -328,14 +346,31 @@ class Laboratory:
         client.token_page = self.url("change_password")
         return client
 
-    def open_session(self, client: Client, *, method: str = "password", assurance: int = 2) -> str:
+    def browser(self, of: Client, *, assurance: int = 1) -> Client:
+        """Another browser of somebody's, in which only the first factor was shown (the session is opened
+        without a request)."""
+        made = self.visitor()
+        made.email, made.password, made.id = of.email, of.password, of.id
+        self.open_session(made, assurance=assurance)
+        made.token_page = self.url("second_factor")
+        return made
+
+    def sample(self, path: str) -> str:
+        """A path that a route matches and that names nothing that exists."""
+        from bylaw.verify.matrix import sample
+
+        return sample(path)
+
+    def open_session(
+        self, client: Client, *, method: str = "password", assurance: int = 2, owes: Iterable[str] = ()
+    ) -> str:
         """Give the client a session; its secret. It has shown all that any role may ask for, unless
-        `assurance` is 1."""
+        `assurance` is 1, and owes nothing but what `owes` says (see sessions.OWED)."""
         with self.site.house.store.reading() as connection:
             user = users.by_id(connection, client.id)
         if user is None:
             raise LookupError("the client has no account")
-        opened = signing_in.open_session(self.site.house, user, method=method, assurance=assurance)
+        opened = signing_in.open_session(self.site.house, user, method=method, assurance=assurance, owes=owes)
         client.cookies[self.cookie] = opened.secret
         return opened.secret
 
@@ -365,6 +400,30 @@ class Laboratory:
             headers=client.from_here,
             json={"email": client.email, "password": password or client.password},
         )
+
+    def authenticator(self, **how: Any) -> Authenticator:
+        """A device of somebody's, in a browser that shows this site."""
+        return Authenticator(self.policy.app.origin, **how)
+
+    def passkey(self, client: Client, device: Authenticator | None = None) -> Authenticator:
+        """Set up a passkey for whoever is signed in, over HTTP; the device that keeps it.
+
+        Raises CouldNotLook where the site has no passkeys, Broken where it could not be done.
+        """
+        device = device or self.authenticator()
+        asked = client.act("POST", self.api("passkey_add_options"), json={})
+        if asked.code == "passkeys.unavailable":
+            raise CouldNotLook("there are no passkeys here: app.base_url names an IP address")
+        if asked.status == 200:
+            answer = {"credential": device.create(asked.json())}
+            asked = client.act("POST", self.api("passkey_add"), json=answer)
+        if asked.status != 200:
+            raise Broken(f"nobody can set up a passkey: {asked}")
+        return device
+
+    def disable(self, client: Client) -> None:
+        """Shut somebody's account."""
+        administering.disable(self.site.house, administering.SYSTEM, client.id)
 
     def whoami(self, client: Client) -> Reply:
         """Who the application thinks this is: 200, or 401."""
@@ -480,6 +539,44 @@ class Laboratory:
         finally:
             site.policy = site.house.policy = before
             site.gate = gate
+
+    @contextmanager
+    def issuer(self, name: str = "laboratory") -> Iterator[Issuer]:
+        """Have people sign in with a provider that exists only here, whatever the policy says of others."""
+        house, number = self.site.house, uuid.uuid4().hex[:8]
+        made = Issuer(self.clock, url=f"https://issuer-{number}.lab")
+        settings = federated.Provider.model_validate(
+            {
+                "issuer": made.url,
+                "label": "Laboratory",
+                "client_id": made.client_id,
+                "client_secret": made.client_secret,
+            }
+        )
+        before, house.ports = house.ports, replace(house.ports, network=made)
+        try:
+            with self.under(federated.Settings, off=False, **{name: settings}):
+                yield made
+        finally:
+            house.ports = before
+            house.issuers.pop(made.url, None)
+
+    def go_to(self, client: Client, name: str = "laboratory", **fields: str) -> str:
+        """Begin to sign in with a provider, as a script of this site; where the browser is sent."""
+        reply = client.act("POST", self.api("federated_begin").replace("{id}", name), json=fields)
+        if reply.status != 200:
+            raise CouldNotLook(f"signing in with another provider cannot be begun: {reply}")
+        return str(reply.json()["location"])
+
+    def come_back(self, client: Client, query: str, name: str = "laboratory") -> Reply:
+        """Come back from a provider, as a browser does that another site has redirected."""
+        headers = [
+            ("Accept", "text/html"),
+            ("Sec-Fetch-Site", "cross-site"),
+            ("Sec-Fetch-Mode", "navigate"),
+            ("Sec-Fetch-Dest", "document"),
+        ]
+        return client.send("GET", f"{self.url('federated_callback')}/{name}?{query}", headers=headers)
 
     @contextmanager
     def reading(self) -> Iterator[stubs.Reader]:
@@ -624,6 +721,7 @@ def start(
         ports.using(
             clock=clock,
             mail=mailbox,
+            network=stubs.offline,
             database=environ["DATABASE_URL"],
             counters=counters,
             environ={**os.environ, **environ},  # what else the policy names comes from whoever started us

@@ -96,7 +96,11 @@ def _ask(
         None
         if role == NOBODY
         else Identity(
-            id=client.id, roles=frozenset({role}), permissions=permissions_of([role], grants), assurance=2
+            id=client.id,
+            roles=frozenset({role}),
+            permissions=permissions_of([role], grants),
+            assurance=2,
+            authenticated_at=laboratory.clock(),
         )
     )
     expected: Seen = "allowed" if rule.decide(identity, laboratory.clock()) is None else "refused"
@@ -111,7 +115,7 @@ def _ask(
     else:
         reply = client.act(method, sample(path), **_something(laboratory, path))
     # Another refusal (sign-up is closed) comes from behind the access rule, which let the request in.
-    by_rule = not reply.code or reply.code.startswith("roles.")
+    by_rule = not reply.code or reply.code.startswith(("roles.", "mfa.step_up", "sessions.unfinished"))
     seen: Seen = "refused" if reply.status in (401, 403) and by_rule else "allowed"
     if reply.code.startswith("csrf.") or rule not in asked:
         seen = "not_examined"  # stopped before the access rule was asked, or another route answered

@@ -69,6 +69,8 @@ def record(
     if actor is None and exchange is not None:
         actor = exchange.identity
     who = actor.id if isinstance(actor, Identity) else actor
+    # Whoever acts as somebody else is named beside him, whichever of the two the caller named.
+    acting = actor if isinstance(actor, Identity) else exchange.identity if exchange is not None else None
     roles = sorted(actor.roles) if isinstance(actor, Identity) else []
     agent = exchange.headers.all("user-agent") if exchange is not None else []
     store.add(
@@ -76,6 +78,7 @@ def record(
         {
             "timestamp": datetime.fromtimestamp(house.now(), UTC),
             "user_id": who or None,
+            "acting": acting.acting or None if acting is not None else None,
             "actor_role": ",".join(roles)[:120],
             "action": printable(action, 80),
             "outcome": printable(outcome, 16),

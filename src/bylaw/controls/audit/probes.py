@@ -17,21 +17,18 @@ from bylaw.controls import audit
 from bylaw.store import audit as records
 from bylaw.store import engine, users
 
-PASSWORD: Final = "Vq7! mZ4_kRw8-tYp2"  # noqa: S105 - of people who exist only in a laboratory
-
 
 def _create(lab: Any, admin: Any, **how: Any) -> tuple[str, Any]:
     """Make an account over HTTP, as an administrator: its address, and the reply."""
     email = f"recorded-{lab.person().id[:8]}@people.test"
-    return email, admin.act(
-        "POST", lab.api("users"), json={"email": email, "name": "", "password": PASSWORD, "role": []}, **how
-    )
+    return email, admin.act("POST", lab.api("users"), json={"email": email, "name": "", "role": []}, **how)
 
 
 def _change(lab: Any, by: Any, who: Any, action: str, *granted: str) -> Any:
-    return by.act(
-        "POST", lab.api("user").replace("{id}", who.id), json={"action": action, "role": list(granted)}
-    )
+    change = {"action": action, "role": list(granted)}
+    if action == "disable":
+        change["reason"] = "an attack"
+    return by.act("POST", lab.api("user").replace("{id}", who.id), json=change)
 
 
 def _some_role(lab: Any) -> str:

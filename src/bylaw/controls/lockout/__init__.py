@@ -5,7 +5,8 @@ a lock that a stranger turns against the owner (CWE-645); a lock that tells who 
 Mechanism: a failure is counted for the account that was named, whether it exists or not, and for the
 address; the attempt is counted before the password is looked at, so that a hundred at once are not a
 hundred guesses; waits double up to an hour, and after `most` failures in a row strangers may not try at
-all. A browser that signed in before bears a sealed cookie and has a count of its own. Source: NIST SP
+all. A browser that signed in before bears a sealed cookie and has a count of its own, until its owner
+forgets it; a mailed link lets the owner's browser try while strangers are shut out. Source: NIST SP
 800-63B-4 3.2.2, OWASP Authentication and Device Cookies, ASVS 5.0.0 6.1.1 and 6.3.1; C-12, C-41.
 It does not keep a person from choosing a password that the first five guesses find (see passwords).
 """
@@ -27,6 +28,7 @@ from bylaw.controls.lockout import probes
 from bylaw.controls.proxies import group
 from bylaw.exchange import Exchange
 from bylaw.house import House
+from bylaw.keys import digest
 from bylaw.policy import Policy
 from bylaw.reasons import Reason, Refused
 
@@ -40,10 +42,17 @@ WAIT = Reason(
 SHUT = Reason(
     "lockout.shut",
     403,
-    "Too many wrong passwords. Ask an administrator to unlock signing in with this address.",
+    "Too many wrong passwords. Have a link mailed that lets this browser try, or ask an administrator.",
     "The account has had [lockout] most failures in a row: strangers cannot try its password any more, "
-    "browsers that signed in before can. An administrator unlocks it, or sets a new password. The answer "
-    "is the same for an account that does not exist.",
+    "browsers that signed in before can. The owner gets in by a mailed link; an administrator unlocks it, "
+    "or sets a new password. The answer is the same for an account that does not exist.",
+)
+LINK = Reason(
+    "lockout.link",
+    410,
+    "This link was used already, or is too old. Ask for another one.",
+    "A link that lets a browser try the password opens that once, within an hour, and not after the "
+    "account's password or address has changed. The answer is the same for a link that never was one.",
 )
 
 HARD: Final = 100
@@ -55,6 +64,8 @@ KNOWN_FOR: Final = 400 * 86400
 """Seconds for which a device is known after signing in; browsers keep no cookie longer (RFC 6265bis)."""
 ACCOUNTS: Final = 4
 """Accounts at most that one browser is known for."""
+DEVICES: Final = 20
+"""Devices at most that an account is known from; the one that was not seen for longest goes first."""
 _HOUR: Final = 3600
 _NONCE_BYTES: Final = 16
 _LONGEST_COOKIE: Final = 512
@@ -160,6 +171,13 @@ def wait(settings: Settings, failures: int) -> int:
     return min(doubled, settings.longest)
 
 
+def long(settings: Settings, failures: int) -> bool:
+    """Whether so many failures in a row are those at which the owner is told: when the wait has become
+    the longest, and when nobody may try any more."""
+    begins = wait(settings, failures) == settings.longest > wait(settings, failures - 1)
+    return begins or failures == settings.most
+
+
 def trusted(settings: Settings, failures: int) -> bool:
     """Whether a device that failed so often in a row is still one that its owner sits at: not when
     somebody keeps guessing at it. Its failures are a stranger's from then on."""
@@ -193,16 +211,27 @@ def _ours(house: House, name: str, number: str, issued: str, seal: str) -> bool:
     return issued.isdecimal() and int(issued) > house.now() - KNOWN_FOR
 
 
-def remember(house: House, exchange: Exchange, email: str) -> None:
-    """Have the device that has just signed in to the account known by a cookie.
+def fingerprint(number: str, name: str) -> str:
+    """What is stored of a device's number and the account that it is known for: their digest."""
+    return digest(f"{number} {name}")
 
-    One that was known keeps its number: copies of its cookie share one count.
+
+def recognised(house: House, exchange: Exchange, email: str) -> str:
+    """The fingerprint that the device's cookie speaks of; empty where it speaks of none for this account."""
+    name = subject(email)
+    number = nonce(house, whence(house, exchange).device, name)
+    return fingerprint(number, name) if number else ""
+
+
+def remember(house: House, exchange: Exchange, email: str, *, anew: bool = False) -> str:
+    """Have the device that has just signed in to the account known by a cookie; its fingerprint.
+
+    One that was known keeps its number: copies of its cookie share one count. `anew` gives it another,
+    where its owner has forgotten the old one or the count of it should not go on.
     """
     policy, name = house.policy, subject(email)
-    if policy.of(Settings).off:
-        return
     before = whence(house, exchange).device
-    number = nonce(house, before, name)
+    number = "" if anew else nonce(house, before, name)
     if not number:
         number = base64.urlsafe_b64encode(house.ports.entropy(_NONCE_BYTES)).decode().rstrip("=")
     issued = str(int(house.now()))
@@ -210,6 +239,7 @@ def remember(house: House, exchange: Exchange, email: str) -> None:
     others = [".".join(e) for e in _entries(before) if not _ours(house, name, *e)]
     value = "~".join([f"{number}.{issued}.{seal}", *others][:ACCOUNTS])
     exchange.set_cookie(cookies.make(policy, cookies.DEVICE, value, lifetime=KNOWN_FOR))
+    return fingerprint(number, name)
 
 
 def _conflicts(policy: Policy) -> Iterable[Conflict]:
@@ -238,7 +268,9 @@ def _statement(policy: Policy) -> list[str]:
         ),
         (
             f"After {settings.most} in a row strangers may not try at all, until an administrator "
-            "unlocks the account or its password is set anew."
+            "unlocks the account or its password is set anew. Its owner is told by mail, with a link that "
+            "lets one browser try, once and within an hour; it signs nobody in and forgives strangers "
+            "nothing."
         ),
         (
             f"One address (IPv6: /64) may fail {settings.per_address} times an hour, whichever accounts "
@@ -251,7 +283,8 @@ def _statement(policy: Policy) -> list[str]:
         ),
         (
             "A browser that signed in before has a count of its own, so that strangers cannot lock the "
-            f"owner out; after {2 * settings.free} failures in a row it is a stranger too."
+            f"owner out; after {2 * settings.free} failures in a row it is a stranger too, and at once when "
+            "its owner forgets it."
         ),
         "Slowing down and shutting are recorded and logged as warnings (`bylaw.lockout`), once each.",
     ]
@@ -262,7 +295,7 @@ CONTROL = Control(
     title="Lockout",
     settings=Settings,
     statement=_statement,
-    reasons=(WAIT, SHUT),
+    reasons=(WAIT, SHUT, LINK),
     probes=probes.PROBES,
     sabotages=probes.SABOTAGES,
     conflicts=_conflicts,

@@ -5,6 +5,7 @@ on purpose to see that they notice. Most guesses come from an address of their o
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,18 @@ from typing import Any, Final
 from bylaw import hashing
 from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
 from bylaw.controls import cookies, lockout, passwords
+from bylaw.keys import digest
 from bylaw.reasons import Reason, Refused
+from bylaw.store import devices, links
 from bylaw.store.failures import Counted
+from bylaw.store.tables import failures, unlock_links
 
 WRONG: Final = "no password of anybody's here"
 _NONE: Final = "\0"
 """What cannot be a password: it is wrong without being hashed."""
 AT_ONCE: Final = 24
+LINKS: Final = 5
+"""Links a day at most that one account is sent."""
 _addresses: Final = itertools.count(1)
 
 
@@ -297,8 +303,118 @@ def slowing_down_is_told_once(lab: Any) -> str:
     return f"{settings.free} failures: one record, one warning; {2 * settings.free} refused tries: none"
 
 
+@probe("high", "S1-156")
+def a_forgotten_device_is_a_stranger(lab: Any) -> str:
+    """Once its owner forgets a device, its cookie counts for nothing; nobody forgets another's."""
+    settings, owner, other = _settings(lab), lab.person(), lab.person()
+    with lab.paced():
+        for client in (owner, other):
+            client.peer = _anywhere()
+            _unobstructed(lab.sign_in(client))
+        jar = {k: v for k, v in owner.cookies.items() if k != lab.cookie}
+        listed = owner.get(lab.api("devices")).json()["devices"]
+        if [(d["current"], d["address"]) for d in listed] != [(True, owner.peer)]:
+            raise Broken(f"the owner's devices are shown as {listed}")
+        other.act("POST", lab.api("devices"), json={"device": listed[0]["id"]})
+        _fail(lab, owner.email, times=settings.free)
+        if _try(lab, owner.email, owner.password, jar=jar).status != 200:
+            raise Broken("a device that nobody forgot has to wait")
+        reply = owner.act("POST", lab.api("devices"), json={"device": listed[0]["id"]})
+        if reply.status != 200 or owner.get(lab.api("devices")).json()["devices"]:
+            raise Broken(f"the device is not forgotten: {reply}")
+        _expect("the forgotten device", _try(lab, owner.email, owner.password, jar=jar), lockout.WAIT)
+    return "known, and let in while strangers waited; forgotten, and made to wait like them"
+
+
+@probe("high", "S1-156", "C-12")
+def the_owner_is_let_in_by_mail(lab: Any) -> str:
+    """Long guessing is told to the owner once; the mailed link lets one browser try, once, and no other."""
+    settings, person = _settings(lab), lab.person()
+    with lab.paced():
+        for _ in range(settings.most):
+            _fail(lab, person.email)
+            lab.clock.advance(settings.longest)
+        told = _mails(lab, person)
+        if not 1 <= len(told) <= 1 + settings.most * settings.longest // 86400:
+            raise Broken(f"{len(told)} mails of {settings.most} failures")
+        token = _token(lab, told[-1])
+        lab.clock.advance(-settings.longest)  # the link is as old as the last failure
+        visitor = lab.visitor(peer=_anywhere())
+        for _ in range(2):
+            seen = visitor.page(f"{lab.url('unlock_link')}?token={token}")
+            if seen.status != 200 or seen.all("set-cookie") != _visits(lab, seen):
+                raise Broken(f"looking at the link: {seen}")
+        _expect("after looking", _try(lab, person.email, person.password), lockout.SHUT)
+        opened = [
+            visitor.send("POST", lab.api("unlock_link"), headers=visitor.from_here, json={"token": token})
+            for _ in range(2)
+        ]
+        if [reply.status for reply in opened] != [200, lockout.LINK.status]:
+            raise Broken(f"the link, used twice: {opened}")
+        if lab.whoami(visitor).status != 401:
+            raise Broken("the link signs somebody in, without a password")
+        _expect("another browser", _try(lab, person.email, person.password), lockout.SHUT)
+        wrong = _try(lab, person.email, WRONG, jar=visitor.cookies)
+        if wrong.status != 401 or _try(lab, person.email, person.password, jar=visitor.cookies).status != 200:
+            raise Broken("the owner is not let in by the link")
+        _expect("another browser, then", _try(lab, person.email, person.password), lockout.SHUT)
+    return f"{len(told)} mail(s) of {settings.most} failures; its link let one browser try, once"
+
+
+@probe("high", "C-41")
+def asking_for_a_link_tells_nothing(lab: Any) -> str:
+    """Who asks for a link gets one answer for every address; a mail goes to owners alone, a few a day."""
+    settings = _settings(lab)
+    waiting, calm, nobody = lab.person(), lab.person(), lab.person().email.replace("@", "-x@")
+    answers: dict[str, set[str]] = {}
+    with lab.paced():
+        for email in (waiting.email, nobody):
+            _fail(lab, email, times=settings.free)
+        for email in (waiting.email, calm.email, nobody, "no address"):
+            for _ in range(LINKS + 1):
+                visitor = lab.visitor(peer=_anywhere())
+                reply = visitor.send(
+                    "POST", lab.api("unlock"), headers=visitor.from_here, json={"email": email}
+                )
+                _unobstructed(reply)
+                headers = sorted(key.lower() for key, _ in reply.headers)
+                answers.setdefault(f"{reply.status} {reply.text} {headers}", set()).add(email)
+    sent, told = len(_mails(lab, waiting)), len(_mails(lab, calm))
+    if len(answers) != 1 or not next(iter(answers)).startswith("202"):
+        raise Broken(f"{len(answers)} different answers: {list(answers)[:2]}")
+    if not 1 <= sent <= LINKS or told or any(m["To"] == nobody for m in lab.mail()):
+        raise Broken(f"{sent} mails to whoever must wait, {told} to whoever need not")
+    return f"one answer to {4 * (LINKS + 1)} requests; {sent} mails, all to whoever must wait"
+
+
+def _mails(lab: Any, person: Any) -> list[Any]:
+    """Mails to a person that hold a link to try the password."""
+    return [m for m in lab.mail() if m["To"] == person.email and lab.url("unlock_link") in _text(m)]
+
+
+def _text(message: Any) -> str:
+    return str((message.get_body(("plain",)) or message).get_content())
+
+
+def _token(lab: Any, message: Any) -> str:
+    found = re.search(re.escape(lab.url("unlock_link")) + r"\?token=([\w-]+)", _text(message))
+    if found is None:
+        raise Broken("the mail has no link to try the password")
+    return found[1]
+
+
+def _visits(lab: Any, reply: Any) -> list[str]:
+    """The cookies of an answer that only tell a visit from another."""
+    visitor = cookies.name(lab.policy, cookies.VISITOR)
+    return [cookie for cookie in reply.all("set-cookie") if cookie.startswith(f"{visitor}=")]
+
+
 def _csrf() -> Any:
     return sys.modules["bylaw.controls.csrf"]
+
+
+def _unlocking() -> Any:
+    return sys.modules["bylaw.operations.unlocking"]
 
 
 def _proving() -> Any:
@@ -427,6 +543,69 @@ def nobody_is_told(patch: Patch) -> None:
     patch(_proving(), "_of_account", lambda *given: replace(real(*given), alarm=""))
 
 
+@sabotage
+def forgetting_a_device_changes_nothing(patch: Patch) -> None:
+    """The cookie alone says who is known."""
+    patch(devices, "known", lambda connection, digests: True)
+
+
+@sabotage
+def nobody_gets_a_link(patch: Patch) -> None:
+    """Whoever is shut out waits for an administrator."""
+    patch(_unlocking(), "_send", lambda *given, **named: None)
+
+
+@sabotage
+def a_link_lets_everybody_try(patch: Patch) -> None:
+    """Using it forgets the failures of the account: an attacker has another hundred."""
+    real = _unlocking().unlock
+
+    def unlock(house: Any, exchange: Any, token: str) -> None:
+        real(house, exchange, token)
+        with house.store.transaction() as connection:
+            connection.execute(failures.delete())
+
+    patch(_unlocking(), "unlock", unlock)
+
+
+@sabotage
+def a_link_works_for_ever(patch: Patch) -> None:
+    """Using it does not use it up."""
+    patch(links, "redeem", links.find)
+
+
+@sabotage
+def looking_uses_a_link_up(patch: Patch) -> None:
+    """Whatever scans the mail opens the link, and the owner comes too late."""
+    patch(_unlocking(), "good", _looked)
+
+
+def _looked(house: Any, token: str) -> bool:
+    with house.store.transaction() as connection:
+        return links.redeem(connection, unlock_links, digest(token), house.now()) is not None
+
+
+@sabotage
+def asking_says_who_is_there(patch: Patch) -> None:
+    """A link for nobody is refused."""
+    real = _unlocking().ask
+
+    def ask(house: Any, *, email: str, address: str = "") -> None:
+        if _proving()._account(house, email) is None:
+            raise Refused(lockout.LINK)
+        real(house, email=email, address=address)
+
+    patch(_unlocking(), "ask", ask)
+
+
+@sabotage
+def anybody_fills_a_mailbox(patch: Patch) -> None:
+    """A link is sent whenever somebody asks."""
+    patch(_unlocking(), "ASKED_FOR", sys.maxsize)
+    # Mail has a budget of its own, which would hide it (see email).
+    patch(sys.modules["bylaw.operations.mailing"], "_within_budget", lambda *given: True)
+
+
 PROBES: Final = (
     guessing_takes_longer_each_time,
     guessing_ends,
@@ -436,6 +615,9 @@ PROBES: Final = (
     an_address_may_fail_only_so_often,
     every_door_waits,
     slowing_down_is_told_once,
+    a_forgotten_device_is_a_stranger,
+    the_owner_is_let_in_by_mail,
+    asking_for_a_link_tells_nothing,
 )
 SABOTAGES: Final = (
     nothing_is_counted,
@@ -450,4 +632,11 @@ SABOTAGES: Final = (
     a_success_fills_the_budget,
     a_side_door,
     nobody_is_told,
+    forgetting_a_device_changes_nothing,
+    nobody_gets_a_link,
+    a_link_lets_everybody_try,
+    a_link_works_for_ever,
+    looking_uses_a_link_up,
+    asking_says_who_is_there,
+    anybody_fills_a_mailbox,
 )

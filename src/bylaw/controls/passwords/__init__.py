@@ -1,32 +1,43 @@
 """Passwords: long, not common, and stored so that a stolen table is worth little.
 
 Threat: guessing, credential stuffing, a leaked table, a sign-in that tells who has an account
-(CWE-521, CWE-916, CWE-204). Mechanism: length, a list of common passwords and an attacker's first
-guesses where a password is set; Argon2id (or PBKDF2-SHA256), upgraded at sign-in; a hash is always
-computed, whether there is an account or not; hashing has a memory budget of its own. Source: NIST
-SP 800-63B-4 3.1.1, OWASP Password Storage, ASVS 5.0.0 6.2.
+(CWE-521, CWE-916, CWE-204). Mechanism: length (less of it beside a second factor), a list of common
+passwords with their obvious variants, the account's own words and an attacker's first guesses where a
+password is set; if the policy says so, a look-up in published leaks that does not tell the password;
+Argon2id (or PBKDF2-SHA256), under a pepper if there is one, upgraded at sign-in, where a password that
+breaks today's rules has to be changed; a hash is always computed, whether there is an account or not;
+hashing has a memory budget of its own. Source: NIST SP 800-63B-4 3.1.1, OWASP Password Storage, ASVS
+5.0.0 6.2.
 It does not slow down guessing over many requests (see rate limits), and no hash protects a password
 that is on a list.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, SecretStr
+from sqlalchemy.exc import SQLAlchemyError
 
 from bylaw import control, hashing
-from bylaw.control import Below, Conflict, Control
-from bylaw.controls.passwords import probes
+from bylaw.control import Below, Conflict, Control, Size, weighed
+from bylaw.controls import secrets
+from bylaw.controls.passwords import guessing, leaks, probes
+from bylaw.controls.passwords.guessing import GUESSES, Strength
+from bylaw.hashing import Peppers
 from bylaw.house import House
 from bylaw.policy import Policy
 from bylaw.reasons import Reason, Refused
+from bylaw.store import passwords as stored_passwords
 
 T = TypeVar("T")
+log = logging.getLogger("bylaw.passwords")
 
 WRONG = Reason(
     "passwords.wrong",
@@ -49,13 +60,20 @@ BUSY = Reason(
     "the requests of people who are signed in are served meanwhile.",
 )
 
+UNCHECKED = Reason(
+    "passwords.unchecked",
+    503,
+    "New passwords cannot be checked at the moment. Try again shortly.",
+    "The service that knows published leaks did not answer in time, and the policy has "
+    '[passwords] breach_outage = "refuse".',
+)
+
 SPECIAL: Final = frozenset("!@#$%^&*()_-+=[]{}; '\",.<>?/\\|`~")
 """What S1-008 calls special: the space is, the colon is not."""
-GUESSES: Final = 100_000
-"""What an attacker tries first: a password that falls within so many guesses is refused."""
-_LOOKED_AT: Final = 24
-"""Characters whose guessability is estimated: the estimate grows faster than the text, and the
-weakest 24 characters are weak enough."""
+LIST: Final = 2
+"""The edition of the list and of what is called a variant of it: passwords that were judged by an earlier
+one are judged again when their owner signs in."""
+OFF: Final = "off"
 Kind = Literal["upper", "lower", "digit", "special"]
 SPOKEN: Final = {
     "upper": "an upper-case letter",
@@ -76,7 +94,10 @@ class Settings(control.Settings):
     """What a password must be, and how it is kept."""
 
     min_length: int = Field(15, ge=8, le=64)
-    """Characters (Unicode code points) at least."""
+    """Characters (Unicode code points) at least, where the password is the only factor."""
+
+    min_length_with_second_factor: int = Field(8, ge=8, le=64)
+    """Characters at least where the account has a second factor."""
 
     max_length: int = Field(1024, ge=64, le=4096)
     """Characters at most; longer ones are refused before they are hashed."""
@@ -84,14 +105,37 @@ class Settings(control.Settings):
     composition: tuple[Kind, ...] = ()
     """Kinds of character that must occur. NIST says not to ask for any."""
 
+    breach_lookup: str = OFF
+    """`off`, or the address of a service that speaks Pwned Passwords' range protocol: new passwords are
+    looked up in published leaks by five digits of their SHA-1."""
+
+    breach_outage: Literal["accept", "refuse"] = "accept"
+    """While that service does not answer: take new passwords by the other rules, or refuse them with 503."""
+
     hash: Literal["argon2id", "pbkdf2-sha256"] = "argon2id"
     """How new passwords are kept; older hashes are upgraded at sign-in."""
+
+    argon2_memory: Size = Field(hashing.ARGON2_KIB * 1024, ge=7 * 1024**2, le=hashing.MOST_BYTES)
+    """Memory of one Argon2id hash. Below OWASP's minimum refuses to start; `bylaw tune` measures."""
+
+    argon2_passes: int = Field(hashing.ARGON2_PASSES, ge=1, le=hashing.MOST_PASSES)
+    """Passes of one Argon2id hash over its memory."""
+
+    pepper: SecretStr | None = None
+    """A key that every password is combined with before it is hashed, and that the database does not hold."""
+
+    previous_peppers: tuple[SecretStr, ...] = ()
+    """Peppers of before: what they made is read, and made anew when its owner signs in."""
 
     memory: int = Field(256, ge=64)
     """MiB that hashing may take at once."""
 
     waiting: int = Field(16, ge=0)
     """Sign-ins that may wait for a free place; further ones are told to come back."""
+
+    def least(self, *, second: bool) -> int:
+        """Characters that a password has at least, with a second factor beside it or without."""
+        return self.min_length_with_second_factor if second else self.min_length
 
     def below_standard(self) -> Iterable[Below]:
         if self.min_length < 15:
@@ -108,6 +152,36 @@ class Settings(control.Settings):
                 "no composition rules",
                 "NIST SP 800-63B-4 3.1.1.2, ASVS 5.0.0 6.2.5",
             )
+
+
+# How it is kept
+
+
+def scheme(policy: Policy) -> hashing.Scheme:
+    """How the policy keeps new passwords."""
+    settings = policy.of(Settings)
+    if settings.hash == "argon2id":
+        made: hashing.Scheme = hashing.Argon2id(settings.argon2_memory // 1024, settings.argon2_passes)
+    else:
+        made = hashing.SCHEMES[settings.hash]()
+    keys = peppers(policy)
+    return hashing.Peppered(made, keys) if keys else made
+
+
+def peppers(policy: Policy) -> Peppers:
+    """The policy's peppers, the current one first."""
+    settings = policy.of(Settings)
+    keys = [secret.get_secret_value().strip().encode() for _, secret in _peppers(settings)]
+    return Peppers(keys, current=settings.pepper is not None)
+
+
+def _peppers(settings: Settings) -> list[tuple[str, SecretStr]]:
+    current = [] if settings.pepper is None else [("passwords.pepper", settings.pepper)]
+    earlier = [(f"passwords.previous_peppers.{i}", s) for i, s in enumerate(settings.previous_peppers)]
+    return [*current, *earlier]
+
+
+# What it must be
 
 
 def normal(password: str) -> str:
@@ -127,57 +201,124 @@ def hashable(settings: Settings, password: str) -> str | None:
     return None if len(password) > settings.max_length or _NO_TEXT.search(password) else password
 
 
-@lru_cache(maxsize=1)
-def common() -> frozenset[str]:
-    """The 30,000 most common leaked passwords, in lower case."""
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS
-
-    return frozenset(FREQUENCY_LISTS["passwords"])
-
-
-def guessed(password: str, context: Iterable[str] = ()) -> bool:
-    """Whether an attacker's first guesses hold the password: few of 15 characters are on a list,
-    but 123456789012345, qwertyuiopasdfg and passwordpassword are among the first tried."""
-    from zxcvbn import zxcvbn
-
-    piece = password[: (password * 2).index(password, 1)]  # what it repeats, or all of it
-    return int(zxcvbn(piece[:_LOOKED_AT], user_inputs=list(context))["guesses"]) < GUESSES
-
-
-def faults(settings: Settings, password: str, *, context: Iterable[str] = ()) -> list[str]:
+def faults(
+    settings: Settings, password: str, *, context: Iterable[str] = (), second: bool = False
+) -> list[str]:
     """What is wrong with a new password, in words.
 
-    `context` are words that an attacker would try for this account: its address, the site's name.
+    `context` are words that an attacker would try for this account: its address and name, the site's name.
+    `second` says that the account has a second factor.
     """
     text = hashable(settings, password)
     if text is None:
         return [f"at most {settings.max_length} characters, none of them NUL"]
-    found = [] if len(text) >= settings.min_length else [f"at least {settings.min_length} characters"]
+    least = settings.least(second=second)
+    found = [] if len(text) >= least else [f"at least {least} characters"]
     found += [SPOKEN[kind] for kind in settings.composition if not any(map(_BELONGS[kind], text))]
-    words = [word.casefold() for word in context if word]
-    words += [word.partition("@")[0] for word in words if "@" in word]
-    folded = text.casefold()
-    if folded in words:
-        found.append("one that is not your address or the name of this site")
-    elif folded in common() or (text and guessed(text, words)):
+    words = guessing.about(context)
+    if guessing.personal(text, words):
+        found.append("one that is not made of your address, your name or the name of this site")
+    elif text and (guessing.listed(text) or guessing.guessed(text, words)):
         found.append("one that is not among the first that an attacker would try")
     return found
 
 
-def make(house: House, password: str, *, context: Iterable[str] = ()) -> str:
-    """A hash of a new password. Raises Refused: weak, or no place to hash it now."""
+def strength(settings: Settings, password: str, *, context: Iterable[str] = ()) -> Strength:
+    """How long a password would hold, for whoever is about to choose it. Of what cannot be a password: 0."""
+    text = hashable(settings, password)
+    return Strength(0) if text is None else guessing.strength(text, guessing.about(context))
+
+
+def rules(settings: Settings, *, second: bool) -> str:
+    """What a password that is set now is judged by: kept beside its hash, so that tighter rules find it.
+
+    These are the rules, never the password's own length: a copy of the table must not say which hashes are
+    worth an attacker's while.
+    """
+    kinds = ",".join(sorted(settings.composition)) or "-"
+    return f"v1 length={settings.least(second=second)} kinds={kinds} list={LIST}"
+
+
+_RULES: Final = re.compile(r"v1 length=(\d{1,4}) kinds=(-|[a-z,]{1,40}) list=(\d{1,4})")
+
+
+def uncovered(settings: Settings, judged_by: str, *, second: bool) -> list[str]:
+    """Which of today's rules a password was not judged by: `length`, `kinds`, `list`, or `any` where
+    nobody knows of any."""
+    known = _RULES.fullmatch(judged_by)
+    if known is None:
+        return ["any"]
+    kinds = set(known[2].split(","))
+    today = {
+        "length": int(known[1]) >= settings.least(second=second),
+        "kinds": kinds.issuperset(settings.composition),
+        "list": int(known[3]) >= LIST,
+    }
+    return [name for name, kept in today.items() if not kept]
+
+
+def breached(house: House, password: str) -> bool:
+    """Whether the password stands in a published leak, where the policy has it looked up. Raises Refused
+    where nobody can say and the policy takes no password then."""
+    settings = house.policy.of(Settings)
+    if settings.breach_lookup == OFF:
+        return False
+    try:
+        return leaks.times(house.ports.network, settings.breach_lookup, normal(password)) > 0
+    except leaks.Unavailable as error:
+        log.warning("new passwords are not looked up in leaks: %s", error)
+        house.count("passwords.leaks_unavailable")
+        if settings.breach_outage == "refuse":
+            raise Refused(UNCHECKED, headers=(("Retry-After", "60"),)) from None
+        return False
+
+
+# Made and checked
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A new password as it is stored: its hash, and the rules that it was judged by."""
+
+    hash: str
+    rules: str
+
+    def __repr__(self) -> str:
+        return f"Kept({self.rules})"
+
+    @property
+    def columns(self) -> dict[str, str | bool]:
+        """What a row of `users` gets: nobody waits for another password any more."""
+        return {"password_hash": self.hash, "password_rules": self.rules, "renew_password": False}
+
+
+def make(house: House, password: str, *, context: Iterable[str] = (), second: bool = False) -> Kept:
+    """A new password as it is stored. Raises Refused: weak, unchecked, or no place to hash it now.
+
+    `second`: the account has a second factor. Waits for the look-up in leaks, if there is one, outside of
+    the threads that hash: sign-ins do not wait for somebody else's server.
+    """
     settings = house.policy.of(Settings)
     if hashable(settings, password) is None:
         raise _weak(faults(settings, password))
-    return _pooled(house, _make, house, settings, password, tuple(context))
+    words = tuple(context)
+    if settings.breach_lookup != OFF:
+        _pooled(house, _judge, settings, password, words, second)
+        if breached(house, password):
+            raise _weak(["one that is in no published leak: this one is, and attackers try those"])
+    return _pooled(house, _make, house, settings, password, words, second)
 
 
-def _make(house: House, settings: Settings, password: str, context: tuple[str, ...]) -> str:
-    """Judged where it is hashed: guessing takes milliseconds that strangers may ask for as well."""
-    wrong = faults(settings, password, context=context)
+def _judge(settings: Settings, password: str, context: tuple[str, ...], second: bool) -> None:
+    wrong = faults(settings, password, context=context, second=second)
     if wrong:
         raise _weak(wrong)
-    return house.scheme.make(normal(password))
+
+
+def _make(house: House, settings: Settings, password: str, context: tuple[str, ...], second: bool) -> Kept:
+    """Judged where it is hashed: guessing takes milliseconds that strangers may ask for as well."""
+    _judge(settings, password, context, second)
+    return Kept(house.scheme.make(normal(password)), rules(settings, second=second))
 
 
 def _weak(wrong: list[str]) -> Refused:
@@ -198,9 +339,9 @@ def check(house: House, stored: str | None, password: str) -> str | None:
 
 def _verify(house: House, stored: str | None, password: str) -> str | None:
     """The work of a sign-in: one verification, whoever asks, and an upgrade where it is due."""
-    right = hashing.verify(stored, password) if stored is not None else None
+    right = hashing.verify(*house.peppers.opened(stored, password)) if stored is not None else None
     if right is None:  # no account, no password or a hash that nobody can read: equal work (C-41)
-        hashing.verify(house.decoy, password)
+        hashing.verify(*house.peppers.opened(house.decoy, password))
     if stored is None or not right:
         raise Refused(WRONG)
     return house.scheme.make(password) if house.scheme.outdated(stored) else None
@@ -213,26 +354,110 @@ def _pooled(house: House, work: Callable[..., T], *args: object) -> T:
         raise Refused(BUSY, headers=(("Retry-After", str(busy.wait)),)) from None
 
 
+# What cannot be kept
+
+
 def _conflicts(policy: Policy) -> Iterable[Conflict]:
-    if policy.of(Settings).off:
+    settings = policy.of(Settings)
+    if settings.off:
         yield Conflict("passwords.off", "accounts would have passwords without a rule", "leave the key out")
+    if settings.min_length_with_second_factor > settings.min_length:
+        yield Conflict(
+            "passwords.min_length_with_second_factor",
+            "more than min_length: a second factor would ask for a longer password",
+            f"{settings.min_length} or less",
+        )
+    mebibytes = -(-settings.argon2_memory // 1024**2)
+    if settings.hash == "argon2id" and hashing.weak(settings.argon2_memory // 1024, settings.argon2_passes):
+        equal = ", ".join(f"{kib // 1024}MB with {n}" for kib, n in hashing.ARGON2_LEAST)
+        yield Conflict(
+            "passwords.argon2_memory",
+            f"{weighed(settings.argon2_memory)} with {settings.argon2_passes} passes: below OWASP's minimum",
+            f"at least one of {equal}",
+        )
+    if settings.hash == "argon2id" and mebibytes > settings.memory:
+        yield Conflict(
+            "passwords.memory", f"has no room for one hash of {mebibytes} MiB", f"{mebibytes} or more"
+        )
+    yield from _unsafe_peppers(policy, settings)
+    if settings.breach_lookup != OFF and not _private(settings.breach_lookup):
+        yield Conflict(
+            "passwords.breach_lookup",
+            "no address of a service that may be asked",
+            '"off", or e.g. "https://api.pwnedpasswords.com/range/"',
+        )
+
+
+def _unsafe_peppers(policy: Policy, settings: Settings) -> Iterable[Conflict]:
+    seen = set(secrets.ring(policy))
+    for key, secret in _peppers(settings):
+        value = secret.get_secret_value().strip()
+        weak = secrets.weakness(value)
+        if weak is not None:
+            yield Conflict(key, weak, "make one: bylaw secrets new")
+        elif value.encode() in seen:
+            yield Conflict(key, "the application's secret, or another pepper", "a secret of its own for each")
+        seen.add(value.encode())
+
+
+def _private(url: str) -> bool:
+    """Whether nobody on the way to the service can listen, or answer in its place."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not host or port == 0 or parts.username is not None or parts.query or parts.fragment:
+        return False
+    if not url.isascii() or any(c.isspace() for c in url):
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and host in ("127.0.0.1", "::1", "localhost"))
+
+
+def _start(house: House) -> Iterable[Conflict]:
+    """Without its pepper a hash is nobody's: whoever lost one must learn it now, and not from people who
+    cannot sign in."""
+    try:
+        with house.store.reading() as connection:
+            needed = stored_passwords.peppers(connection)
+    except SQLAlchemyError as error:  # no table yet, or no database: others say so
+        log.debug("peppers in use are not known: %s", type(error).__name__)
+        return
+    lost = {of: count for of, count in needed.items() if of not in house.peppers.ids}
+    for of, count in sorted(lost.items()):
+        yield Conflict(
+            "passwords.pepper",
+            f"{count} passwords were made with the pepper {of}, which is not here",
+            "put it back, or into previous_peppers; without it their owners need a new password",
+        )
 
 
 def _statement(policy: Policy) -> list[str]:
     settings = policy.of(Settings)
     kept = {
-        "argon2id": f"Argon2id (m={hashing.ARGON2_KIB // 1024} MiB, t={hashing.ARGON2_PASSES}, p=1)",
+        "argon2id": f"Argon2id (m={settings.argon2_memory // 1024**2} MiB, t={settings.argon2_passes}, p=1)",
         "pbkdf2-sha256": f"PBKDF2-SHA256 ({hashing.PBKDF2_ROUNDS:,} rounds, Werkzeug's format)",
     }[settings.hash]
+    shorter = settings.min_length_with_second_factor
     sentences = [
         (
-            f"A password has {settings.min_length} to {settings.max_length} characters, is not among the "
-            f"30,000 most common or what {GUESSES:,} guesses find (repetitions, rows of keys, padded words), "
-            "and is not the account's address or the application's name."
+            f"A password has {settings.min_length} to {settings.max_length} characters"
+            f"{f' (at least {shorter} beside a second factor)' if shorter < settings.min_length else ''}, "
+            "is not among the 30,000 most common, their obvious variants or what "
+            f"{GUESSES:,} guesses find (repetitions, rows of keys, padded words), "
+            "and is not made of the account's address and name or the application's name."
         ),
         (
-            f"It is kept as {kept}; older hashes are upgraded at sign-in, and no page or mail ever "
-            "returns a password."
+            "Where a password is chosen, its strength is shown with advice; what is typed there is neither "
+            "kept nor logged."
+        ),
+        (
+            f"It is kept as {kept}{_under(settings)}; older hashes are upgraded at sign-in, and no page or "
+            "mail ever returns a password."
+        ),
+        (
+            "Tighter rules reach every account at its next sign-in: a password that breaks them must be "
+            "changed before anything else."
         ),
         "Sign-in answers alike, after equal work, for unknown, disabled and known accounts.",
         (
@@ -243,7 +468,18 @@ def _statement(policy: Policy) -> list[str]:
     if settings.composition:
         kinds = ", ".join(SPOKEN[kind] for kind in settings.composition)
         sentences.insert(1, f"It must contain {kinds}.")
+    if settings.breach_lookup != OFF:
+        outage = "taken by the other rules" if settings.breach_outage == "accept" else "refused"
+        sentences.insert(
+            1,
+            "A new password is looked up in published leaks by five digits of its SHA-1 at "
+            f"`{settings.breach_lookup}`; while nobody answers there, new passwords are {outage}.",
+        )
     return sentences
+
+
+def _under(settings: Settings) -> str:
+    return " under a pepper, a key that the database does not hold" if settings.pepper is not None else ""
 
 
 CONTROL = Control(
@@ -251,10 +487,11 @@ CONTROL = Control(
     title="Passwords",
     settings=Settings,
     statement=_statement,
-    reasons=(WRONG, WEAK, BUSY),
+    reasons=(WRONG, WEAK, BUSY, UNCHECKED),
     probes=probes.PROBES,
     sabotages=probes.SABOTAGES,
     conflicts=_conflicts,
+    start=_start,
     requirements=(
         "S1-004",
         "S1-005",
@@ -270,10 +507,29 @@ CONTROL = Control(
         "S3-005",
         "S3-006",
         "S3-007",
+        "S3-008",
+        "S3-040",
         "C-02",
         "C-03",
         "C-04",
         "C-27",
+        "C-40",
     ),
-    asvs=("6.2.1", "6.2.3", "6.2.4", "6.2.5", "6.2.8", "6.2.9", "6.3.8", "11.4.2"),
+    asvs=(
+        "6.1.2",
+        "6.2.1",
+        "6.2.2",
+        "6.2.3",
+        "6.2.4",
+        "6.2.5",
+        "6.2.6",
+        "6.2.7",
+        "6.2.8",
+        "6.2.9",
+        "6.2.10",
+        "6.2.11",
+        "6.2.12",
+        "6.3.8",
+        "11.4.2",
+    ),
 )

@@ -5,17 +5,25 @@ broken on purpose to see that they notice.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
+
+from sqlalchemy import delete, insert
 
 from bylaw import hashing
 from bylaw.control import Broken, Patch, probe, sabotage
 from bylaw.controls import passwords
+from bylaw.controls.passwords import guessing, leaks
+from bylaw.hashing import Peppered, Peppers
 from bylaw.house import House
+from bylaw.ports import Received
 from bylaw.reasons import Refused
 from bylaw.store import users
+from bylaw.store.tables import totp_secrets
 
 
 @contextmanager
@@ -37,18 +45,30 @@ def _computed() -> Iterator[list[str]]:
         setattr(hashing, "verify", real)  # noqa: B010 - (the same)
 
 
-def _create(lab: Any, password: str) -> tuple[str, Any]:
-    """Make an account with this password, as an administrator: its address, and the reply."""
-    email = f"new-{lab.person().id[:8]}@people.test"
-    reply = lab.administrator().act(
-        "POST", lab.api("users"), json={"email": email, "name": "New", "password": password, "role": []}
-    )
-    return email, reply
+def _choose(lab: Any, password: str, name: str = "") -> tuple[str, Any]:
+    """Have somebody new choose this password in the place of his first: his address, and the reply."""
+    client = lab.client()
+    if name:
+        with lab.site.house.store.transaction() as connection:
+            users.change(connection, client.id, name=name)
+    sent = {"current": client.password, "password": password}
+    reply = client.act("POST", lab.api("change_password"), json=sent)
+    if _taken(reply) != (_sign_in(lab, client.email, client.password).status == 401):
+        raise Broken(f"{reply}, and the first password says otherwise")
+    return client.email, reply
+
+
+def _taken(reply: Any) -> bool:
+    return bool(reply.status == 200)
+
+
+def _user(lab: Any, email: str) -> users.User | None:
+    with lab.site.house.store.reading() as connection:
+        return users.by_email(connection, email)
 
 
 def _stored(lab: Any, email: str) -> str:
-    with lab.site.house.store.reading() as connection:
-        user = users.by_email(connection, email)
+    user = _user(lab, email)
     return "" if user is None else user.password_hash or ""
 
 
@@ -64,10 +84,19 @@ def _good(settings: passwords.Settings) -> str:
     return ("Vq7! " + "mZ4_kRw8-tYp2" * 6)[: max(settings.min_length, 15)]
 
 
-_KEPT: Final = {
-    "argon2id": "$argon2id$v=19$m=65536,t=3,p=1$",
-    "pbkdf2-sha256": f"pbkdf2:sha256:{hashing.PBKDF2_ROUNDS}$",
-}
+def _kept(settings: passwords.Settings) -> str:
+    """What a new hash begins with by the policy: kind and cost."""
+    if settings.hash == "argon2id":
+        return f"$argon2id$v=19$m={settings.argon2_memory // 1024},t={settings.argon2_passes},p=1$"
+    return f"pbkdf2:sha256:{hashing.PBKDF2_ROUNDS}$"
+
+
+_PEPPER: Final = re.compile(r"^hmac-sha256:[0-9a-f]{8}:")
+
+
+def _is_kept(settings: passwords.Settings, stored: str) -> bool:
+    bare = _PEPPER.sub("", stored)
+    return bare.startswith(_kept(settings)) and (bare != stored) == (settings.pepper is not None)
 
 
 @probe("critical", "S1-009", "S1-010", "S3-002", "S3-003", "C-04")
@@ -75,21 +104,21 @@ def kept_as_promised(lab: Any) -> str:
     """A new password is kept as the policy says, and stands nowhere in clear."""
     settings = lab.policy.of(passwords.Settings)
     password = _good(settings)
-    email, reply = _create(lab, password)
+    email, reply = _choose(lab, password)
     stored = _stored(lab, email)
-    if reply.status != 201 or not stored.startswith(_KEPT[settings.hash]):
+    if reply.status != 200 or not _is_kept(settings, stored):
         raise Broken(f"{reply}; kept as {stored.rpartition('$')[0] or 'nothing that is a hash'}")
     if _sign_in(lab, email, password).status != 200:
         raise Broken("the password that was set does not sign in")
     everything = f"{lab.dump()} {lab.logs.text} {lab.mail()} {reply.text}"
     if password in everything:
         raise Broken("the password stands in a table, the log, a mail or an answer")
-    return f"kept as {_KEPT[settings.hash]}…, in no table, log, mail or answer in clear"
+    return f"kept as {_kept(settings)}…, in no table, log, mail or answer in clear"
 
 
 @probe("high", "S1-004", "S1-005", "S1-006", "S1-007", "S1-008", "S3-005", "S3-006", "S3-007", "C-02")
 def weak_is_refused(lab: Any) -> str:
-    """A password that the policy does not take is refused where an account is made."""
+    """A password that the policy does not take is refused where one is chosen."""
     settings = lab.policy.of(passwords.Settings)
     good = _good(settings)
     weak = {
@@ -97,6 +126,7 @@ def weak_is_refused(lab: Any) -> str:
         "a character long": (good * 300)[: settings.max_length + 1],
         "a repetition": ("Passw0rd!" * 8)[: max(settings.min_length, 18)],
         "rows of keys": "Qwertyuiop1!" * 5,
+        "a common word in other spelling": "B@sketb@ll-2026!",
         "the site's name": lab.policy.app.name if len(lab.policy.app.name) > 7 else "Password1!",
     }
     lacking = {
@@ -107,12 +137,15 @@ def weak_is_refused(lab: Any) -> str:
     }
     weak |= {f"without {passwords.SPOKEN[kind]}": lacking[kind] for kind in settings.composition}
     for name, password in weak.items():
-        email, reply = _create(lab, password)
-        if reply.status != 422 or reply.code != passwords.WEAK.code or _stored(lab, email):
+        reply = _choose(lab, password)[1]
+        if reply.status != 422 or reply.code != passwords.WEAK.code:
             raise Broken(f"{name}: {reply}")
         if password in reply.text:
             raise Broken(f"{name}: the answer repeats the password")
-    if not settings.composition and _create(lab, "three plain old words here " * 2)[1].status != 201:
+    reply = _choose(lab, "MargueriteDubois1!", name="Marguerite Dubois")[1]
+    if reply.status != 422:
+        raise Broken(f"the owner's name: {reply}")
+    if not settings.composition and _choose(lab, "three plain old words here " * 2)[1].status != 200:
         raise Broken("a long password in lower-case letters was refused")
     return f"422 for {', '.join(weak)}"
 
@@ -176,7 +209,7 @@ def impossible_costs_nothing(lab: Any) -> str:
             if computed:
                 raise Broken(f"{name}: a hash was computed")
     longest = ("Vq7! mZ4_kRw8-tYp2 " * 300)[: settings.max_length]
-    email, _ = _create(lab, longest)
+    email, _ = _choose(lab, longest)
     if _sign_in(lab, email, longest).status != 200:
         raise Broken(f"a password of {settings.max_length} characters does not sign in")
     return f"{', '.join(impossible)}: refused without a hash; {settings.max_length} characters sign in"
@@ -197,9 +230,9 @@ def older_hash_is_upgraded(lab: Any) -> str:
         raise Broken("PBKDF2-SHA256 in Werkzeug's form cannot be read")
     stored = _stored(lab, person.email)
     again = _sign_in(lab, person.email, person.password)
-    if not stored.startswith(_KEPT[settings.hash]) or again.status != 200:
+    if not _is_kept(settings, stored) or again.status != 200:
         raise Broken(f"after signing in it is kept as {stored.rpartition('$')[0]}")
-    return f"pbkdf2:sha256:1000 became {_KEPT[settings.hash]}…"
+    return f"pbkdf2:sha256:1000 became {_kept(settings)}…"
 
 
 @probe("high", "A007")
@@ -233,6 +266,227 @@ def change_asks_for_the_current(lab: Any) -> str:
     if any(secret in text for text in shown for secret in (before, client.password)):
         raise Broken("a page shows the password or its hash")
     return "a wrong, an empty and no current password change nothing; no page shows one"
+
+
+@probe("high", "C-02", "S1-004", "S3-005")
+def least_follows_the_factor(lab: Any) -> str:
+    """A shorter password is taken beside a second factor alone."""
+    alone, beside = 20, 12
+    password = _good(lab.policy.of(passwords.Settings))[:15]
+    with lab.under(passwords.Settings, min_length=alone, min_length_with_second_factor=beside):
+        answers = {}
+        for name in ("one factor", "two factors"):
+            client = lab.client()
+            if name == "two factors":
+                _enrol(lab, client)
+                lab.open_session(client)
+            answers[name] = client.act(
+                "POST",
+                lab.api("change_password"),
+                json={"current": client.password, "password": password},
+            )
+        if (answers["one factor"].status, answers["two factors"].status) != (422, 200):
+            raise Broken(f"15 characters: {answers}")
+        with lab.site.house.store.transaction() as connection:
+            connection.execute(delete(totp_secrets).where(totp_secrets.c.user_id == client.id))
+        reply = _sign_in(lab, client.email, password)
+        if "password" not in reply.json().get("owes", []):
+            raise Broken(f"without its factor the short password signs in: {reply} {reply.text}")
+    return f"15 characters: {answers['one factor']} alone, taken beside a factor until that is gone"
+
+
+def _enrol(lab: Any, client: Any) -> None:
+    """Give the account an authenticator app, whose codes are of no interest here."""
+    with lab.site.house.store.transaction() as connection:
+        connection.execute(
+            insert(totp_secrets).values(
+                id=client.id[:22],
+                user_id=client.id,
+                name="app",
+                secret="sealed",  # noqa: S106  # nosec B106  # no secret: an example, a word or a laboratory's
+                created_at=lab.site.house.now(),
+            )
+        )
+
+
+@probe("high", "C-02", "C-27")
+def tighter_rules_reach_everybody(lab: Any) -> str:
+    """A password that breaks today's rules signs in, and then has to be changed before anything else."""
+    settings = lab.policy.of(passwords.Settings)
+    house, short = lab.site.house, _good(settings)[:20]
+    longer = "Yx5% " + short + " nQ3-vB6_kL"
+    early, fine = lab.person(password=short), lab.person()
+    with lab.under(passwords.Settings, min_length=24):
+        owes = lab.sign_in(early, short).json().get("owes", [])
+        if "password" not in owes or lab.whoami(early).status != 401:
+            raise Broken(f"20 characters of 24: owes {owes or 'nothing'}, {lab.whoami(early)}")
+        early.token_page = lab.url("change_password")
+        reply = early.act("POST", lab.api("change_password"), json={"current": short, "password": longer})
+        if reply.status != 200 or lab.whoami(early).status != 200:
+            raise Broken(f"changing it: {reply}, then {lab.whoami(early)}")
+        if lab.sign_in(fine).json().get("owes"):
+            raise Broken("a password that keeps today's rules has to be changed")
+        kept = _user(lab, fine.email)
+        today = passwords.rules(house.policy.of(passwords.Settings), second=False)
+        if kept is None or kept.password_rules != today:
+            raise Broken(f"judged by {kept and kept.password_rules!r}, today's are {today!r}")
+        if str(len(fine.password)) in re.findall(r"\d+", kept.password_rules):
+            raise Broken("the rules that are kept tell how long the password is")
+    return "a short one was changed first, a long one was judged once and told nobody its length"
+
+
+@contextmanager
+def _leaking(lab: Any, *known: str, answers: Received | OSError | None = None) -> Iterator[list[str]]:
+    """A service that knows these passwords from leaks, or answers so; what it was asked."""
+    asked: list[str] = []
+    digests = [hashlib.sha1(each.encode(), usedforsecurity=False).hexdigest().upper() for each in known]
+
+    def network(method: str, url: str, /, **how: Any) -> Received:
+        asked.append(f"{method} {url} {how.get('body', b'')!r} {sorted(how.get('headers') or {})}")
+        if isinstance(answers, OSError):
+            raise answers
+        if answers is not None:
+            return answers
+        lines = [f"{n:035X}:0" for n in range(20)]
+        lines += [f"{each[5:]}:7" for each in digests if url.endswith("/" + each[:5])]
+        return Received(200, "text/plain", "\r\n".join(lines).encode())
+
+    house = lab.site.house
+    before, house.ports = house.ports, replace(house.ports, network=network)
+    try:
+        yield asked
+    finally:
+        house.ports = before
+
+
+@probe("high", "C-02", "C-03")
+def leaks_are_asked_and_told_nothing(lab: Any) -> str:
+    """A password from a published leak is refused, and the service learns five digits of its SHA-1 alone."""
+    settings = lab.policy.of(passwords.Settings)
+    password, other = _good(settings), _good(settings)[::-1]
+    service = "https://leaks.lab/range"
+    with lab.under(passwords.Settings, breach_lookup=service, breach_outage="accept"):
+        with _leaking(lab, password) as asked:
+            reply = _choose(lab, password)[1]
+            if reply.status != 422:
+                raise Broken(f"a leaked password: {reply}")
+            email, reply = _choose(lab, other)
+            if reply.status != 200:
+                raise Broken(f"another one: {reply}")
+            before = len(asked)
+            if _sign_in(lab, email, other).status != 200 or len(asked) != before:
+                raise Broken("signing in asks the service as well")
+        told = [re.fullmatch(rf"GET {service}/[0-9A-F]{{5}} b'' \['Add-Padding'\]", one) for one in asked]
+        if not all(told) or len(asked) != 2:
+            raise Broken(f"asked: {asked}")
+        for answer in (OSError("down"), Received(503), Received(200, "text/html", b"<p>down</p>")):
+            with _leaking(lab, answers=answer):
+                if _choose(lab, other)[1].status != 200:
+                    raise Broken(f"{answer}: a good password is refused")
+    with (
+        lab.under(passwords.Settings, breach_lookup=service, breach_outage="refuse"),
+        _leaking(lab, answers=Received(200, "text/plain", b"")),
+    ):
+        reply = _choose(lab, other)[1]
+        if reply.code != passwords.UNCHECKED.code:
+            raise Broken(f"nobody can say, and the policy refuses then: {reply}")
+    return f"{asked[0]}; a leaked one: 422; an outage: as the policy says"
+
+
+@contextmanager
+def _peppered(lab: Any, *keys: bytes) -> Iterator[None]:
+    """Have the laboratory's passwords under the first of these peppers."""
+    house = lab.site.house
+    before = house.scheme, house.peppers
+    inner = before[0].scheme if isinstance(before[0], Peppered) else before[0]
+    house.peppers = Peppers(keys)
+    house.scheme = Peppered(inner, house.peppers)
+    try:
+        yield
+    finally:
+        house.scheme, house.peppers = before
+
+
+@probe("high", "C-40")
+def table_alone_is_worth_nothing(lab: Any) -> str:
+    """With a pepper, the table alone cannot be guessed at; a new pepper is taken up at sign-in."""
+    password, house = _good(lab.policy.of(passwords.Settings)), lab.site.house
+    first, second = (house.ports.entropy(32) for _ in range(2))
+    with _peppered(lab, first):
+        email, reply = _choose(lab, password)
+        stored = _stored(lab, email)
+        if reply.status != 200 or not _PEPPER.match(stored) or _sign_in(lab, email, password).status != 200:
+            raise Broken(f"{reply}, kept as {stored.rpartition('$')[0]}")
+    if hashing.verify(_PEPPER.sub("", stored), password) is not False:
+        raise Broken("whoever has the table can try passwords without the pepper")
+    if _sign_in(lab, email, password).status != 401:
+        raise Broken("without its pepper the password signs in")
+    if not any("pepper" in found.key for found in passwords._start(house)):
+        raise Broken("the application would start without a pepper that its passwords need")
+    with _peppered(lab, second, first):
+        if _sign_in(lab, email, password).status != 200 or _stored(lab, email)[:20] == stored[:20]:
+            raise Broken("after a new pepper the password does not sign in, or stays under the old one")
+    with _peppered(lab, second):
+        if _sign_in(lab, email, password).status != 200:
+            raise Broken("the password is not under the new pepper")
+    return f"kept as {stored[:21]}…; nothing without the key; rotated at sign-in; missed at start"
+
+
+@probe("medium", "S3-008", "S1-106", "C-03", "C-41")
+def meter_tells_and_keeps_nothing(lab: Any) -> str:
+    """The strength meter tells of no account, keeps nothing, and looks at so many characters alone."""
+    canary = "Quartz umbrella 71 canary"
+    looked: list[int] = []
+    real = guessing._estimate
+
+    def watched(text: str, words: Any) -> Any:
+        looked.append(len(text))
+        return real(text, words)
+
+    def ask(password: str, email: str) -> Any:
+        visitor = lab.visitor()
+        return visitor.send(
+            "POST",
+            lab.api("password_strength"),
+            headers=visitor.from_here,
+            json={"password": password, "email": email},
+        )
+
+    setattr(guessing, "_estimate", watched)  # noqa: B010 - mypy knows that a function is no variable
+    try:
+        known, unknown = ask(canary, lab.person().email), ask(canary, "nobody-here@people.test")
+        if known.status != 200 or known.json() != unknown.json() or known.all("set-cookie"):
+            raise Broken(f"with an account: {known} {known.text}; without: {unknown} {unknown.text}")
+        if canary in f"{known.text} {lab.dump()} {lab.logs.text} {lab.mail()}":
+            raise Broken("what was typed stands in an answer, a table, the log or a mail")
+        weak = ask("Password1!" * 6, unknown.header("x")).json()
+        if weak["accepted"] or not weak["needed"] or not weak["advice"]:
+            raise Broken(f"a weak password: {weak}")
+        with _computed() as computed:
+            longest = "".join(f"{n:x}" for n in range(12_000))
+            endless = ask(longest, "")
+            ask(longest[: lab.policy.of(passwords.Settings).max_length], "")
+        if endless.status != 200 or endless.json()["accepted"] or computed or max(looked) > 64:
+            raise Broken(f"45,000 characters: {endless}, {max(looked)} were looked at")
+    finally:
+        setattr(guessing, "_estimate", real)  # noqa: B010 - (the same)
+    return f"{known.text}; the same without an account; at most {max(looked)} characters looked at"
+
+
+@probe("low", "C-02")
+def forms_let_managers_in(lab: Any) -> str:
+    """A field for a password is masked, named for password managers, and takes what is pasted."""
+    client = lab.client()
+    page = client.page(lab.url("change_password")).text
+    fields = re.findall(r"<input[^>]*name=\"(?:current|password)\"[^>]*>", page)
+    if len(fields) != 2:
+        raise Broken(f"{len(fields)} fields for a password")
+    for found in fields:
+        if 'type="password"' not in found or not re.search('autocomplete="(current|new)-password"', found):
+            raise Broken(found)
+        if re.search("maxlength|onpaste|readonly|autocomplete=.off", found):
+            raise Broken(found)
+    return f"{len(fields)} fields: masked, current-password and new-password, no limit"
 
 
 @sabotage
@@ -285,6 +539,72 @@ def current_not_asked(patch: Patch) -> None:
     patch(passwords, "check", lambda house, stored, password: None)
 
 
+@sabotage
+def only_whole_words(patch: Patch) -> None:
+    """A common password in other spelling, or with the year behind it, is no common password."""
+    patch(guessing, "listed", lambda password: False)
+
+
+@sabotage
+def names_are_fine(patch: Patch) -> None:
+    """Whoever calls himself so may have his name for a password."""
+    patch(guessing, "personal", lambda password, words: False)
+
+
+@sabotage
+def always_beside_a_factor(patch: Patch) -> None:
+    """The shorter least length holds for everybody."""
+    least = lambda self, *, second: self.min_length_with_second_factor  # noqa: E731
+    patch(passwords.Settings, "least", least)
+
+
+@sabotage
+def rules_stay_behind(patch: Patch) -> None:
+    """Tighter rules are for new passwords alone."""
+    patch(passwords, "uncovered", lambda settings, judged_by, *, second: [])
+
+
+@sabotage
+def leaks_are_not_asked(patch: Patch) -> None:
+    """The policy says that leaks are looked up; nobody does."""
+    patch(passwords, "breached", lambda house, password: False)
+
+
+@sabotage
+def leaks_are_told_all(patch: Patch) -> None:
+    """The whole SHA-1 goes out, which is as good as the password."""
+
+    def times(network: Any, url: str, password: str) -> int:
+        digest = hashlib.sha1(password.encode(), usedforsecurity=False).hexdigest().upper()
+        return leaks._counted(leaks._asked(network, f"{url}/{digest}"), digest[5:].encode())
+
+    patch(leaks, "times", times)
+
+
+@sabotage
+def pepper_left_out(patch: Patch) -> None:
+    """The stored hash names a pepper that was not used."""
+    patch(Peppers, "keyed", lambda self, password, of: password)
+
+
+@sabotage
+def meter_remembers(patch: Patch) -> None:
+    """What is typed at the strength meter is logged."""
+    real = passwords.strength
+
+    def remembering(settings: Any, password: str, **how: Any) -> Any:
+        logging.getLogger("bylaw.passwords").warning("measured %s", password)
+        return real(settings, password, **how)
+
+    patch(passwords, "strength", remembering)
+
+
+@sabotage
+def meter_reads_on(patch: Patch) -> None:
+    """The strength meter reads as far as somebody types."""
+    patch(guessing, "_MEASURED", 500)
+
+
 PROBES: Final = (
     kept_as_promised,
     weak_is_refused,
@@ -293,6 +613,12 @@ PROBES: Final = (
     older_hash_is_upgraded,
     storm_is_told_to_return,
     change_asks_for_the_current,
+    least_follows_the_factor,
+    tighter_rules_reach_everybody,
+    leaks_are_asked_and_told_nothing,
+    table_alone_is_worth_nothing,
+    meter_tells_and_keeps_nothing,
+    forms_let_managers_in,
 )
 SABOTAGES: Final = (
     kept_in_clear,
@@ -302,4 +628,13 @@ SABOTAGES: Final = (
     never_upgraded,
     no_budget,
     current_not_asked,
+    only_whole_words,
+    names_are_fine,
+    always_beside_a_factor,
+    rules_stay_behind,
+    leaks_are_not_asked,
+    leaks_are_told_all,
+    pepper_left_out,
+    meter_remembers,
+    meter_reads_on,
 )

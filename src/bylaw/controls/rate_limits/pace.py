@@ -12,6 +12,7 @@ from urllib.parse import quote
 from sqlalchemy.exc import SQLAlchemyError
 
 from bylaw.controls import audit, errors, proxies
+from bylaw.controls.logs import redaction
 from bylaw.controls.rate_limits.outage import Outage
 from bylaw.controls.rate_limits.rates import parsed
 from bylaw.exchange import (
@@ -272,7 +273,11 @@ class _Recorded:
                     actor=exchange.identity or "",
                     entity_type="limit",
                     entity_id=f"{limit.name} {limit.count}/{limit.seconds}s",
-                    changes={"method": exchange.method, "path": audit.printable(exchange.path, 200)},
+                    # A path may hold a secret: a mailed link's.
+                    changes={
+                        "method": exchange.method,
+                        "path": audit.printable(redaction.text(exchange.path), 200),
+                    },
                 )
         except SQLAlchemyError as error:
             errors.failed(exchange, error)  # it stays a refusal where it cannot be recorded

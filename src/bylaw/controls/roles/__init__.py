@@ -55,10 +55,38 @@ NO_SUCH_USER = Reason(
     "The id or address is nobody's.",
 )
 
+ONESELF = Reason(
+    "roles.oneself",
+    409,
+    "Not with your own account: another administrator has to do that.",
+    "An administrator cannot shut himself out by mistake, nor take his own second factors or sessions by the "
+    "administrators' way, which asks for less than the account's own pages.",
+)
+HAS_NOTHING = Reason(
+    "roles.nothing_to_do",
+    409,
+    "There is nothing that this could change.",
+    "The account is disabled, or has none of what was to be removed. Look at it once more.",
+)
+NO_IMPERSONATION = Reason(
+    "roles.no_impersonation",
+    409,
+    "Signing in as somebody else is switched off.",
+    "The policy does not have [sessions] impersonation = true.",
+)
+NOT_AS = Reason(
+    "roles.not_as",
+    409,
+    "Nobody signs in as this account.",
+    "It is one's own, disabled, or that of somebody who manages users or may sign in as others.",
+)
+
 CHALLENGE: Final = 'Session realm="app"'
 """What a 401 must carry (RFC 9110 section 11.6.1): what is asked for is the cookie of a session."""
 MANAGE_USERS: Final = "user:manage"
 """What administration pages and operations ask for. Not a `:read`, so that `*:read` never grants it."""
+IMPERSONATE: Final = "user:impersonate"
+"""What signing in as somebody else asks for, besides the policy's word for it."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _PATTERN = re.compile(r"\*|[a-z][a-z0-9_-]*:(\*|[a-z][a-z0-9_-]*)(:own)?|\*:[a-z][a-z0-9_-]*")
@@ -149,8 +177,9 @@ def _statement(policy: Policy) -> list[str]:
         ),
         "Roles come from the database alone; a change holds at the next request.",
         (
-            "Whoever manages users gives and takes no more than his own roles hold, and the last one who "
-            "may manage users cannot be taken away."
+            "Whoever manages users gives and takes no more than his own roles hold, does nothing to somebody "
+            "who may more, shows once more who he is before a change, and says why for what cannot be taken "
+            "back. The last one who may manage users cannot be taken away. No administrator sees a password."
         ),
         "\n".join(rows) if rows else "No roles are declared: only public routes answer.",
     ]
@@ -166,7 +195,18 @@ CONTROL = Control(
     title="Roles and access",
     settings=Settings,
     statement=_statement,
-    reasons=(UNAUTHENTICATED, FORBIDDEN, UNDECLARED, LAST_ADMIN, NO_SUCH_ROLE, NO_SUCH_USER),
+    reasons=(
+        UNAUTHENTICATED,
+        FORBIDDEN,
+        UNDECLARED,
+        LAST_ADMIN,
+        NO_SUCH_ROLE,
+        NO_SUCH_USER,
+        ONESELF,
+        HAS_NOTHING,
+        NO_IMPERSONATION,
+        NOT_AS,
+    ),
     steps={"depart": _depart},
     probes=probes.PROBES,
     sabotages=probes.SABOTAGES,

@@ -15,7 +15,7 @@ from typing import Any, Final
 from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
 from bylaw.controls import roles
 from bylaw.exchange import Refuse
-from bylaw.identity import FORBIDDEN, UNAUTHENTICATED, AccessRule
+from bylaw.identity import ACTING, FORBIDDEN, UNAUTHENTICATED, AccessRule, Identity
 from bylaw.store import users
 from bylaw.store.memory import SessionMemory
 
@@ -63,7 +63,7 @@ def _held(lab: Any, who: Any) -> frozenset[str]:
 def _change(lab: Any, by: Any, who: Any, action: str, *granted: str) -> Any:
     """Change an account over HTTP, as an administrator does."""
     path = lab.api("user").replace("{id}", who.id)
-    return by.act("POST", path, json={"action": action, "role": list(granted)})
+    return by.act("POST", path, json={"action": action, "role": list(granted), "reason": "an attack"})
 
 
 @probe("critical", "S1-030", "S1-032", "C-37")
@@ -165,7 +165,7 @@ def the_last_administrator_stays(lab: Any) -> str:
                     users.change(connection, user_id, disabled_at=house.now())
     paths = [lab.api("user").replace("{id}", who.id) for who in two]
     headers = [[*who.from_here, (who.token_header, who.token())] for who in two]
-    actions = ({"action": "roles", "role": []}, {"action": "disable"})
+    actions = ({"action": "roles", "role": []}, {"action": "disable", "reason": "an attack"})
     # Each takes the other's rights away at the same moment.
     replies = lab.burst(lambda n: two[n].send("POST", paths[1 - n], headers=headers[n], json=actions[n]), 2)
     left = [who for who in two if _held(lab, who)]
@@ -193,7 +193,6 @@ def nobody_rises_by_himself(lab: Any) -> str:
                 "email": f"{other.id[:8]}-2@people.test",
                 "name": "",
                 "role": [top],
-                "password": "Vq7! mZ4_kRw8-tYp2 mZ4_kRw8",  # nosec B105  # no secret: an example, a word or a laboratory's
             },
         )
         for what, reply in {
@@ -202,6 +201,11 @@ def nobody_rises_by_himself(lab: Any) -> str:
             "a new account": made,
             "taking an administrator's": _change(lab, clerk, boss, "roles"),
             "disabling an administrator": _change(lab, clerk, boss, "disable"),
+            "a new password for an administrator": _change(lab, clerk, boss, "require_password"),
+            "removing an administrator's factors": _change(lab, clerk, boss, "reset_factors"),
+            "a link for an administrator": _change(lab, clerk, boss, "send_link"),
+            "ending an administrator's sessions": _change(lab, clerk, boss, "end_sessions"),
+            "unlocking an administrator": _change(lab, clerk, boss, "unlock"),
         }.items():
             if reply.status != 403:
                 raise Broken(f"{what}: {reply}")
@@ -209,7 +213,50 @@ def nobody_rises_by_himself(lab: Any) -> str:
             raise Broken("a role was given or taken by somebody who does not hold it")
         if _change(lab, clerk, other, "roles", "laboratory").status != 200:
             raise Broken("a role that he holds himself cannot be given")
-    return "403 for giving, taking and disabling what holds more; his own role he may give"
+    return "403 for whatever he does to somebody who holds more; his own role he may give"
+
+
+@probe("critical", "S1-031", "A089")
+def nobody_becomes_another(lab: Any) -> str:
+    """Whoever acts as somebody else does it by the policy's word, as nobody who manages users, under both
+    names, and changes nothing of the account."""
+    path = lab.api("act_as")
+
+    def act(by: Any, whom: Any) -> Any:
+        return by.act("POST", path.replace("{id}", whom.id), json={"reason": "an attack"})
+
+    settings = type(lab.policy.controls["sessions"])
+    with lab.under(settings, impersonation=False):
+        boss, person = lab.administrator(), lab.client()
+        off = act(boss, person)
+        if off.code != roles.NO_IMPERSONATION.code or lab.whoami(boss).json()["id"] != boss.id:
+            raise Broken(f"without the policy's word: {off}")
+    with lab.under(settings, impersonation=True), granting(lab, laboratory=(roles.MANAGE_USERS,)):
+        second, clerk = lab.administrator(), lab.client("laboratory")
+        for what, reply in {
+            "another administrator": act(boss, second),
+            "himself": act(boss, boss),
+            "without the permission": act(clerk, person),
+        }.items():
+            if reply.status == 200:
+                raise Broken(f"{what}: {reply}")
+        if act(boss, person).status != 200:
+            raise CouldNotLook("an administrator may not act as somebody without a role")
+        if lab.whoami(boss).json()["id"] != person.id:
+            raise Broken("whoever acts as somebody is somebody else")
+        for name in ("change_password", "sessions"):
+            reply = boss.act("POST", lab.api(name), json={})
+            if reply.code != ACTING.code:
+                raise Broken(f"{name}, acting: {reply}")
+        boss.get(lab.api("users"))
+        [row, *_] = lab.audit(action="authz_fail", user_id=person.id) or [{"acting": None}]
+        if row["acting"] is None:
+            raise Broken("a record does not say who acted")
+        if not [mail for mail in lab.mail() if mail["To"] == person.email]:
+            raise Broken("the person was not told")
+        if _change(lab, second, boss, "disable").status != 200 or lab.whoami(boss).status != 401:
+            raise Broken("an administrator who was disabled goes on as somebody else")
+    return f"{off} by default; then by permission, under both names, told by mail, until he is shut out"
 
 
 @probe("critical", "S1-030", "A094")
@@ -237,7 +284,17 @@ def the_listing_keeps_secrets(lab: Any) -> str:
     admin, person = lab.administrator(), lab.person()
     path = lab.api("users")
     shown = admin.get(f"{path}?search={person.email}").json()
-    known = {"id", "email", "name", "roles", "created_at", "disabled"}
+    known = {
+        "id",
+        "email",
+        "name",
+        "roles",
+        "created_at",
+        "disabled",
+        "confirmed",
+        "invited",
+        "renew_password",
+    }
     if [set(user) for user in shown["users"]] != [known]:
         raise Broken(f"the list shows {sorted(set().union(*shown['users']) - known)}")
     for query in (
@@ -265,7 +322,7 @@ def the_listing_keeps_secrets(lab: Any) -> str:
 @sabotage
 def every_rule_holds(patch: Patch) -> None:
     """Access rules are asked and not heeded."""
-    patch(AccessRule, "decide", lambda self, identity: None)
+    patch(AccessRule, "decide", lambda self, identity, now=0.0: None)
 
 
 @sabotage
@@ -306,6 +363,18 @@ def managers_may_rise(patch: Patch) -> None:
 
 
 @sabotage
+def whoever_acts_may_do_all(patch: Patch) -> None:
+    """Whoever acts as somebody else may change the account's credentials."""
+    patch(Identity, "demand_self", lambda self: None)
+
+
+@sabotage
+def acting_outlives_the_administrator(patch: Patch) -> None:
+    """An administrator who is shut out goes on as whom he acts."""
+    patch(sys.modules["bylaw.store.sessions"], "end_acting", lambda connection, user_id: 0)
+
+
+@sabotage
 def undeclared_answers_leave(patch: Patch) -> None:
     """Answers that no access rule was asked for are let through."""
     patch(sys.modules["bylaw.gate"].Gate, "withheld", lambda self, exchange, status: None)
@@ -327,6 +396,7 @@ PROBES: Final = (
     a_change_holds_at_once,
     the_last_administrator_stays,
     nobody_rises_by_himself,
+    nobody_becomes_another,
     an_undeclared_answer_is_withheld,
     the_listing_keeps_secrets,
 )
@@ -338,6 +408,8 @@ SABOTAGES: Final = (
     old_claims_are_trusted,
     the_last_one_may_go,
     managers_may_rise,
+    whoever_acts_may_do_all,
+    acting_outlives_the_administrator,
     undeclared_answers_leave,
     rows_are_shown_whole,
 )

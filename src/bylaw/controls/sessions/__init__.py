@@ -4,6 +4,7 @@ Threat: a stolen, copied, fixed or left-open session (OWASP WSTG-SESS-03, 06, 07
 cookie is 256 random bits that mean nothing; the server keeps only their SHA-256, with idle and
 absolute limits of its own. A known session is decided from memory; whatever ends it reaches every
 process by the revocation feed. Source: NIST SP 800-63B-4 section 5, ASVS 5.0.0 chapter 7.
+A session that still owes a step of signing in is nobody's; each further proof gives it a new id.
 It does not bind a session to a device: a stolen cookie works until it ends or is ended.
 """
 
@@ -25,11 +26,11 @@ from bylaw.controls import audit, cookies, mfa, roles
 from bylaw.controls.sessions import probes
 from bylaw.exchange import ALLOW, BLOCK, Deciding, Exchange, Refuse, Step, Verdict
 from bylaw.house import House
-from bylaw.identity import UNFINISHED, Identity, permissions_of
+from bylaw.identity import ACTING, UNFINISHED, Identity, permissions_of
 from bylaw.keys import digest
 from bylaw.policy import Policy
 from bylaw.reasons import Reason
-from bylaw.store import factors
+from bylaw.store import factors, users
 from bylaw.store import sessions as store
 from bylaw.store.memory import Remembered
 
@@ -53,6 +54,8 @@ used and not yet have written it down."""
 GRACE: Final = 10
 """Seconds for which a renewed session's old id still answers: requests already on their way."""
 
+PENDING: Final = 600
+"""Seconds for which a session that owes its second factor waits for it."""
 
 OWED: Final = {
     "second": "The second factor is still to be shown.",
@@ -94,6 +97,10 @@ class Settings(control.Settings):
 
     absolute: Duration = Field(86400, ge=60)
     """A session ends this long after signing in, however busy."""
+
+    impersonation: bool = False
+    """Whether somebody with the permission `user:impersonate` may act as somebody else, for an hour, with a
+    reason and both names in every record."""
 
     def below_standard(self) -> Iterable[Below]:
         if self.idle > 3600:
@@ -144,6 +151,7 @@ def _remembered(house: House, row: store.SessionRow) -> Remembered:
         epoch=row.epoch,
         assurance=row.assurance,
         acting=row.acting or "",
+        clock=house.ports.clock,
     )
     return Remembered(row.digest, identity, row.expires_at, row.seen_at, row.seen_at, row.owes)
 
@@ -172,7 +180,7 @@ def row(
         "authenticated_at": now,
         "created_at": now,
         "seen_at": now,
-        "expires_at": expires_at or now + house.policy.of(Settings).absolute,
+        "expires_at": expires_at or ends(house, now),
         "address": address,
         "agent": audit.printable(agent, 256),
         "renew": False,
@@ -180,6 +188,11 @@ def row(
         "owes": opened.owes,
         "acting": acting,
     }
+
+
+def ends(house: House, created_at: float) -> float:
+    """When a session ends that began then, however busy it is (seconds since 1970)."""
+    return created_at + house.policy.of(Settings).absolute
 
 
 def _find(house: House, connection: Connection, key: str) -> store.SessionRow | None:
@@ -311,6 +324,7 @@ def _renew(house: House, exchange: Exchange, row: store.SessionRow) -> None:
     generation = house.store.memory.generation
     until = min(row.expires_at, house.now() + GRACE)
     with house.store.transaction() as connection:
+        users.hold(connection, row.user_id)  # whoever ends the session meanwhile ends the new id, too
         won = store.renew(connection, row.digest, opened.digest, opened.id, until)
         fresh = _find(house, connection, opened.digest if won else row.digest)
     if fresh is not None:
@@ -370,15 +384,32 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
 def _statement(policy: Policy) -> list[str]:
     settings = policy.of(Settings)
     return [
+        (
+            "Somebody with the permission `user:impersonate` may act as another person who manages no users, "
+            "with a reason, for an hour at most: he changes none of the account's credentials, every record "
+            "names both, and the person is told by mail."
+            if settings.impersonation
+            else "Nobody signs in as somebody else."
+        ),
         ("Sessions live on the server. The cookie is 256 random bits, of which only the SHA-256 is stored."),
         (
             f"A session ends after {spoken(settings.idle)} without use, "
             f"{spoken(settings.absolute)} after signing in, at sign-out, when the password changes and "
-            "when the account is disabled; a copied cookie ends with it."
+            "when the account is disabled; a copied cookie ends with it. People see where they are signed "
+            "in, and end one session, the others or all."
         ),
         (
-            "Signing in, changing the password and a change of roles give the session a new id; after a "
-            f"change of roles the old one answers for {spoken(GRACE)} more, to requests on their way."
+            "Whoever still owes a step of signing in (a second factor, a new password, the confirmation of "
+            "the address) is nobody to the application."
+        ),
+        (
+            "A sign-in from a device that has not signed in before, by whatever means, is told to the "
+            "account's owner by mail. Signing out clears what the browser kept, but not that it is known."
+        ),
+        (
+            "Signing in, each further proof, changing the password and a change of roles give the session "
+            f"a new id; after a change of roles the old one answers for {spoken(GRACE)} more, to requests on "
+            "their way."
         ),
         (
             f"Every process heeds the end of a session within {spoken(policy.store.revocation_bound)}; "
@@ -392,11 +423,24 @@ CONTROL = Control(
     title="Sessions",
     settings=Settings,
     statement=_statement,
-    reasons=(UNAVAILABLE, UNFINISHED),
+    reasons=(UNAVAILABLE, UNFINISHED, ACTING),
     steps={"identify": _identify},
     probes=probes.PROBES,
     sabotages=probes.SABOTAGES,
     conflicts=_conflicts,
     requirements=("S1-003", "S2-011", "C-32", "C-40"),
-    asvs=("7.2.1", "7.2.2", "7.2.3", "7.2.4", "7.3.1", "7.3.2", "7.4.1", "7.4.2", "7.4.3", "7.5.2"),
+    asvs=(
+        "6.3.5",
+        "7.2.1",
+        "7.2.2",
+        "7.2.3",
+        "7.2.4",
+        "7.3.1",
+        "7.3.2",
+        "7.4.1",
+        "7.4.2",
+        "7.4.3",
+        "7.5.2",
+        "14.3.1",
+    ),
 )

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
-from bylaw.controls import roles, sessions
+from bylaw.controls import cookies, roles, sessions
 from bylaw.exchange import Exchange, PairHeaders
+from bylaw.identity import UNFINISHED
 from bylaw.keys import digest
+from bylaw.reasons import Refused
 from bylaw.store import sessions as store
 from bylaw.store.feed import Feed
 from bylaw.store.memory import SessionMemory
@@ -71,9 +75,10 @@ def an_id_is_given_and_never_taken(lab: Any) -> str:
 
 @probe("critical", "C-32")
 def a_copied_cookie_ends_with_the_session(lab: Any) -> str:
-    """Signing out, changing the password, ending other sessions and being disabled reach every copy."""
-    leaver, changer, cleaner, dismissed = (lab.person() for _ in range(4))
-    copies = {person.id: lab.open_session(person) for person in (leaver, changer, cleaner, dismissed)}
+    """Signing out, here and everywhere, a new password, ending the others and being disabled reach every
+    copy."""
+    leaver, changer, cleaner, dismissed, tidier = (lab.person() for _ in range(5))
+    copies = {person.id: lab.open_session(person) for person in (leaver, changer, cleaner, dismissed, tidier)}
     if not all(_as_somebody(lab, copy) for copy in copies.values()):
         raise Broken("a copied cookie was not good before")
     _done(leaver.act("POST", lab.api("sign_out"), json={}), "signing out")
@@ -87,9 +92,12 @@ def a_copied_cookie_ends_with_the_session(lab: Any) -> str:
     )
     lab.open_session(cleaner)
     _done(cleaner.act("POST", lab.api("sessions"), json={"session": "others"}), "ending the others")
-    _administer(lab, dismissed, {"action": "disable"})
+    _administer(lab, dismissed, {"action": "disable", "reason": "an attack"})
+    lab.open_session(tidier)
+    _done(tidier.act("POST", lab.api("sessions"), json={"session": "everywhere"}), "signing out everywhere")
     for what, person in (
         ("signing out", leaver),
+        ("signing out everywhere", tidier),
         ("a new password", changer),
         ("ending the others", cleaner),
         ("being disabled", dismissed),
@@ -101,12 +109,13 @@ def a_copied_cookie_ends_with_the_session(lab: Any) -> str:
         ("a new password", changer, 1),
         ("ending the others", cleaner, 1),
         ("being disabled", dismissed, 0),
+        ("signing out everywhere", tidier, 0),
     ):
         if len(_kept(lab, person)) != left:
             raise Broken(f"after {what} the store holds {len(_kept(lab, person))} sessions, not {left}")
     if lab.whoami(changer).status != 200 or lab.whoami(cleaner).status != 200:
         raise Broken("whoever changed the password or ended the others was signed out as well")
-    return "four ways to end a session, each for its copy too, at the next request"
+    return "five ways to end a session, each for its copy too, at the next request"
 
 
 @probe("high", "S2-011", "C-32")
@@ -280,6 +289,106 @@ def unknown_ids_leave_nothing_behind(lab: Any) -> str:
     return "42 unknown ids and five sign-outs of nobody: the store is as it was"
 
 
+@probe("critical", "S1-003", "C-32")
+def half_a_sign_in_opens_nothing(lab: Any) -> str:
+    """A session that still owes something is nobody's: no route answers it, until it owes nothing."""
+    asked = 0
+    for owed in sessions.OWED:
+        person = lab.person()
+        secret = lab.open_session(person, owes=[owed])
+        person.token_page = lab.url(sessions.PAGES[owed])
+        if _as_somebody(lab, secret):
+            raise Broken(f"a session that owes {owed!r} is somebody's")
+        for method, path, rule in lab.routes():
+            if rule.kind in ("public", "owing") or set("{<*") & set(path) or method != "GET":
+                continue
+            asked += 1
+            reply = person.get(path, keep=False)
+            if reply.status != 401 or reply.code != UNFINISHED.code:
+                raise Broken(f"{method} {path} answers a session that owes {owed!r}: {reply}")
+        opened = _go_on(lab, digest(secret), done=[owed])
+        if not _as_somebody(lab, opened.secret) or _as_somebody(lab, secret):
+            raise Broken(f"what owed {owed!r} and owes it no more is nobody's, or its old id is somebody's")
+    return f"{asked} requests of {len(sessions.OWED)} sessions that owed something, none answered"
+
+
+@probe("high", "S1-003", "C-32")
+def each_proof_gives_a_new_id(lab: Any) -> str:
+    """Of many proofs at once one goes on, under a new id; a sign-out among them ends whatever went on."""
+    for signs_out in (False, True):
+        person = lab.person()
+        secret = lab.open_session(person, assurance=1)
+        token = [*person.from_here, (person.token_header, person.token())]
+
+        def prove(
+            number: int,
+            person: Any = person,
+            secret: str = secret,
+            token: Any = token,
+            signs_out: bool = signs_out,
+        ) -> Any:
+            if signs_out and number == MANY // 2:
+                return person.send("POST", lab.api("sign_out"), headers=token, json={}, keep=False)
+            try:
+                return _go_on(lab, digest(secret), method="proof", assurance=2)
+            except Refused:
+                return None
+
+        opened = [each for each in lab.burst(prove, MANY) if isinstance(each, sessions.Opened)]
+        if len(opened) > 1 or not (opened or signs_out):
+            raise Broken(f"{len(opened)} of {MANY} proofs went on with one session")
+        if _as_somebody(lab, secret):
+            raise Broken("the id from before the proof still opens something")
+        alive = [each for each in opened if _as_somebody(lab, each.secret)]
+        if signs_out and alive:
+            raise Broken("a proof that was under way has brought the session back after the sign-out")
+        if not signs_out and not alive:
+            raise Broken("the new id opens nothing")
+    return f"{MANY} proofs at once: one new id, the old one dead; with a sign-out among them none"
+
+
+@probe("medium", "S1-003")
+def a_new_device_is_told_of(lab: Any) -> str:
+    """A sign-in from a device that has not been there before is told to the account's owner by mail."""
+    owner = lab.person()
+    for what, jar, told in (
+        ("the very first sign-in", {}, 0),
+        ("the same device", None, 0),
+        ("another device", {}, 1),
+        ("that one again", None, 1),
+    ):
+        owner.cookies = {k: v for k, v in owner.cookies.items() if k != lab.cookie} if jar is None else jar
+        if lab.sign_in(owner).status != 200:
+            raise CouldNotLook("nobody can sign in")
+        mails = [m for m in lab.mail() if m["To"] == owner.email and lab.url("sessions") in str(m)]
+        if len(mails) != told:
+            raise Broken(f"after {what}: {len(mails)} mails of a new device, not {told}")
+    return "two devices, one mail: about the second"
+
+
+@probe("medium", "S1-003")
+def signing_out_clears_the_browser(lab: Any) -> str:
+    """Signing out clears what the browser kept and ends its cookies, except that the device is known."""
+    person = lab.person()
+    if lab.sign_in(person).status != 200:
+        raise CouldNotLook("nobody can sign in")
+    person.cookies["left-behind"] = "1"
+    reply = person.act("POST", lab.api("sign_out"), json={})
+    _done(reply, "signing out")
+    cleared = reply.header("clear-site-data")
+    ended = {cookie.partition("=")[0] for cookie in reply.all("set-cookie") if "Max-Age=0" in cookie}
+    if '"cache"' not in cleared or '"storage"' not in cleared or not {lab.cookie, "left-behind"} <= ended:
+        raise Broken(f"the browser keeps something: Clear-Site-Data {cleared!r}, ended {sorted(ended)}")
+    if '"cookies"' in cleared or cookies.name(lab.policy, cookies.DEVICE) not in person.cookies:
+        raise Broken("whoever signs out is a stranger to the lockout from then on")
+    return f"{cleared}; ended {', '.join(sorted(ended))}; the device is still known"
+
+
+def _go_on(lab: Any, key: str, **how: Any) -> Any:
+    """Have a session go on as after a further proof."""
+    return sys.modules["bylaw.operations.signing_in"].go_on(lab.site.house, key, **how)
+
+
 def _with(lab: Any, secret: str) -> Any:
     """What somebody elsewhere gets who has this cookie alone."""
     client = lab.visitor(peer="203.0.113.9")
@@ -316,6 +425,7 @@ def _administer(lab: Any, person: Any, change: dict[str, Any]) -> None:
     role = next(r for r, held in grants.items() if set(held) & {"*", "user:*", roles.MANAGE_USERS})
     administrator = lab.client(role)
     path = lab.api("user").replace("{id}", person.id)
+    change = {"reason": "a probe of sessions", **change}
     _done(administrator.act("POST", path, json=change), f"{change['action']} by an administrator")
 
 
@@ -423,6 +533,52 @@ def nothing_is_remembered(patch: Patch) -> None:
     patch(SessionMemory, "remember", lambda self, session, generation: None)
 
 
+@sabotage
+def half_a_sign_in_is_one(patch: Patch) -> None:
+    """Nobody looks at what a session still owes."""
+    real = sessions._remembered
+    patch(sessions, "_remembered", lambda house, row: real(house, replace(row, owes="")))
+
+
+@sabotage
+def a_proof_keeps_the_id(patch: Patch) -> None:
+    """A session goes on under a new id, and under its old one."""
+    patch(store, "replaced", lambda connection, key, now: True)
+
+
+@sabotage
+def an_id_that_was_replaced_is_forgotten(patch: Patch) -> None:
+    """Whoever signs out while a proof is under way ends the id that is no more."""
+
+    def dropped(connection: Any, key: str, now: float) -> bool:
+        return store.end(connection, key)
+
+    patch(store, "replaced", dropped)
+
+
+@sabotage
+def signing_out_everywhere_is_signing_out(patch: Patch) -> None:
+    """Signing out everywhere ends the session that is being used."""
+    signing_in = sys.modules["bylaw.operations.signing_in"]
+
+    def here_alone(house: Any, who: Any) -> None:
+        signing_in.end_session(house, who, who.session)
+
+    patch(signing_in, "sign_out_everywhere", here_alone)
+
+
+@sabotage
+def signing_out_leaves_cookies_behind(patch: Patch) -> None:
+    """Only the session's own cookie is ended."""
+    patch(sys.modules["bylaw.pages.account"], "_theirs", lambda call: [])
+
+
+@sabotage
+def new_devices_pass_unseen(patch: Patch) -> None:
+    """Whoever has the password signs in from anywhere, and the owner never hears of it."""
+    patch(sys.modules["bylaw.operations.devices"], "_tell", lambda house, connection, row: None)
+
+
 PROBES: Final = (
     only_a_digest_is_kept,
     an_id_is_given_and_never_taken,
@@ -434,6 +590,10 @@ PROBES: Final = (
     one_that_cannot_follow_asks_the_database,
     nothing_writes_a_session_back,
     unknown_ids_leave_nothing_behind,
+    half_a_sign_in_opens_nothing,
+    each_proof_gives_a_new_id,
+    a_new_device_is_told_of,
+    signing_out_clears_the_browser,
 )
 SABOTAGES: Final = (
     the_cookie_itself_is_kept,
@@ -446,4 +606,10 @@ SABOTAGES: Final = (
     the_feed_is_not_heeded,
     memory_is_trusted_blindly,
     nothing_is_remembered,
+    half_a_sign_in_is_one,
+    a_proof_keeps_the_id,
+    an_id_that_was_replaced_is_forgotten,
+    signing_out_everywhere_is_signing_out,
+    signing_out_leaves_cookies_behind,
+    new_devices_pass_unseen,
 )

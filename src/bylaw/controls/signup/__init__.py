@@ -5,7 +5,7 @@ an answer that tells who has an account (CWE-204). Mechanism: address, name and 
 that is read; the role is the policy's; an address has one canonical form; a taken one gets the
 same answer after the same work, and its owner a mail. Source: OWASP Authentication, ASVS 5.0.0
 2.2.1, 6.3.8 and 15.3.3; C-08, C-10.
-It does not yet prove that the address belongs to whoever signs up.
+It does not prove that the address belongs to whoever signs up: that is [email]'s.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pydantic import Field
 
 from bylaw import control
 from bylaw.control import Conflict, Control
-from bylaw.controls import roles
+from bylaw.controls import email, roles
 from bylaw.controls.signup import probes
+from bylaw.house import House
 from bylaw.policy import Policy
 from bylaw.reasons import Reason, Refused
 
@@ -102,11 +103,29 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
         )
 
 
+def _start(house: House) -> Iterable[Conflict]:
+    """A process that lets people sign up must be able to mail them."""
+    policy, mail = house.policy, house.policy.mail
+    settings = policy.of(Settings)
+    mailed = house.ports.mail is not None or mail.server is not None or mail.directory is not None
+    if policy.production and settings.open and email.must_confirm(policy) and not mailed:
+        yield Conflict(
+            "mail.server",
+            "nobody who signs up could confirm an address: mail goes nowhere",
+            'server = "env:SMTP_URL" in [mail]; or signup.open = false',
+        )
+
+
 def _statement(policy: Policy) -> list[str]:
     settings = policy.of(Settings)
     if not settings.open or settings.off:
         return ["Accounts are made by administrators; nobody can sign up."]
     role = f"the role `{settings.role}`" if settings.role else "no role"
+    counts = (
+        "The account opens nothing before its address is confirmed (see Mail and addresses)."
+        if email.must_confirm(policy)
+        else "The address need not be confirmed."
+    )
     return [
         (
             f"Anybody may sign up and gets {role}, whatever the request says: only address, name and "
@@ -116,6 +135,7 @@ def _statement(policy: Policy) -> list[str]:
             "An address has one form, whatever its case or script; a taken one gets the same answer as "
             "a free one, and its owner a mail."
         ),
+        counts,
     ]
 
 
@@ -128,6 +148,7 @@ CONTROL = Control(
     probes=probes.PROBES,
     sabotages=probes.SABOTAGES,
     conflicts=_conflicts,
+    start=_start,
     requirements=("S1-090", "S3-031", "C-08", "C-10"),
     asvs=("2.2.1", "6.3.8", "15.3.3"),
 )

@@ -77,8 +77,9 @@ def upgrade() -> None:
         sa.Column("user_id", sa.String(36), nullable=False),
         sa.Column("name", sa.String(64), nullable=False),
         sa.Column("credential_id", sa.String(1400), nullable=False),
+        sa.Column("user_handle", sa.String(86), nullable=False),
         sa.Column("public_key", sa.LargeBinary, nullable=False),
-        sa.Column("sign_count", sa.Integer, nullable=False),
+        sa.Column("sign_count", sa.BigInteger, nullable=False),
         sa.Column("transports", sa.JSON, nullable=False),
         sa.Column("aaguid", sa.String(36), nullable=False),
         sa.Column("backup_eligible", sa.Boolean, nullable=False),
@@ -118,6 +119,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_recovery_codes_user_id", "recovery_codes", ["user_id"])
     op.create_table(
+        "reset_requests",
+        sa.Column("id", sa.Integer, autoincrement=True, nullable=False),
+        sa.Column("user_id", sa.String(36)),
+        sa.Column("asked_at", sa.Float, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_reset_requests"),
+    )
+    op.create_index("ix_reset_requests_asked_at", "reset_requests", ["asked_at"])
+    op.create_table(
         "totp_secrets",
         sa.Column("id", sa.String(22), nullable=False),
         sa.Column("user_id", sa.String(36), nullable=False),
@@ -145,7 +154,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_unlock_links_expires_at", "unlock_links", ["expires_at"])
     op.create_index("ix_unlock_links_user_id", "unlock_links", ["user_id"])
-    op.add_column("outbox", sa.Column("html", sa.Text, nullable=False, server_default=""))
     op.add_column("outbox", sa.Column("message_id", sa.String(120), nullable=False, server_default=""))
     op.add_column("outbox", sa.Column("due_at", sa.Float, nullable=False, server_default="0"))
     op.add_column("outbox", sa.Column("claimed", sa.Boolean, nullable=False, server_default=sa.false()))
@@ -156,3 +164,27 @@ def upgrade() -> None:
     op.add_column("users", sa.Column("confirmed_at", sa.Float))
     op.add_column("users", sa.Column("password_rules", sa.String(120), nullable=False, server_default=""))
     op.add_column("users", sa.Column("renew_password", sa.Boolean, nullable=False, server_default=sa.false()))
+    key = sa.String(240, collation="C" if op.get_bind().dialect.name == "postgresql" else None)
+    op.add_column("users", sa.Column("name_key", key, nullable=False, server_default=""))
+    op.execute("UPDATE users SET name_key = lower(name)")
+    op.create_index("ix_users_name_key", "users", ["name_key", "email"])
+    disabled, unconfirmed = sa.text("disabled_at IS NOT NULL"), sa.text("confirmed_at IS NULL")
+    op.create_index("ix_users_disabled", "users", ["email"], sqlite_where=disabled, postgresql_where=disabled)
+    op.create_index(
+        "ix_users_unconfirmed", "users", ["email"], sqlite_where=unconfirmed, postgresql_where=unconfirmed
+    )
+    acting = sa.text("acting IS NOT NULL")
+    op.create_index(
+        "ix_sessions_acting", "sessions", ["acting"], sqlite_where=acting, postgresql_where=acting
+    )
+    op.create_index("ix_role_assignments_role", "role_assignments", ["role", "user_id"])
+    if op.get_bind().dialect.name == "postgresql":
+        op.alter_column("users", "email", type_=sa.String(254, collation="C"), existing_nullable=False)
+    op.add_column("audit_log", sa.Column("acting", sa.String(36)))
+    op.drop_index("ix_audit_log_user", "audit_log")
+    op.drop_index("ix_audit_log_entity", "audit_log")
+    op.create_index("ix_audit_log_user", "audit_log", ["user_id", "id"])
+    op.create_index("ix_audit_log_acting", "audit_log", ["acting", "id"])
+    op.create_index("ix_audit_log_entity", "audit_log", ["entity_type", "entity_id", "id"])
+    with op.batch_alter_table("sessions") as sessions:  # `federated+totp+passkey+recovery`
+        sessions.alter_column("method", type_=sa.String(64), existing_nullable=False)

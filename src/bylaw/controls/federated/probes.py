@@ -1,0 +1,505 @@
+"""Attacks on signing in with another provider, by way of a provider that exists only in the laboratory, and
+the ways in which the control is broken on purpose to see that they notice.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
+from urllib.parse import parse_qs, quote, urlsplit
+
+from joserfc import jwk, jws
+
+from bylaw import oidc
+from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
+from bylaw.controls import mfa, signup
+
+EVIL: Final = "https://evil.test"
+
+
+@contextmanager
+def _open(lab: Any) -> Iterator[Any]:
+    """The laboratory's provider, where strangers may make an account."""
+    with lab.under(signup.Settings, open=True, off=False), lab.issuer() as issuer:
+        yield issuer
+
+
+def _somebody(**claims: Any) -> dict[str, Any]:
+    """The claims of somebody whom nobody has seen yet."""
+    subject = uuid.uuid4().hex
+    return {"sub": subject, "email": f"{subject}@people.test", "email_verified": True, **claims}
+
+
+def _query(location: str, name: str) -> str:
+    return parse_qs(urlsplit(location).query).get(name, [""])[0]
+
+
+def _arrive(lab: Any, issuer: Any, client: Any, **claims: Any) -> Any:
+    """Sign in with the provider, all the way; the answer to coming back."""
+    return lab.come_back(client, issuer.consent(lab.go_to(client), **claims))
+
+
+def _id(lab: Any, client: Any) -> str:
+    """Who is signed in there, empty for nobody."""
+    reply = lab.whoami(client)
+    return str(reply.json()["id"]) if reply.status == 200 else ""
+
+
+def _in(lab: Any, client: Any) -> bool:
+    """Whether a session was opened, finished or not."""
+    return lab.cookie in client.cookies
+
+
+def _demand_in(lab: Any, client: Any, reply: Any) -> None:
+    if reply.status != 200 or not _in(lab, client):
+        raise CouldNotLook(f"an honest sign-in does not succeed: {reply}")
+
+
+def _demand_nobody(lab: Any, client: Any, what: str, reply: Any, statuses: tuple[int, ...]) -> None:
+    if reply.status not in statuses or _in(lab, client):
+        raise Broken(f"{what}: {reply}, {'a' if _in(lab, client) else 'no'} session")
+
+
+_STATES: Final[dict[str, Callable[[str], str]]] = {
+    "no state": lambda state: "",
+    "an empty state": lambda state: "&state=",
+    "another state": lambda state: f"&state={state[:-1]}{'A' if state[-1] != 'A' else 'B'}",
+    "two states": lambda state: f"&state={state}&state={EVIL}",
+}
+
+
+@probe("critical", "S1-021", "C-42", "C-09", "A021", "A023")
+def an_answer_counts_once_in_its_own_browser(lab: Any) -> str:
+    """An answer without the state of this very sign-in opens nothing, nor does one that comes again."""
+    with _open(lab) as issuer:
+        for what, change in _STATES.items():
+            client = lab.visitor()
+            location = lab.go_to(client)
+            code = _query(f"?{issuer.consent(location, **_somebody())}", "code")
+            asked = len(issuer.asked)
+            reply = lab.come_back(
+                client, f"code={code}&iss={quote(issuer.url)}{change(_query(location, 'state'))}"
+            )
+            _demand_nobody(lab, client, what, reply, (400, 401, 403))
+            if any(url.endswith("/token") for url in issuer.asked[asked:]):
+                raise Broken(f"{what}: the code was redeemed all the same")
+        client, thief = lab.visitor(), lab.visitor()
+        location = lab.go_to(client)
+        query = issuer.consent(location, **_somebody())
+        lab.go_to(thief)
+        _demand_nobody(lab, thief, "in another browser", lab.come_back(thief, query), (403,))
+        papers = dict(client.cookies)
+        _demand_in(lab, client, lab.come_back(client, query))
+        for what, replayed in (
+            ("the same answer", query),
+            ("its state", issuer.consent(location, **_somebody())),
+        ):
+            again = lab.visitor()
+            again.cookies = dict(papers)
+            _demand_nobody(lab, again, f"{what} again", lab.come_back(again, replayed), (400, 401, 403))
+        late = lab.visitor()
+        query = issuer.consent(lab.go_to(late), **_somebody())
+        lab.clock.advance(601)
+        _demand_nobody(lab, late, "after ten minutes", lab.come_back(late, query), (400, 401, 403))
+    return f"{len(_STATES)} wrong states, another browser, a replay and a late answer: nobody"
+
+
+_CLAIMS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+    "another issuer": lambda c: {**c, "iss": f"{c['iss']}.evil.test"},
+    "an issuer with a slash more": lambda c: {**c, "iss": f"{c['iss']}/"},
+    "a list of issuers": lambda c: {**c, "iss": [c["iss"]]},
+    "another client's": lambda c: {**c, "aud": "another"},
+    "for two clients": lambda c: {**c, "aud": [c["aud"], "another"], "azp": "another"},
+    "presented by another client": lambda c: {**c, "azp": "another"},
+    "without a nonce": lambda c: {k: v for k, v in c.items() if k != "nonce"},
+    "another nonce": lambda c: {**c, "nonce": "another"},
+    "run out": lambda c: {**c, "exp": c["iat"] - 300},
+    "without an end": lambda c: {k: v for k, v in c.items() if k != "exp"},
+    "of an hour ago": lambda c: {**c, "iat": c["iat"] - 3600},
+    "of tomorrow": lambda c: {**c, "iat": c["iat"] + 86400, "exp": c["exp"] + 86400},
+    "of nobody": lambda c: {**c, "sub": ""},
+    "of a number": lambda c: {**c, "sub": 1},
+    "of another access token": lambda c: {**c, "at_hash": "another"},
+}
+
+
+@probe("critical", "C-42", "A028", "A029", "A030")
+def a_token_of_another_sign_in_is_nobodys(lab: Any) -> str:
+    """An id_token of another issuer, client, sign-in or time opens nothing, however well it is signed."""
+    with _open(lab) as issuer:
+        for what, change in _CLAIMS.items():
+            client = lab.visitor()
+            with issuer.saying(claims=change):
+                reply = _arrive(lab, issuer, client, **_somebody())
+            _demand_nobody(lab, client, f"an id_token {what}", reply, (401,))
+        client = lab.visitor()
+        query = issuer.consent(lab.go_to(client), **_somebody())
+        reply = lab.come_back(client, query.replace(quote(issuer.url, safe=""), quote(EVIL, safe="")))
+        _demand_nobody(lab, client, "an answer of another issuer", reply, (401,))
+        _demand_in(lab, client, _arrive(lab, issuer, client, **_somebody()))
+    return f"{len(_CLAIMS)} id_tokens and another issuer's answer: 401, nobody"
+
+
+def _forgeries(issuer: Any) -> dict[str, Callable[[str], str]]:
+    """Ways to change an id_token without the issuer's key, by name."""
+    stranger = jwk.ECKey.generate_key("P-256", {"kid": issuer.keys[-1].kid})
+    public = issuer.keys[-1].as_dict(private=False)
+
+    def parts(token: str) -> tuple[dict[str, Any], bytes]:
+        made = jws.extract_compact(token.encode())
+        return dict(made.headers()), made.payload
+
+    def signed(token: str, key: Any, **header: Any) -> str:
+        said, payload = parts(token)
+        known = [*jws.JWSRegistry.recommended, "HS256"]
+        return jws.serialize_compact({**said, **header}, payload, key, algorithms=known)
+
+    def secret_of(text: str) -> Any:
+        return jwk.OctKey.import_key(text)
+
+    return {
+        "unsigned": lambda t: _reheaded(t, alg="none"),
+        "unsigned, another spelling": lambda t: _reheaded(t, alg="nOnE"),
+        "with the public key as a secret": lambda t: signed(t, secret_of(json.dumps(public)), alg="HS256"),
+        "with the client's secret": lambda t: signed(t, secret_of(issuer.client_secret * 2), alg="HS256"),
+        "with another key of the same name": lambda t: signed(t, stranger),
+        "with a key that it brings along": lambda t: signed(t, stranger, jwk=stranger.as_dict(private=False)),
+        "with a key of another address": lambda t: signed(t, stranger, kid="theirs", jku=f"{EVIL}/keys"),
+        "with its signature cut off": lambda t: t.rpartition(".")[0] + ".",
+        "with no dots": lambda t: t.replace(".", ""),
+        "changed after it was signed": _changed,
+    }
+
+
+def _reheaded(token: str, **header: Any) -> str:
+    made = oidc._url64(json.dumps({"kid": "x", **header}).encode())
+    return f"{made}.{token.partition('.')[2].rpartition('.')[0]}."
+
+
+def _changed(token: str) -> str:
+    head, body, signature = token.split(".")
+    flipped = "A" if body[20] != "A" else "B"
+    return f"{head}.{body[:20]}{flipped}{body[21:]}.{signature}"
+
+
+@probe("critical", "C-42")
+def a_token_is_signed_by_its_issuer(lab: Any) -> str:
+    """An id_token that the issuer's published key did not sign opens nothing; a new key of its own does."""
+    with _open(lab) as issuer:
+        forgeries = _forgeries(issuer)
+        for what, forge in forgeries.items():
+            client = lab.visitor()
+            with issuer.saying(token=forge):
+                reply = _arrive(lab, issuer, client, **_somebody())
+            _demand_nobody(lab, client, f"an id_token {what}", reply, (401,))
+        client = lab.visitor()
+        with issuer.saying(header=lambda h: {**h, "typ": "at+jwt"}):
+            reply = _arrive(lab, issuer, client, **_somebody())
+        _demand_nobody(lab, client, "another kind of token", reply, (401,))
+        asked = [url for url in issuer.asked if url.endswith("/keys")]
+        if len(asked) > 2:
+            raise Broken(f"{len(asked)} looks for keys that tokens made up")
+        lab.clock.advance(oidc.KEYS_AGAIN)
+        issuer.rotate()
+        _demand_in(lab, client, _arrive(lab, issuer, client, **_somebody()))
+    return f"{len(forgeries) + 1} forgeries: 401, nobody; {len(asked)} look(s) for keys"
+
+
+@probe("critical", "S1-018", "S1-020", "S1-021", "C-42", "A124", "A125")
+def what_is_asked_for_is_the_policys(lab: Any) -> str:
+    """Each request asks for a code with PKCE, a state and nonce of its own, and comes back here alone."""
+    policy = lab.policy
+    wanted = f"{policy.app.base_url}{policy.pages.prefix}/callback/laboratory"
+    with _open(lab) as issuer:
+        seen: dict[str, set[str]] = {"state": set(), "nonce": set(), "code_challenge": set()}
+        for spoofed in ((), (("X-Forwarded-Host", "evil.test"),), (("Forwarded", "host=evil.test"),)):
+            client = lab.visitor()
+            reply = client.act(
+                "POST",
+                lab.api("federated_begin").replace("{id}", "laboratory"),
+                headers=list(spoofed),
+                json={},
+            )
+            if reply.status != 200:
+                raise CouldNotLook(f"signing in with another provider cannot be begun: {reply}")
+            location = reply.json()["location"]
+            asked = {
+                name: _query(location, name)
+                for name in ("response_type", "redirect_uri", "code_challenge_method", "client_id")
+            }
+            if asked != {
+                "response_type": "code",
+                "redirect_uri": wanted,
+                "code_challenge_method": "S256",
+                "client_id": issuer.client_id,
+            }:
+                raise Broken(f"asked for {asked}")
+            for name, values in seen.items():
+                values.add(_query(location, name))
+        if any(len(values) < 3 or min(map(len, values)) < 22 for values in seen.values()):
+            raise Broken("two requests have a state, nonce or challenge in common, or a short one")
+        for target in (EVIL, "//evil.test", "/\\evil.test", "javascript:alert(1)", "/%5cevil.test"):
+            client = lab.visitor()
+            query = issuer.consent(lab.go_to(client, next=target), **_somebody())
+            reply = lab.come_back(client, query)
+            if "evil" in f"{reply.headers}{reply.text}" or "alert(1)" in reply.text:
+                raise Broken(f"after signing in, {target} is where the browser goes")
+    return f"3 requests to {wanted}, each with its own state, nonce and S256 challenge"
+
+
+@probe("critical", "C-42")
+def a_code_belongs_to_the_browser_that_asked(lab: Any) -> str:
+    """Somebody else's code, put into one's own sign-in, is not redeemed: its verifier is elsewhere."""
+    with _open(lab) as issuer:
+        victim, thief = lab.visitor(), lab.visitor()
+        stolen = _query(f"?{issuer.consent(lab.go_to(victim), **_somebody())}", "code")
+        location = lab.go_to(thief)
+        state = _query(location, "state")
+        reply = lab.come_back(thief, f"code={stolen}&state={state}&iss={quote(issuer.url)}")
+        _demand_nobody(lab, thief, "a stolen code", reply, (401,))
+    return f"a code of another browser: {reply}"
+
+
+@probe("critical", "S1-022", "S1-024", "A027")
+def an_account_is_provider_and_subject(lab: Any) -> str:
+    """One account for each subject, of the policy's role, whatever address or role the provider names."""
+    role = lab.policy.of(signup.Settings).role
+    with _open(lab) as issuer:
+        ann, bob = _somebody(roles=["admin"], role="admin"), _somebody()
+        first, second = lab.visitor(), lab.visitor()
+        for client, claims in ((first, ann), (second, bob)):
+            _demand_in(lab, client, _arrive(lab, issuer, client, **claims))
+        rows = {row["oauth_id"]: row["user_id"] for row in _rows(lab)}
+        swapped = {**ann, "email": bob["email"]}
+        again = lab.visitor()
+        _demand_in(lab, again, _arrive(lab, issuer, again, **swapped))
+        held = _session_user(lab, again)
+        if held != rows.get(ann["sub"]) or len(_rows(lab)) != len(rows) or rows.get(bob["sub"]) == held:
+            raise Broken("two people who swapped their addresses swapped their accounts")
+        granted = _roles_of(lab, held)
+        if granted != ({role} if role else set()):
+            raise Broken(f"a new account has the roles {sorted(granted)}, not {role}")
+    return f"2 subjects, 2 accounts, also with each other's address; role {role or 'none'}"
+
+
+@probe("critical", "S1-023", "A024")
+def an_address_opens_nothing(lab: Any) -> str:
+    """Whoever has a provider name somebody's address gets no account of his, nor one by an unproven one."""
+    with _open(lab) as issuer:
+        victim = lab.ordinary()
+        before = len(_rows(lab))
+        seen = []
+        for claims, statuses in (
+            ({"email": victim.email, "email_verified": False}, (401, 403, 409)),
+            ({"email": victim.email.upper(), "email_verified": True}, (401, 403, 409)),
+            ({"email_verified": False}, (401, 403)),
+            ({"email_verified": "true"}, (401, 403)),
+            ({"email": ""}, (401, 403)),
+        ):
+            client = lab.visitor()
+            reply = _arrive(lab, issuer, client, **_somebody(**claims))
+            _demand_nobody(lab, client, f"an account of {list(claims)}", reply, statuses)
+            seen.append(str(reply))
+        if len(_rows(lab)) != before:
+            raise Broken("an account was linked")
+    return ", ".join(dict.fromkeys(seen))
+
+
+@probe("critical", "S1-021", "A032")
+def only_its_owner_links_an_account(lab: Any) -> str:
+    """Linking is begun by the owner's own page, with a proof of lately, and ended in the same session."""
+    with _open(lab) as issuer:
+        owner = lab.ordinary()
+        page, api = lab.url("federated_accounts"), lab.api("federated_accounts")
+        link = {"action": "link", "provider": "laboratory"}
+        seen = {
+            "a link of another site": owner.send(
+                "GET", f"{page}?action=link&provider=laboratory", headers=[("Sec-Fetch-Site", "cross-site")]
+            ),
+            "a form of another site": owner.send(
+                "POST", page, form=link, headers=[("Origin", EVIL), ("Sec-Fetch-Site", "cross-site")]
+            ),
+            "a form without its token": owner.send("POST", page, form=link, headers=owner.from_here),
+        }
+        for what, reply in seen.items():
+            if "issuer-" in f"{reply.headers}" or issuer.asked:
+                raise Broken(f"{what} begins linking: {reply}")
+        query = issuer.consent(_begun(owner.act("POST", api, json=link)), **_somebody())
+        # The session ends before the answer comes: whoever is in front of the browser then is somebody else.
+        left = {k: v for k, v in owner.cookies.items() if k != lab.cookie}
+        owner.act("POST", lab.api("sign_out"), json={})
+        owner.cookies = left
+        reply = lab.come_back(owner, query)
+        if reply.status < 400 or _rows(lab):
+            raise Broken(f"linking goes on after signing out: {reply}")
+        lab.open_session(owner)
+        token = (owner.token_header, owner.token())
+        lab.clock.advance(lab.policy.of(mfa.Settings).fresh + 1)
+        if lab.whoami(owner).status != 200:
+            raise CouldNotLook("a session ends before its proof is too old")
+        late = owner.send("POST", api, headers=[*owner.from_here, token], json=link)
+        if late.status != 401:
+            raise Broken(f"linking with an old proof: {late}")
+    return f"{len(seen)} forged beginnings, a session that ended, and an old proof ({late})"
+
+
+def _begun(reply: Any) -> str:
+    if reply.status != 200:
+        raise CouldNotLook(f"linking cannot be begun: {reply}")
+    return str(reply.json()["location"])
+
+
+@probe("high", "S1-107", "A188")
+def an_answer_is_not_repeated(lab: Any) -> str:
+    """Neither a page nor the log has anything of an answer: no code, no state, no words of the provider."""
+    with _open(lab) as issuer:
+        client = lab.visitor()
+        state = _query(lab.go_to(client), "state")
+        said = "<script>alert(1)</script>"
+        reply = lab.come_back(
+            client,
+            f"error=access_denied&error_description={quote(said)}&error_uri={quote(EVIL)}"
+            f"&state={state}&iss={quote(issuer.url)}",
+        )
+        _demand_nobody(lab, client, "an error of the provider's", reply, (400, 401, 403))
+        if any(part in reply.text for part in ("alert(1)", EVIL, state)):
+            raise Broken("the page repeats what the provider says")
+        query = issuer.consent(lab.go_to(client), **_somebody())
+        code = _query(f"?{query}", "code")
+        reply = lab.come_back(client, query)
+        _demand_in(lab, client, reply)
+        shown = f"{reply.text}{reply.headers}"
+        if code in lab.logs.text or code in shown or _query(f"?{query}", "state") in lab.logs.text:
+            raise Broken("the code or the state is in the log or on the page")
+    return "an error and an honest answer: nothing of either on a page or in the log"
+
+
+def _rows(lab: Any) -> list[Any]:
+    """Every linked account."""
+    table = sys.modules["bylaw.store.tables"].federated_accounts
+    with lab.site.house.store.reading() as connection:
+        return list(connection.execute(table.select()).mappings())
+
+
+def _session_user(lab: Any, client: Any) -> str:
+    digest = sys.modules["bylaw.keys"].digest(client.cookies[lab.cookie])
+    with lab.site.house.store.reading() as connection:
+        row = sys.modules["bylaw.store.sessions"].find(connection, digest)
+    return row.user_id if row else ""
+
+
+def _roles_of(lab: Any, user_id: str) -> set[str]:
+    with lab.site.house.store.reading() as connection:
+        user = sys.modules["bylaw.store.users"].by_id(connection, user_id)
+    return set(user.roles) if user else set()
+
+
+# Sabotages
+
+
+def _federating() -> Any:
+    return sys.modules["bylaw.operations.federating"]
+
+
+@sabotage
+def the_state_is_not_compared(patch: Patch) -> None:
+    """Any answer is taken for the one that was asked for."""
+    patch(oidc.Transaction, "answered", lambda self, query: oidc._answered(query))
+
+
+@sabotage
+def an_answer_may_come_again(patch: Patch) -> None:
+    """What was begun in a browser stays begun."""
+    ceremonies = sys.modules["bylaw.operations.ceremonies"]
+    patch(
+        ceremonies,
+        "end",
+        lambda house, c, exchange, kind, **_: ceremonies.under_way(house, c, exchange, kind),
+    )
+
+
+@sabotage
+def claims_are_not_looked_at(patch: Patch) -> None:
+    """Whatever the issuer has signed is taken, whoever it was signed for."""
+    patch(oidc.Provider, "_judged", lambda self, claims, client, transaction: None)
+
+
+@sabotage
+def signatures_are_not_looked_at(patch: Patch) -> None:
+    """An id_token is read, and believed."""
+
+    def verified(self: Any, tokens: Any, client: Any, transaction: Any) -> Any:
+        claims = json.loads(jws.extract_compact(tokens["id_token"].encode()).payload)
+        self._judged(claims, client, transaction)
+        return claims
+
+    patch(oidc.Provider, "_verified", verified)
+
+
+@sabotage
+def one_state_for_all(patch: Patch) -> None:
+    """State, nonce and verifier are the application's, not the sign-in's."""
+    made = oidc.Transaction.made
+    same = ("s" * 43, "n" * 43, "v" * 43)
+    patch(oidc.Transaction, "made", lambda secrets, now: made(same, now))
+
+
+@sabotage
+def people_are_their_addresses(patch: Patch) -> None:
+    """Whoever has the address of an account opens it."""
+    users = sys.modules["bylaw.store.users"]
+    patch(_federating(), "_known", lambda house, c, offer, claims: users.by_email(c, claims.email.lower()))
+
+
+@sabotage
+def every_address_is_believed(patch: Patch) -> None:
+    """What the provider does not vouch for makes an account all the same."""
+    completed = oidc.Provider._completed
+    patch(oidc.Provider, "_completed", lambda *given: replace(completed(*given), email_verified=True))
+
+
+@sabotage
+def anybody_who_is_signed_in_links(patch: Patch) -> None:
+    """No proof is asked for before an account gets another way in."""
+    patch(_federating(), "_demand_himself", lambda house, connection, who: None)
+
+
+@sabotage
+def errors_are_told(patch: Patch) -> None:
+    """What the provider says is shown to the person, and logged."""
+    real = _federating()._claims
+
+    def claims(house: Any, offer: Any, facts: Any, query: str) -> Any:
+        _federating().log.warning("answer: %s", query)
+        return real(house, offer, facts, query)
+
+    patch(_federating(), "_claims", claims)
+
+
+PROBES: Final = (
+    an_answer_counts_once_in_its_own_browser,
+    a_token_of_another_sign_in_is_nobodys,
+    a_token_is_signed_by_its_issuer,
+    what_is_asked_for_is_the_policys,
+    a_code_belongs_to_the_browser_that_asked,
+    an_account_is_provider_and_subject,
+    an_address_opens_nothing,
+    only_its_owner_links_an_account,
+    an_answer_is_not_repeated,
+)
+SABOTAGES: Final = (
+    the_state_is_not_compared,
+    an_answer_may_come_again,
+    claims_are_not_looked_at,
+    signatures_are_not_looked_at,
+    one_state_for_all,
+    people_are_their_addresses,
+    every_address_is_believed,
+    anybody_who_is_signed_in_links,
+    errors_are_told,
+)

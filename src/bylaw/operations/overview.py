@@ -1,0 +1,78 @@
+"""One's own account at a glance: what it holds, each thing with how it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table, func, select
+
+from bylaw.house import House
+from bylaw.identity import Identity
+from bylaw.operations import accounts, signing_in
+from bylaw.store import audit as audit_rows
+from bylaw.store.tables import devices, federated_accounts, passkeys, recovery_codes, totp_secrets
+
+_PASSWORDS = ("authn_password_change", "authn_password_reset")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What an account holds. Times are seconds since 1970."""
+
+    email: str
+    name: str
+    confirmed: bool
+    created_at: float
+    roles: tuple[str, ...]
+    has_password: bool
+    password_changed_at: float
+    """When the password was set last."""
+    authenticators: int
+    recovery_codes: int
+    """Those that were not used yet."""
+    passkeys: int
+    linked: tuple[str, ...]
+    """Providers that the account is linked with."""
+    sessions: int
+    devices: int
+
+
+def account(house: House, who: Identity) -> Account:
+    """What one's own account holds now."""
+    sessions = len(signing_in.own_sessions(house, who))
+    with house.store.reading() as connection:
+        user = accounts.found(connection, who.id)
+        changes = [
+            row["timestamp"].timestamp()
+            for action in _PASSWORDS
+            for row in audit_rows.rows(
+                connection, action=action, entity_type="user", entity_id=who.id, limit=1
+            )
+        ]
+        linked = connection.execute(
+            select(federated_accounts.c.oauth_provider)
+            .where(federated_accounts.c.user_id == who.id)
+            .order_by(federated_accounts.c.created_at)
+        ).scalars()
+        return Account(
+            email=user.email,
+            name=user.name,
+            confirmed=user.confirmed_at is not None,
+            created_at=user.created_at,
+            roles=tuple(sorted(user.roles)),
+            has_password=user.password_hash is not None,
+            password_changed_at=max(changes, default=user.created_at),
+            authenticators=_count(connection, totp_secrets, who.id),
+            recovery_codes=_count(connection, recovery_codes, who.id, unused=True),
+            passkeys=_count(connection, passkeys, who.id),
+            linked=tuple(dict.fromkeys(linked)),
+            sessions=sessions,
+            devices=_count(connection, devices, who.id),
+        )
+
+
+def _count(connection: Connection, table: Table, user_id: str, *, unused: bool = False) -> int:
+    query = select(func.count()).select_from(table).where(table.c.user_id == user_id)
+    if unused:
+        query = query.where(table.c.used_at.is_(None))
+    return int(connection.execute(query).scalar_one())
