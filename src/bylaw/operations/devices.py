@@ -68,7 +68,7 @@ def _first(marks: Iterable[tuple[str, str]], agent: str) -> str:
 
 
 _METHODS: Final = {
-    "password": "password",
+    "password": "password",  # nosec B105  # no secret: words
     "totp": "authenticator app",
     "recovery": "recovery code",
     "recovery_code": "recovery code",

@@ -97,7 +97,7 @@ def step_up(
         method = _prove(house, user, code=code, whence=whence)
         return signing_in.go_on(house, session, method=method, assurance=2)
     if not password:
-        raise Refused(errors.INVALID, fields={"password": "needed"})
+        raise Refused(errors.INVALID, fields={"password": "needed"})  # nosec B105  # no secret: words
     proving.prove(
         house, email=user.email, password=password, whence=whence, failure="authn_step_up_fail", actor=who
     )

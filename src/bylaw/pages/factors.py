@@ -90,7 +90,9 @@ class _beside:  # noqa: N801 - reads as a word: `with _beside(call):`
             raise Refused(mfa.WRONG, fields={self._field: "not right, or used already"}) from None
         if isinstance(error, Refused) and error.reason is passwords.WRONG:
             raise Refused(
-                passwords.WRONG, detail="That is not your password.", fields={"password": "not your password"}
+                passwords.WRONG,
+                detail="That is not your password.",
+                fields={"password": "not your password"},  # nosec B105  # no secret: words
             ) from None
 
 

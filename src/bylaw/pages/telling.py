@@ -13,12 +13,12 @@ SAID: Final = {
     "authn_login_lock": "gave so many wrong passwords that signing in takes longer",
     "authn_login_unlock": "unlocked signing in",
     "authn_login_unlock_mail": "was mailed a link to sign in in spite of wrong passwords",
-    "authn_password_change": "set a new password",
-    "authn_password_change_fail": "failed to change the password",
-    "authn_password_reset": "set a new password by a mailed link",
-    "authn_password_reset_ask": "asked for a link to choose a new password",
-    "authn_password_reset_fail": "opened a link to choose a password that had ended",
-    "authn_password_reset_link": "sent a link to choose a password",
+    "authn_password_change": "set a new password",  # nosec B105  # no secret: words
+    "authn_password_change_fail": "failed to change the password",  # nosec B105  # no secret: words
+    "authn_password_reset": "set a new password by a mailed link",  # nosec B105  # no secret: words
+    "authn_password_reset_ask": "asked for a link to choose a new password",  # nosec B105  # no secret: words
+    "authn_password_reset_fail": "opened a link to choose a password that had ended",  # nosec B105  # no secret: words
+    "authn_password_reset_link": "sent a link to choose a password",  # nosec B105  # no secret: words
     "authz_fail": "was refused",
     "privilege_permissions_changed": "changed the roles",
     "session_ended": "ended sessions",
@@ -30,7 +30,7 @@ SAID: Final = {
     "user_factors_reset": "removed the second factors",
     "user_impersonated": "signed in as somebody else",
     "user_link_sent": "had a link sent",
-    "user_password_renewal": "asked for a new password at the next sign-in",
+    "user_password_renewal": "asked for a new password at the next sign-in",  # nosec B105  # no secret: words
     "user_signup_taken": "tried to sign up with an address that is taken",
     "user_signup_told": "was told of a sign-up with the address",
 }

@@ -295,7 +295,7 @@ def a_sensitive_step_asks_again(lab: Any) -> str:
         if sent.status != 303 or not sent.header("location").startswith(f"{lab.url('step_up')}?next="):
             raise Broken(f"a browser is not sent to show it again: {sent} {sent.header('location')!r}")
         right = {"code": app.next()} if app else {"password": client.password}
-        for wrong in ({"password": client.password}, {}) if app else ({"password": "no"}, {}):
+        for wrong in ({"password": client.password}, {}) if app else ({"password": "no"}, {}):  # nosec B105  # no secret: words
             reply = client.act("POST", lab.api("step_up"), json=wrong)
             if reply.status not in (401, 422):
                 raise Broken(f"less than the account's strongest is enough: {reply} to {sorted(wrong)}")

@@ -60,14 +60,14 @@ PENDING: Final = 600
 OWED: Final = {
     "second": "The second factor is still to be shown.",
     "enrol": "A second factor must be set up first: the account's role asks for one.",
-    "password": "Another password must be chosen first.",
+    "password": "Another password must be chosen first.",  # nosec B105  # no secret: words
     "confirm": "The mail address must be confirmed first.",
 }
 """What a session may owe before anybody is signed in by it, in this order, in words."""
 PAGES: Final = {
     "second": "second_factor",
     "enrol": "factors",
-    "password": "change_password",
+    "password": "change_password",  # nosec B105  # no secret: words
     "confirm": "confirm_email",
 }
 """The endpoint at which each of them is done."""
