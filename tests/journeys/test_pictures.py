@@ -1,4 +1,4 @@
-"""The pictures of docs/accounts.md are taken here: `PICTURES=docs/images/accounts make test args="-k pictures"`.
+"""The pictures of docs/accounts.md: `PICTURES=docs/images/accounts make test args="-k pictures"` takes them.
 
 Without that the way through the pages is walked all the same, and no picture may be missing.
 """

@@ -21,10 +21,10 @@ from bylaw.exchange import Exchange, PairHeaders
 from bylaw.house import House
 from bylaw.identity import Identity
 from bylaw.keys import KeyRing
-from bylaw.operations import accounts, administering, chores, proving, signing_in
+from bylaw.operations import accounts, administering, chores, devices, proving, signing_in
 from bylaw.operations.administering import SYSTEM
 from bylaw.reasons import Reason, Refused
-from bylaw.store import audit, failures, tables
+from bylaw.store import audit, failures, tables, users
 from bylaw.store.users import User
 
 PASSWORD = "wide green fields and quiet water"
@@ -34,7 +34,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def user(house: House) -> User:
-    return administering.create(house, SYSTEM, email=EMAIL, password=PASSWORD, granted=["user"])
+    return administering.create(
+        house, SYSTEM, email=EMAIL, password=PASSWORD, granted=["user"], renew=False, confirmed=True
+    )
 
 
 def attempt(
@@ -83,7 +85,10 @@ def device_of(house: House, email: str = EMAIL, before: str = "") -> str:
     """The cookie of a device that has signed in to the account."""
     name = cookies.name(house.policy, cookies.DEVICE)
     exchange = Exchange("POST", "/", PairHeaders([("cookie", f"{name}={before}")]))
-    lockout.remember(house, exchange, email)
+    with house.store.transaction() as connection:
+        owner = users.by_email(connection, email)
+        assert owner is not None
+        devices.keep(house, connection, exchange, owner.id, email)
     [made] = exchange.cookie_changes or []
     return made.partition("=")[2].partition(";")[0]
 
@@ -349,6 +354,7 @@ def test_a_stolen_device_has_few_guesses(house: House, user: User) -> None:
 def test_a_device_of_one_account_is_a_stranger_to_another(house: House, user: User) -> None:
     """The cookie is sealed for the account: with another one it says nothing."""
     fail(house, 5)
+    administering.create(house, SYSTEM, email="bob@people.test", password=PASSWORD, confirmed=True)
     assert attempt(house, PASSWORD, device=device_of(house, "bob@people.test")) is lockout.WAIT
 
 

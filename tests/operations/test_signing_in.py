@@ -23,7 +23,9 @@ PASSWORD = "wide green fields and quiet water"
 
 @pytest.fixture
 def user(house: House) -> User:
-    return administering.create(house, SYSTEM, email="ann@people.test", password=PASSWORD, granted=["user"])
+    return administering.create(
+        house, SYSTEM, email="ann@people.test", password=PASSWORD, granted=["user"], confirmed=True
+    )
 
 
 def records(house: House, **filters: Any) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from bylaw.control import Control, Probe, Sabotage
 from bylaw.controls import CONTROLS
 from bylaw.verify.laboratory import Bench, Laboratory
 from bylaw.verify.runner import attempt, broken
-from tests.applications.stacks import FRAMEWORKS, hurry
+from tests.applications.stacks import hurry
 
 HURRIED: Final = frozenset({"federated", "lockout", "mfa", "passkeys", "reset"})
 """Whose probes sign in a hundred times, and say nothing about what a hash costs."""
@@ -33,26 +33,40 @@ def prepared(laboratory: Laboratory, control: Control) -> Laboratory:
     return laboratory
 
 
-@pytest.mark.parametrize(("control", "probe"), _each("probes"))
-def test_the_promise_holds(laboratory: Laboratory, control: Control, probe: Probe) -> None:
-    """Every probe passes on the healthy application."""
-    result = attempt(control, probe, prepared(laboratory, control))
-    assert result.outcome == "pass", result.evidence
+# A class each: tests of one module run in one process, tests of several classes side by side.
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-@pytest.mark.parametrize(("control", "way"), _each("sabotages"))
-def test_every_sabotage_is_noticed(
-    benches: dict[str, Bench], framework: str, control: Control, way: Sabotage
-) -> None:
-    """A control that is broken on purpose is caught by one of its probes, which says what it saw: one that
-    stumbles has noticed nothing, it would stumble over anything."""
-    with broken(way), benches[framework].laboratory() as laboratory:
-        prepared(laboratory, control)
-        results = (attempt(control, probe, laboratory) for probe in control.probes)
-        caught = next((r for r in results if r.outcome == "fail" and not r.stumbled), None)
-    assert caught is not None, way.title
-    assert caught.evidence
+class TestPromises:
+    @pytest.mark.parametrize(("control", "probe"), _each("probes"))
+    def test_the_promise_holds(self, laboratory: Laboratory, control: Control, probe: Probe) -> None:
+        """Every probe passes on the healthy application."""
+        result = attempt(control, probe, prepared(laboratory, control))
+        assert result.outcome == "pass", result.evidence
+
+
+class _Sabotages:
+    framework: str
+
+    @pytest.mark.parametrize(("control", "way"), _each("sabotages"))
+    def test_every_sabotage_is_noticed(
+        self, benches: dict[str, Bench], control: Control, way: Sabotage
+    ) -> None:
+        """A control that is broken on purpose is caught by one of its probes, which says what it saw: one
+        that stumbles has noticed nothing, it would stumble over anything."""
+        with broken(way), benches[self.framework].laboratory() as laboratory:
+            prepared(laboratory, control)
+            results = (attempt(control, probe, laboratory) for probe in control.probes)
+            caught = next((r for r in results if r.outcome == "fail" and not r.stumbled), None)
+        assert caught is not None, way.title
+        assert caught.evidence
+
+
+class TestSabotagesInFlask(_Sabotages):
+    framework = "flask"
+
+
+class TestSabotagesInFastapi(_Sabotages):
+    framework = "fastapi"
 
 
 def test_every_control_has_both() -> None:

@@ -554,7 +554,10 @@ def names_are_fine(patch: Patch) -> None:
 @sabotage
 def always_beside_a_factor(patch: Patch) -> None:
     """The shorter least length holds for everybody."""
-    least = lambda self, *, second: self.min_length_with_second_factor  # noqa: E731
+
+    def least(self: passwords.Settings, *, second: bool) -> int:
+        return self.min_length_with_second_factor
+
     patch(passwords.Settings, "least", least)
 
 
