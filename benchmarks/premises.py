@@ -51,17 +51,17 @@ def production() -> Iterator[dict[str, str]]:
 
 
 def person(site: Site, email: str) -> users.User:
-    """A new account with the role `user`, without a password."""
-    return administering.create(site.house, SYSTEM, email=email, granted=["user"])
+    """A new account with the role `user` and a confirmed address, without a password."""
+    return administering.create(site.house, SYSTEM, email=email, granted=["user"], confirmed=True)
 
 
 def crowd(site: Site, count: int) -> list[str]:
     """Addresses of so many new accounts, whose password is PASSWORD; it is hashed once for all of them."""
-    hashed = passwords.make(site.house, PASSWORD)
+    kept = passwords.make(site.house, PASSWORD)
     people = [person(site, f"crowd-{number}@people.test") for number in range(count)]
     with site.house.store.transaction() as connection:
         for one in people:
-            users.change(connection, one.id, password_hash=hashed)
+            users.change(connection, one.id, **kept.columns)
     return [one.email for one in people]
 
 

@@ -577,8 +577,11 @@ class _Reading:
         for path, secret in (
             (("store", "database"), policy.store.database),
             (("mail", "server"), policy.mail.server),
+            (("mail", "user"), policy.mail.user),
+            (("mail", "password"), policy.mail.password),
         ):
-            if policy.production and secret is not None and _PLACEHOLDER.search(secret.get_secret_value()):
+            text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+            if policy.production and text is not None and placeholder(text):
                 self._report(path, "a published placeholder", _REMEDIES.get(path, ""))
 
     def _access(self, policy: Policy) -> None:
@@ -641,6 +644,8 @@ _REMEDIES: Final[dict[tuple[str, ...], str]] = {
     ("store", "database"): "e.g. postgresql+psycopg://user:password@host/name or sqlite:///app.db",
     ("rate_limits", "store"): "e.g. rediss://:password@host:6379/0",
     ("mail", "server"): "e.g. smtps://user:password@mail.acme.eu:465",
+    ("mail", "user"): "what the mail server gave out, or nothing",
+    ("mail", "password"): "what the mail server gave out, or nothing",
 }
 
 

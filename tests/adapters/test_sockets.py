@@ -113,13 +113,16 @@ def test_a_socket_of_a_dead_session_does_not_open(talking: Laboratory) -> None:
 
 
 def shut(laboratory: Laboratory, alice: Client) -> None:
-    laboratory.administrator().act(
-        "POST", f"{laboratory.api('users')}/{alice.id}", json={"action": "disable"}
-    )
+    administered(laboratory, alice, {"action": "disable", "reason": "left"})
 
 
 def demoted(laboratory: Laboratory, alice: Client) -> None:
-    laboratory.administrator().act("POST", f"{laboratory.api('users')}/{alice.id}", json={"action": "roles"})
+    administered(laboratory, alice, {"action": "roles", "role": [], "reason": "left"})
+
+
+def administered(laboratory: Laboratory, alice: Client, change: dict[str, object]) -> None:
+    done = laboratory.administrator().act("POST", f"{laboratory.api('users')}/{alice.id}", json=change)
+    assert done.status == 200, done  # a session that goes on would have the test wait for nothing
 
 
 def signed_out(laboratory: Laboratory, alice: Client) -> None:

@@ -238,10 +238,15 @@ def test_the_schema_is_printed_for_editors() -> None:
 def test_an_account_is_made_with_a_password_that_nobody_sees(project: Path) -> None:
     """Asked for twice, not echoed; two that differ are asked for again."""
     call("db", "upgrade")
-    result = call("user", "add", "ann@acme.eu", "--role", "user", given=f"{GOOD}\nother\n{GOOD}\n{GOOD}\n")
+    given = f"{GOOD}\nother\n{GOOD}\n{GOOD}\n"
+    result = call("user", "add", "ann@acme.eu", "--role", "user", given=given)
     assert result.exit_code == 0
     assert GOOD not in result.output
-    assert "ann@acme.eu  user  enabled" in result.stdout
+    # Two people know it: the first sign-in asks for another. Its owner typed it himself: it stays.
+    assert "ann@acme.eu  user  new password asked for" in result.stdout
+    own = call("user", "add", "ben@acme.eu", "--role", "user", "--own", given=given)
+    assert GOOD not in own.output
+    assert "ben@acme.eu  user  enabled" in own.stdout
     assert "Password" in result.stderr
     assert "Password" not in result.stdout
 

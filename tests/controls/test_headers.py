@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -512,7 +513,8 @@ def test_header_injection(laboratory: Laboratory, bad: str) -> None:
         assert not any("planted" in name for name in names)
         for name, value in reply.headers:
             assert not set(name + value) & set("\r\n\0")
-        assert all(c in (PAGE, DATA) for c in reply.all("content-security-policy"))
+        said = [re.sub(r" 'nonce-[\w-]{22}'", "", c) for c in reply.all("content-security-policy")]
+        assert all(c in (PAGE, DATA) for c in said)
 
 
 @pytest.mark.requirement("S3-064", "C-01")

@@ -51,6 +51,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Follo
     return follow
 
 
+@pytest.mark.timeout(600)  # the README's page runs every probe there is
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=name)
 def test_commands_print_what_the_page_shows(page: Path, followed: Callable[[Path], Followed]) -> None:
     """Typed one after another in an empty folder, every command says what a reader is told it says."""

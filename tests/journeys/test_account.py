@@ -143,6 +143,7 @@ def test_a_person_sees_both_browsers_and_ends_the_other(mtc: Served, visit: Visi
     here, there = visit(mtc), visit(mtc, user_agent=firefox)
     here.sign_in(who)
     there.sign_in(who)
+    here.follow("Account", within="header")
     here.follow("Sessions", within="header")
     sessions = here.page.get_by_role("listitem").filter(has_text="Last used")
     assert sessions.count() == 2
@@ -178,6 +179,7 @@ def test_a_form_sent_after_the_session_ended_leads_back_to_the_form(mtc: Served,
     here, there = visit(mtc, who), visit(mtc, who)
     here.go("/lots?state=planned")
     there.go("/")
+    there.follow("Account", within="header")
     there.follow("Sessions", within="header")
     there.press("End all other sessions")
     here.fill("Quantity", "3")

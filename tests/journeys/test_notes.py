@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from bylaw.operations import administering
 from tests.journeys.conftest import Visit
 from tests.journeys.served import Person, Served
+from tests.journeys.test_sessions import mail
 
 NEW_PASSWORD = "another all-day walk by the sea"
 
@@ -26,7 +28,13 @@ def test_an_account_is_made_used_and_left_in_fastapi_as_well(notes: Served, visi
     assert "at least 15 characters" in here.text
     here.fill("Password", who.password)
     here.press("Make the account")
-    assert "your account is ready" in here.text
+    assert "We have sent you a mail." in here.text
+    here.sign_in(who)
+    assert here.heading == "Look at your mail", "nobody is signed in yet"
+    link = re.search(r"https?://\S+/confirm-email/\S+", mail(notes, who, "Confirm"))
+    assert link is not None
+    here.go(link[0])
+    here.press("Confirm the address")
     for visitor in (here, there):
         visitor.go(f"{notes.page('sign_in')}?next={notes.page('sessions')}")
         visitor.sign_in(who)
@@ -66,7 +74,7 @@ def test_a_long_list_of_users_is_read_page_by_page(notes: Served, visit: Visit) 
         notes.person(name="Many")
     admin = visit(notes, notes.person("admin"))
     admin.go(notes.page("users"))
-    admin.fill("Search by mail address or name", "Many")
+    admin.fill("Mail address or name", "Many")
     admin.press("Search")
     rows = admin.page.locator("tbody tr")
     assert rows.count() == administering.PAGE

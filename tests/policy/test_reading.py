@@ -271,15 +271,17 @@ def test_an_address_that_has_the_form_but_is_none_is_refused(url: str, environme
 def test_no_value_of_the_example_file_starts_in_production() -> None:
     """Somebody copies `.env.example` and forgets to fill it in: each of its values is refused by name."""
     example = {k: v or "" for k, v in dotenv_values(ROOT / ".env.example").items()}
-    text = '[mail]\nserver = "env:SMTP_URL"\n[rate_limits]\nstore = "env:REDIS_URL"\n'
+    text = '[mail]\nserver = "env:SMTP_URL"\nuser = "env:SMTP_USER"\n[rate_limits]\nstore = "env:REDIS_URL"\n'
     text += '[proxies]\ntrusted = ["env:TRUSTED_PROXY"]\nx_for = 1\n'
     text += '[federated.google]\nclient_id = "env:GOOGLE_CLIENT_ID"\n'
     text += 'client_secret = "env:GOOGLE_CLIENT_SECRET"\n'
     good = {"SMTP_URL": "smtps://mail.acme.eu", "REDIS_URL": "rediss://cache.acme.eu"}
+    good |= {"SMTP_USER": "shop", "SMTP_PASSWORD": "given out by the mail server"}
     good["TRUSTED_PROXY"] = "10.0.0.0/8"
     good |= {"GOOGLE_CLIENT_ID": "123.apps", "GOOGLE_CLIENT_SECRET": "given out by Google"}
     for name, value in example.items():
         if name != "BYLAW_ENV":
             found = refused(text, **{**good, name: value})
             assert [problem.where for problem in found.problems] == [name]
+    read(text, **good)  # and nothing else was wrong with them
     assert example["BYLAW_ENV"] == "production"

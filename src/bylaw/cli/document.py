@@ -67,11 +67,16 @@ def stand_ins(file: Path | None = None) -> dict[str, str]:
     """Variables that a document needs only to be there, those that `file` names too: it prints none."""
     usual = defaults("sqlite:///unused.db")
     text = file.read_text("utf-8", "replace") if file is not None and file.is_file() else ""
+    alike = {
+        "base_url": usual["BASE_URL"],
+        "database": usual["DATABASE_URL"],
+        "server": "smtps://mail.invalid",
+        "store": "rediss://cache.invalid",
+    }
     found = {}
     for key, name in _NAMED.findall(text):
-        alike = {"base_url": "BASE_URL", "database": "DATABASE_URL"}.get(key)
         # Always the same, so that the document is: and as good as random, as a secret must be.
-        found[name] = usual[alike] if alike else sha256(name.encode()).hexdigest()
+        found[name] = alike.get(key) or sha256(name.encode()).hexdigest()
     return {**found, **usual}
 
 

@@ -112,8 +112,10 @@ def _invite(call: Call) -> Done:
 
 
 def _granted(call: Call) -> list[str]:
-    """The roles that were sent; a form says by an empty one that it has none ticked."""
-    return [role for role in call.values["role"] or [] if role]
+    """The roles that were sent. A form says by an empty one that it has none ticked; to a program, that is a
+    role that there is not."""
+    sent = call.values["role"] or []
+    return sent if call.api else [role for role in sent if role]
 
 
 # One account

@@ -180,7 +180,10 @@ def _again(endpoint: Endpoint, call: Call, refused: Refused) -> Show:
     """The form once more, with what was wrong and what was given (but no secret)."""
     if endpoint.show is None:
         raise refused
-    shown = endpoint.show(call)
+    try:
+        shown = endpoint.show(call)
+    except Refused:  # no form to show: what was wrong with this body is what there is to say
+        raise refused from None
     if isinstance(shown, Done):
         raise refused
     given = {

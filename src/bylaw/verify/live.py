@@ -8,6 +8,7 @@ https, as a server says that ends TLS itself.
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -125,6 +126,8 @@ def asgi(application: Callable[..., Any], scheme: str = "http") -> Iterator[Live
         said = {"scheme": kinds[scope["type"]]} if scope["type"] in kinds else {}
         await application({**scope, **said}, receive, send)
 
+    access = logging.getLogger("uvicorn.access")
+    before = access.handlers, access.propagate
     config = uvicorn.Config(
         encrypted,
         host=HOST,
@@ -146,3 +149,5 @@ def asgi(application: Callable[..., Any], scheme: str = "http") -> Iterator[Live
         server.should_exit = True
         thread.join(PATIENCE)
         listening.close()
+        # Silenced by `access_log`, for the whole process: the next laboratory may look at it.
+        access.handlers, access.propagate = before
