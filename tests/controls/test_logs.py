@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus, urlencode
@@ -341,8 +341,10 @@ def test_secrets_of_the_policy_are_known_by_value(build: Builder) -> None:
 
 def test_what_is_no_address_is_a_secret_all_the_same(build: Builder) -> None:
     """A password with a bracket in it makes an address that cannot be taken apart."""
-    policy = build.policy('[mail]\nserver = "env:SMTP_URL"', SMTP_URL="smtps://me:a[b@mail.lab")
-    assert "smtps://me:a[b@mail.lab" in list(logs.secrets_of(policy))
+    text = "smtps://me:a[b@mail.lab"  # no start takes it; what is logged of the refusal must not tell it
+    policy = build.policy("")
+    mail = policy.mail.model_copy(update={"server": SecretStr(text)})
+    assert text in list(logs.secrets_of(replace(policy, mail=mail)))
 
 
 def test_a_house_is_known_while_it_stands(build: Builder) -> None:
