@@ -132,3 +132,30 @@ def test_the_document_says_which_endpoints_ask_for_a_session(laboratory: Laborat
     secured = {path for path, item in document["paths"].items() if "security" in item.get("get", {})}
     assert {"/awaited", "/threaded", "/default", "/inside/here/{number}"} <= secured
     assert "/open" not in secured
+
+
+def test_an_application_below_knows_who_calls(tmp_path: Path) -> None:
+    """Mounted, it is another application to FastAPI: its rules are asked, and by the right clock."""
+    (tmp_path / "bylaw.toml").write_text(POLICY)
+
+    def factory() -> FastAPI:
+        app, below = FastAPI(), FastAPI(openapi_url=None)
+        Bylaw(app, tmp_path / "bylaw.toml")
+
+        @below.get("/who")
+        def who(who: Reader, lately: Annotated[Identity, Permit("note:read", max_age=600)]) -> list[str]:
+            return [who.id, lately.id]
+
+        app.mount("/below", below)
+        return app
+
+    bench = Bench(Target("below", factory))
+    try:
+        with bench.laboratory() as laboratory:
+            client = laboratory.client("user")
+            assert client.get("/below/who").json() == [client.id, client.id]
+            assert laboratory.visitor().get("/below/who").status == 401
+            laboratory.clock.advance(601)
+            assert client.get("/below/who").code == "mfa.step_up"
+    finally:
+        bench.close()
