@@ -15,9 +15,9 @@ from bylaw.controls import cookies, lockout, mfa, roles, sessions
 from bylaw.controls.lockout import Whence
 from bylaw.exchange import Exchange, PairHeaders
 from bylaw.house import House
-from bylaw.identity import Identity, StepUp
+from bylaw.identity import STEP_UP, Identity, StepUp
 from bylaw.keys import KeyRing
-from bylaw.operations import administering, proving, second_factors, signing_in
+from bylaw.operations import accounts, administering, proving, second_factors, signing_in
 from bylaw.operations.administering import SYSTEM
 from bylaw.reasons import Reason, Refused
 from bylaw.store import audit, factors, outbox
@@ -497,3 +497,20 @@ def test_however_many_proofs_there_were_they_fit(house: House, user: User) -> No
         assert len(who(house, digest).method) <= session_rows.LONGEST_METHOD
     assert who(house, digest).method == "password+somebody-else-entirely"
     assert roles.CHALLENGE
+
+
+@pytest.mark.requirement("S3-083")
+def test_a_password_is_no_late_proof_of_two_factors(house: House) -> None:
+    """A thief with the session and the password changes the password, and cannot pass for fresh with it."""
+    user = administering.create(house, SYSTEM, email="b@people.test", password=PASSWORD, confirmed=True)
+    _, _, digest = enrol(house, user)
+    before = who(house, digest).authenticated_at
+    advance(house, 601)
+    opened = accounts.change_password(
+        house, who(house, digest), digest=digest, current=PASSWORD, new=f"{PASSWORD} anew"
+    )
+    after = who(house, opened.digest)
+    assert (after.assurance, after.authenticated_at) == (2, before)
+    with pytest.raises(Refused) as refused:
+        mfa.demand_fresh(house, after)
+    assert refused.value.reason is STEP_UP

@@ -1,4 +1,4 @@
-"""Accounts: made, changed, disabled."""
+"""Accounts: made by whom they belong to, and given another password by them."""
 
 from __future__ import annotations
 
@@ -184,19 +184,19 @@ def change_password(
         users.change(connection, user.id, **kept.columns)
         opened = sessions.mint(house, owes=sessions.without(row.owes, "password"))
         epoch = standing.end(house, connection, user.id, Event.PASSWORD_CHANGED)
-        session_rows.add(
-            connection,
-            sessions.row(
-                house,
-                opened,
-                user.id,
-                epoch,
-                row.method,
-                address=row.address,
-                agent=row.agent,
-                assurance=row.assurance,
-            ),
+        fresh = sessions.row(
+            house,
+            opened,
+            user.id,
+            epoch,
+            row.method,
+            address=row.address,
+            agent=row.agent,
+            assurance=row.assurance,
         )
+        if row.assurance > 1:  # a password alone is no late proof where two factors were shown
+            fresh["authenticated_at"] = row.authenticated_at
+        session_rows.add(connection, fresh)
         proving.forgive(house, connection, user.email)
         mailing.post(
             house,

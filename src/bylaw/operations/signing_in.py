@@ -259,7 +259,7 @@ def end_other_sessions(house: House, who: Identity, digest: str) -> int:
     who.demand_self()
     with house.store.transaction() as connection:
         users.hold(connection, who.id)  # (as in `_end`)
-        ended = session_rows.end_of_user(connection, who.id, but=digest)
+        ended = sum(row.digest != digest for row in session_rows.of_user(connection, who.id))
         standing.end(house, connection, who.id, Event.OTHERS_ENDED, but=digest)
         audit.record(
             house,
