@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from bylaw import exchange as exchanges
 from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
 from bylaw.controls import csrf
 from bylaw.controls.csrf import forms
 from bylaw.exchange import SAFE_METHODS, Allow, Exchange, PairHeaders, Peek, Read, Refuse, Verdict
+from bylaw.exchange import request as exchanges
 from bylaw.reasons import Reason
 
 FOREIGN: Final = "https://elsewhere.invalid"
