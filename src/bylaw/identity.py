@@ -124,6 +124,8 @@ class Identity:
     epoch: int = 0
     assurance: int = 1
     acting: str = ""
+    scoped: Mapping[str, Permissions] = field(default_factory=dict, hash=False)
+    """What holds within one object alone, by its name: `{"planning:17": …}`."""
     clock: Clock = field(default=time.time, compare=False, repr=False)
     """By which `authenticated_at` is told."""
 
@@ -131,15 +133,24 @@ class Identity:
     def is_authenticated(self) -> bool:
         return bool(self.id)
 
-    def may(self, permission: str, *, owner: str | None = None) -> bool:
-        """Whether this identity holds `permission`; `owner` is the id of the object's owner."""
-        if self.permissions.allow(permission):
+    def may(self, permission: str, *, owner: str | None = None, within: str = "") -> bool:
+        """Whether this identity holds `permission`. `owner` is the id of the object's owner; `within` names
+        the object that a role may have been given for (`planning:17`)."""
+        owns = bool(owner) and owner == self.id
+        if self.permissions.allow(permission) or (owns and self.permissions.allow(permission + ":own")):
             return True
-        return bool(owner) and owner == self.id and self.permissions.allow(permission + ":own")
+        there = self.scoped.get(within) if within else None
+        return there is not None and (there.allow(permission) or (owns and there.allow(permission + ":own")))
 
-    def demand(self, permission: str, *, owner: str | None = None) -> None:
+    def may_somewhere(self, permission: str) -> bool:
+        """Whether there is any object for which this identity holds `permission`."""
+        if self.permissions.allow_own(permission):
+            return True
+        return any(there.allow_own(permission) for there in self.scoped.values())
+
+    def demand(self, permission: str, *, owner: str | None = None, within: str = "") -> None:
         """Go on only with `permission`. Raises Refused: 401 for nobody, 403 for somebody else."""
-        if self.may(permission, owner=owner):
+        if self.may(permission, owner=owner, within=within):
             return
         raise Refused(FORBIDDEN if self.is_authenticated else UNAUTHENTICATED)
 
@@ -190,7 +201,7 @@ class AccessRule:
         if identity is None:
             return UNAUTHENTICATED
         if self.kind == "permission":
-            held = identity.permissions.allow_own
+            held = identity.may_somewhere if identity.scoped else identity.permissions.allow_own
             if not (held(self.permission) and (not self.also or all(held(p) for p in self.also))):
                 return FORBIDDEN
         if self.assurance > identity.assurance or self.too_old(identity, now):

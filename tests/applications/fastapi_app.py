@@ -85,6 +85,35 @@ def create_open(
     return _notes(request).create(who, draft.text)
 
 
+programs = APIRouter(prefix="/bearer")
+
+
+@programs.get("/notes")
+def listed_to_programs(
+    request: Request, who: Annotated[Identity, Permit("note:read")]
+) -> list[dict[str, Any]]:
+    return _notes(request).listed()
+
+
+@programs.post("/notes", status_code=201)
+def create_by_program(
+    request: Request, draft: Draft, who: Annotated[Identity, Permit("note:create")]
+) -> dict[str, Any]:
+    return _notes(request).create(who, draft.text)
+
+
+@programs.put("/notes/{number:int}")
+def change_by_program(
+    request: Request, number: int, draft: Draft, who: Annotated[Identity, Permit("note:update")]
+) -> dict[str, Any]:
+    return _notes(request).change(who, number, draft.text)
+
+
+@programs.get("/me")
+def program(who: Annotated[Identity, SignedIn()]) -> dict[str, Any]:
+    return {"id": who.id, "method": who.method}
+
+
 # Papers
 
 
@@ -200,5 +229,6 @@ def create_app(policy: Path = POLICY) -> FastAPI:
     app.state.notes = Notes()
     Bylaw(app, policy)
     app.include_router(router)
+    app.include_router(programs)
     app.include_router(pages)
     return app

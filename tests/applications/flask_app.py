@@ -93,6 +93,30 @@ def create_open():
     return _notes().create(current_user, _draft().text), 201
 
 
+@notes.get("/bearer/notes")
+@permit("note:read")
+def listed_to_programs():
+    return _notes().listed()
+
+
+@notes.post("/bearer/notes")
+@permit("note:create")
+def create_by_program():
+    return _notes().create(current_user, _draft().text), 201
+
+
+@notes.put("/bearer/notes/<int:number>")
+@permit("note:update")
+def change_by_program(number: int):
+    return _notes().change(current_user, number, _draft().text)
+
+
+@notes.get("/bearer/me")
+@login_required
+def program():
+    return {"id": current_user.id, "method": current_user.method}
+
+
 # Papers
 
 

@@ -648,7 +648,7 @@ def test_an_odd_role_never_gets_into_the_table(flask_laboratory: Laboratory, rol
     client = flask_laboratory.client()
     house = flask_laboratory.site.house
     with pytest.raises(IntegrityError), house.store.transaction() as connection:
-        users.set_roles(connection, client.id, frozenset({role}), by=None, now=house.now())
+        users.set_roles(connection, client.id, frozenset({role}), by=None)
     assert client.get(flask_laboratory.api("users")).status == 403
 
 

@@ -354,7 +354,6 @@ def row(digest: str, created: float, expires: float) -> SessionRow:
         email="",
         name="",
         epoch=1,
-        roles=frozenset(),
     )
 
 

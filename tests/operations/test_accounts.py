@@ -443,5 +443,5 @@ def test_a_role_of_no_form_is_refused_by_the_database(house: House) -> None:
     user = made(house)
     for role in ("Admin", " admin", "admin ", ""):
         with pytest.raises(IntegrityError), house.store.transaction() as connection:
-            users.set_roles(connection, user.id, frozenset({role}), by=None, now=0.0)
+            users.set_roles(connection, user.id, frozenset({role}), by=None)
     assert found(house, user.id).roles == frozenset()

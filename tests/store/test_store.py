@@ -35,7 +35,7 @@ def _user(store: Store, *roles: str) -> str:
                 "created_at": 1.0,
             },
         )
-        users.set_roles(connection, user_id, frozenset(roles), by=None, now=1.0)
+        users.set_roles(connection, user_id, frozenset(roles), by=None)
     return user_id
 
 

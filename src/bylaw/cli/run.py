@@ -16,7 +16,7 @@ from bylaw.controls import roles
 from bylaw.identity import permissions_of
 from bylaw.operations import administering
 from bylaw.site import Site
-from bylaw.store import users
+from bylaw.store import assignments, users
 from bylaw.verify.laboratory import Target
 
 THREADS = 32
@@ -107,7 +107,7 @@ def _first_administrator(site: Site) -> None:
     grants = site.policy.of(roles.Settings).grants
     managing = [r for r in sorted(grants) if permissions_of([r], grants).allow(roles.MANAGE_USERS)]
     with site.house.store.reading() as connection:
-        there = [who for role in managing for who in users.with_role(connection, role)]
+        there = [who for role in managing for who in assignments.with_role(connection, role)]
         first = users.by_id(connection, there[0]) if there else None
     if first is not None:
         out.print(

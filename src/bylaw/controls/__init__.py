@@ -6,6 +6,7 @@ from typing import Final
 
 from bylaw.control import Control
 from bylaw.controls import (
+    api_keys,
     audit,
     body,
     cookies,
@@ -19,6 +20,7 @@ from bylaw.controls import (
     hosts,
     https,
     ip_allowlist,
+    jwt,
     lockout,
     logs,
     mfa,
@@ -32,9 +34,11 @@ from bylaw.controls import (
     secrets,
     sessions,
     signup,
+    tokens,
 )
 
 CONTROLS: Final[tuple[Control, ...]] = (
+    api_keys.CONTROL,
     audit.CONTROL,
     body.CONTROL,
     cookies.CONTROL,
@@ -48,6 +52,7 @@ CONTROLS: Final[tuple[Control, ...]] = (
     hosts.CONTROL,
     https.CONTROL,
     ip_allowlist.CONTROL,
+    jwt.CONTROL,
     lockout.CONTROL,
     logs.CONTROL,
     mfa.CONTROL,
@@ -61,4 +66,5 @@ CONTROLS: Final[tuple[Control, ...]] = (
     secrets.CONTROL,
     sessions.CONTROL,
     signup.CONTROL,
+    tokens.CONTROL,
 )

@@ -56,6 +56,7 @@ class Exchange:
     __slots__ = (
         "client",
         "cookie_changes",
+        "credential",
         "forwarded",
         "headers",
         "identity",
@@ -104,6 +105,9 @@ class Exchange:
         self.request_id = request_id or _request_id()
         self.identity: Identity | None = None
         self.session: Any = None
+        self.credential: Any = None
+        """What the request bore in its Authorization field, as it is remembered: no browser adds that by
+        itself, so that no token is asked for against forgery."""
         self.nonce: str | None = None
         self.permitted = False
         self.static = False

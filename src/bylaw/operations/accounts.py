@@ -139,7 +139,7 @@ def add(
             **(hashed.columns if hashed is not None else {}),
         },
     )
-    users.set_roles(connection, user_id, granted, by=by.id if by else None, now=house.now())
+    users.set_roles(connection, user_id, granted, by=by.id if by else None)
     audit.record(
         house,
         connection,

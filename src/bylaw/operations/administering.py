@@ -172,7 +172,7 @@ def set_roles(house: House, by: Identity, user_id: str, granted: Iterable[str], 
         if granted == user.roles:
             return
         roles.demand_no_less(house, by, granted ^ user.roles)
-        users.set_roles(connection, user_id, granted, by=by.id or None, now=house.now())
+        users.set_roles(connection, user_id, granted, by=by.id or None)
         roles.keep_an_administrator(house, connection, user)
         grants = house.policy.of(roles.Settings).grants
         if user.id == by.id and not permissions_of(granted, grants).allow(roles.MANAGE_USERS):

@@ -3,6 +3,9 @@
 An account holds more than its password: sessions, devices that it is known from, links that were mailed,
 what is under way in somebody's browser. Whatever changes its standing says here what of these goes with it.
 
+Clients that hold refresh tokens are sessions of another kind, and end like them. Access tokens and API keys
+are credentials of their own, beside the password: they end where all of the account does.
+
 Three rules make the rows. What a session has begun ends with it: a thief's session must not leave a change
 of the address behind. A mailed secret that sets the password ends with whatever gives the account another
 password or another mailbox (Rodauth 2.41). Where somebody else may have had the account, all of it ends
@@ -18,9 +21,9 @@ from typing import Final, Literal
 from sqlalchemy import Connection
 
 from bylaw.house import House
-from bylaw.store import ceremonies, devices, feed, links, users
+from bylaw.store import bearers, ceremonies, devices, feed, links, token_families, users
 from bylaw.store import sessions as session_rows
-from bylaw.store.tables import email_confirmations, password_resets, unlock_links
+from bylaw.store.tables import access_tokens, api_keys, email_confirmations, password_resets, unlock_links
 
 
 class Event(StrEnum):
@@ -54,6 +57,10 @@ class Ends:
     """Links that confirm the account's own address."""
     unlocks: bool = False
     """Links that let strangers try the password again."""
+    tokens: bool = False
+    """Access tokens, by which somebody signs in."""
+    keys: bool = False
+    """API keys."""
 
     @property
     def under_way(self) -> bool:
@@ -69,8 +76,8 @@ HELD: Final = {
     "confirmations": "links that confirm the address",
     "unlocks": "links that unlock",
     "under_way": "what is under way in a browser",
-    # Access and refresh tokens and API keys get a row here, a field above and a line in `end` when there are
-    # any: the document and the probes take them up by themselves (see controls/reset/events.py).
+    "tokens": "access tokens",
+    "keys": "API keys",
 }
 """What an account holds besides sessions, by its name in `Ends`, in words."""
 
@@ -81,18 +88,19 @@ _ALL: Final = {
     "confirmations": True,
     "unlocks": True,
 }
+_BEARERS: Final = {"tokens": True, "keys": True}
 
 TABLE: Final[dict[Event, Ends]] = {
     # The account's own address stays to be confirmed: that link is in its owner's mailbox.
     Event.PASSWORD_CHANGED: Ends("others", devices=True, resets=True, changes=True, unlocks=True),
-    Event.PASSWORD_RESET: Ends("all", **_ALL),
+    Event.PASSWORD_RESET: Ends("all", **_ALL, **_BEARERS),
     Event.ADDRESS_CHANGED: Ends("others", **_ALL),
     # Sessions that have shown one factor were good enough until now (Rodauth 2.44).
     Event.FACTOR_ADDED: Ends("weaker", changes=True),
     Event.FACTOR_REMOVED: Ends("others", changes=True),
     Event.LINK_REMOVED: Ends("others", changes=True),
     Event.ROLES_CHANGED: Ends("new id"),
-    Event.DISABLED: Ends("all", **_ALL),
+    Event.DISABLED: Ends("all", **_ALL, **_BEARERS),
     Event.OTHERS_ENDED: Ends("others", changes=True),
     Event.SIGNED_OUT_EVERYWHERE: Ends("all", devices=True, changes=True),
 }
@@ -113,10 +121,12 @@ def end(house: House, connection: Connection, user_id: str, event: Event, *, but
             epoch = users.next_epoch(connection, user_id)
             spared = but if ends.sessions == "others" else None
             session_rows.end_of_user(connection, user_id, but=spared)
+            token_families.end_of_user(connection, user_id)
             if spared is not None:
                 session_rows.raise_epoch(connection, spared, epoch)
         case "weaker":
             session_rows.end_weaker(connection, user_id, but=but)
+            token_families.end_of_user(connection, user_id, weaker=True)
         case "new id":
             session_rows.mark_for_renewal(connection, user_id)
     session_rows.end_acting(connection, user_id)
@@ -130,6 +140,10 @@ def end(house: House, connection: Connection, user_id: str, event: Event, *, but
         links.end_of_user(connection, email_confirmations, user_id)
     if ends.unlocks:
         links.end_of_user(connection, unlock_links, user_id)
+    if ends.tokens:
+        bearers.revoke_of_user(connection, access_tokens, user_id, house.now())
+    if ends.keys:
+        bearers.revoke_of_user(connection, api_keys, user_id, house.now())
     if ends.under_way:
         ceremonies.end_of_user(connection, user_id)
     feed.revoke(connection, house.now(), user_id)

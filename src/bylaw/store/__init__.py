@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from bylaw.store.assignments import CLOCK
 from bylaw.store.engine import IMMEDIATE, connect
 from bylaw.store.feed import Feed
 from bylaw.store.memory import SessionMemory
@@ -27,7 +28,7 @@ class Store:
         bound: int,
         cached: int,
     ) -> None:
-        self.engine = connect(url, root)
+        self.engine = connect(url, root).execution_options(**{CLOCK: clock})
         self.memory = SessionMemory(cached)
         self.feed = Feed(self.engine, self.memory, clock, bound)
         self._writing = self.engine.execution_options(**{IMMEDIATE: True})

@@ -23,6 +23,8 @@ class Remembered:
     written_at: float
     owes: str = ""
     """What is still to be done before anybody is signed in (see sessions.OWED)."""
+    kind: str = "session"
+    """What it was read for: a `session`'s cookie, or a bearer's `jwt` or `api_key`."""
 
 
 class SessionMemory:
@@ -68,11 +70,11 @@ class SessionMemory:
             self._by_digest.clear()
             self._by_user.clear()
 
-    def unwritten(self, older_than: float) -> list[Remembered]:
-        """Sessions that were seen since their last time was written, by more than `older_than`."""
+    def unwritten(self, older_than: float, kind: str = "session") -> list[Remembered]:
+        """Those of a kind that were seen since their last time was written, by more than `older_than`."""
         with self._lock:
             held = list(self._by_digest.values())
-        return [s for s in held if s.seen_at - s.written_at > older_than]
+        return [s for s in held if s.kind == kind and s.seen_at - s.written_at > older_than]
 
     def _forget(self, digest: str) -> None:
         session = self._by_digest.pop(digest, None)

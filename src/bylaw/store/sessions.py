@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 
-from bylaw.store.tables import role_assignments, sessions, users
+from bylaw.store import assignments
+from bylaw.store.assignments import Assignment
+from bylaw.store.tables import role_assignments as roles
+from bylaw.store.tables import sessions, users
 
 LONGEST_METHOD: Final = 32
 """Characters of `method`."""
@@ -32,10 +35,16 @@ class SessionRow:
     email: str
     name: str
     epoch: int
-    roles: frozenset[str]
+    assignments: tuple[Assignment, ...] = ()
     assurance: int = 1
     owes: str = ""
     acting: str | None = None
+    credential: str | None = None
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles that hold everywhere."""
+        return frozenset(each.role for each in self.assignments if not each.scope)
 
 
 def add(connection: Connection, row: dict[str, object]) -> None:
@@ -53,38 +62,30 @@ def of_user(connection: Connection, user_id: str) -> list[SessionRow]:
 
 
 def _rows(connection: Connection, condition: object) -> list[SessionRow]:
-    rows = (
-        connection.execute(
-            select(
-                sessions,
-                users.c.email,
-                users.c.name,
-                role_assignments.c.role,
-            )
-            .join(
-                users,
-                and_(
-                    users.c.id == sessions.c.user_id,
-                    users.c.disabled_at.is_(None),
-                    users.c.epoch == sessions.c.epoch,
-                ),
-            )
-            .outerjoin(role_assignments, role_assignments.c.user_id == users.c.id)
-            .where(condition)  # type: ignore[arg-type]
-            .order_by(sessions.c.seen_at.desc())
+    here = and_(roles.c.user_id == users.c.id, assignments.held(assignments.now(connection)))
+    query = (
+        select(sessions, users.c.email, users.c.name, *(c.label(f"role_{c.name}") for c in roles.c))
+        .join(
+            users,
+            and_(
+                users.c.id == sessions.c.user_id,
+                users.c.disabled_at.is_(None),
+                users.c.epoch == sessions.c.epoch,
+            ),
         )
-        .mappings()
-        .all()
+        .outerjoin(roles, here)
+        .where(condition)  # type: ignore[arg-type]
+        .order_by(sessions.c.seen_at.desc())
     )
-    roles: dict[str, set[str]] = {}
-    first: dict[str, RowMapping] = {}
-    for row in rows:
-        first.setdefault(row["digest"], row)
-        roles.setdefault(row["digest"], set()).update([row["role"]] if row["role"] else [])
-    return [
-        SessionRow(**{k: v for k, v in row.items() if k != "role"}, roles=frozenset(roles[key]))
-        for key, row in first.items()
-    ]
+    found: dict[str, dict[str, Any]] = {}
+    held: dict[str, list[Assignment]] = {}
+    for row in connection.execute(query).mappings():
+        digest = row["digest"]
+        found.setdefault(digest, {name: row[name] for name in row if not name.startswith("role_")})
+        if row["role_id"] is not None:
+            assigned = Assignment(**{c.name: row[f"role_{c.name}"] for c in roles.c})
+            held.setdefault(digest, []).append(assigned)
+    return [SessionRow(**facts, assignments=tuple(held.get(key, ()))) for key, facts in found.items()]
 
 
 def end(connection: Connection, digest: str) -> bool:

@@ -84,13 +84,31 @@ for _name, _column in (
 role_assignments = Table(
     "role_assignments",
     metadata,
-    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
-    Column("role", String(64), primary_key=True),
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("role", String(64), nullable=False),
+    # Empty: everywhere. Otherwise one object, as the application names it: `planning:17`.
+    Column("scope", String(120), nullable=False, default=""),
     Column("granted_by", String(36)),
     Column("granted_at", Float, nullable=False),
+    Column("because", String(200), nullable=False, default=""),
+    Column("expires_at", Float),
+    # Ended, not deleted: what somebody held on a day can be told afterwards.
+    Column("ended_at", Float),
+    Column("ended_by", String(36)),
     # Which roles there are is the policy's to say; what no role can be called never gets in (S3-024).
     CheckConstraint("role <> '' AND role = lower(trim(role))", name="role"),
     Index("ix_role_assignments_role", "role", "user_id"),
+)
+
+Index(
+    "uq_role_assignments_held",
+    role_assignments.c.user_id,
+    role_assignments.c.role,
+    role_assignments.c.scope,
+    unique=True,
+    sqlite_where=role_assignments.c.ended_at.is_(None),
+    postgresql_where=role_assignments.c.ended_at.is_(None),
 )
 
 sessions = Table(
@@ -117,6 +135,8 @@ sessions = Table(
     Column("owes", String(64), nullable=False, default=""),
     # The administrator who acts as this user, null where the user himself does.
     Column("acting", String(36)),
+    # The access token that opened it: what ends the one ends the other.
+    Column("credential", String(22), index=True),
 )
 
 Index(
@@ -322,4 +342,69 @@ failures = Table(
     # An account's and a device's: when the last was counted. An address's: when its budget is whole again
     # (and `failures` is 1 once it was used up, until then).
     Column("at", Float, nullable=False, index=True),
+)
+
+
+def _bearer(name: str, *more: Column[Any]) -> Table:
+    """Secrets that a person or a program holds for long: SHA-256 alone is kept (C-40)."""
+    return Table(
+        name,
+        metadata,
+        Column("id", String(22), primary_key=True),
+        Column("digest", String(64), nullable=False, unique=True),
+        Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+        Column("name", String(64), nullable=False),
+        Column("created_by", String(36)),
+        Column("created_at", Float, nullable=False),
+        # Null: never, which the policy must allow and SECURITY.md shows.
+        Column("expires_at", Float),
+        Column("used_at", Float),
+        Column("revoked_at", Float),
+        *more,
+    )
+
+
+# A person signs in with one; it opens sessions and nothing else.
+access_tokens = _bearer("access_tokens")
+
+# A program sends one with each request.
+api_keys = _bearer(
+    "api_keys",
+    # Permissions, all of them within the owner's; the owner's own where it is empty is never meant.
+    Column("scopes", JSON, nullable=False),
+    # Networks that it may be used from; empty: from anywhere.
+    Column("networks", JSON, nullable=False),
+    # A limit of its own, as the policy writes one: `100/minute`.
+    Column("rate", String(32), nullable=False, default=""),
+    # The key that this one takes the place of, while both are good.
+    Column("replaces", String(22)),
+)
+
+token_families = Table(
+    "token_families",
+    metadata,
+    # The `sid` of the access tokens: one sign-in of one client.
+    Column("id", String(22), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("epoch", Integer, nullable=False),
+    Column("method", String(32), nullable=False),
+    Column("assurance", Integer, nullable=False, default=1),
+    Column("authenticated_at", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    # However often it is refreshed, it ends then.
+    Column("expires_at", Float, nullable=False, index=True),
+    Column("address", String(64), nullable=False, default=""),
+    Column("agent", String(256), nullable=False, default=""),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("family_id", ForeignKey("token_families.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    # Set at its use: a second use ends the family, for one of the two was a thief's (RFC 9700 4.14.2).
+    Column("used_at", Float),
 )

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, or_, select, update
 
+from bylaw.store import assignments
 from bylaw.store.tables import name_key, passkeys, role_assignments, totp_secrets, users
 
 _COLUMNS: Final = [column for column in users.c if column is not users.c.name_key]
@@ -31,6 +32,7 @@ class User:
     created_at: float
     disabled_at: float | None
     roles: frozenset[str]
+    """The roles that hold everywhere."""
     confirmed_at: float | None = None
     password_rules: str = ""
     renew_password: bool = False
@@ -59,10 +61,8 @@ def _one(connection: Connection, condition: object) -> User | None:
 
 
 def _roles(connection: Connection, ids: list[str]) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
-    for row in connection.execute(select(role_assignments).where(role_assignments.c.user_id.in_(ids))):
-        found.setdefault(row.user_id, set()).add(row.role)
-    return {user_id: frozenset(roles) for user_id, roles in found.items()}
+    held = assignments.of_users(connection, ids)
+    return {user_id: frozenset(a.role for a in each if not a.scope) for user_id, each in held.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _window(connection: Connection, wanted: Wanted, after: str, limit: int) -> t
         indexed.append(users.c.id.in_(holders))
     rest = [*_factorless(wanted), *_anywhere(wanted)]
     if wanted.role and holders is None:
-        rest.append(_holds(wanted.role))
+        rest.append(_holds(connection, wanted.role))
     looked_to = ""
     if rest:
         ahead = select(users.c.email).where(*indexed).order_by(users.c.email).offset(WINDOW - 1).limit(2)
@@ -134,7 +134,7 @@ def _beginning(connection: Connection, wanted: Wanted, after: str, limit: int) -
     text, key = wanted.search.lower(), name_key(wanted.search)
     rest = [*_factorless(wanted)]
     if wanted.role:
-        rest.append(_holds(wanted.role))
+        rest.append(_holds(connection, wanted.role))
     if wanted.disabled:
         rest.append(users.c.disabled_at.is_not(None))
     if wanted.unconfirmed:
@@ -159,13 +159,17 @@ def _beginning(connection: Connection, wanted: Wanted, after: str, limit: int) -
 
 def _few(connection: Connection, role: str) -> list[str] | None:
     """The holders of a role, where they are few."""
-    query = select(role_assignments.c.user_id).where(role_assignments.c.role == role).limit(_FEW + 1)
+    query = select(role_assignments.c.user_id).where(*_held(connection, role)).distinct().limit(_FEW + 1)
     holders = list(connection.execute(query).scalars())
     return holders if len(holders) <= _FEW else None
 
 
-def _holds(role: str) -> ColumnElement[bool]:
-    return exists().where(role_assignments.c.user_id == users.c.id, role_assignments.c.role == role)
+def _holds(connection: Connection, role: str) -> ColumnElement[bool]:
+    return exists().where(role_assignments.c.user_id == users.c.id, *_held(connection, role))
+
+
+def _held(connection: Connection, role: str) -> tuple[ColumnElement[bool], ...]:
+    return role_assignments.c.role == role, assignments.held(assignments.now(connection))
 
 
 def _factorless(wanted: Wanted) -> Iterable[ColumnElement[bool]]:
@@ -221,13 +225,14 @@ def next_epoch(connection: Connection, user_id: str) -> int:
 
 
 def set_roles(
-    connection: Connection, user_id: str, roles: frozenset[str], *, by: str | None, now: float
+    connection: Connection, user_id: str, roles: frozenset[str], *, by: str | None, because: str = ""
 ) -> None:
-    connection.execute(delete(role_assignments).where(role_assignments.c.user_id == user_id))
-    for role in sorted(roles):
-        connection.execute(
-            insert(role_assignments).values(user_id=user_id, role=role, granted_by=by, granted_at=now)
-        )
+    """Give a user exactly these roles everywhere; what he holds within one object stays as it is."""
+    held = {a.role for a in assignments.of_users(connection, [user_id]).get(user_id, ()) if not a.scope}
+    for role in sorted(held - roles):
+        assignments.end(connection, user_id, role, by=by)
+    for role in sorted(roles - held):
+        assignments.grant(connection, user_id, role, by=by, because=because)
 
 
 def hold(connection: Connection, user_id: str) -> None:
@@ -243,14 +248,3 @@ def one_at_a_time(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7237502)")
-
-
-def with_role(connection: Connection, role: str) -> list[str]:
-    """Ids of the accounts that hold `role` and are not disabled."""
-    return list(
-        connection.execute(
-            select(users.c.id)
-            .join(role_assignments, role_assignments.c.user_id == users.c.id)
-            .where(role_assignments.c.role == role, users.c.disabled_at.is_(None))
-        ).scalars()
-    )

@@ -326,7 +326,7 @@ class Laboratory:
                     "confirmed_at": self.site.house.now(),
                 },
             )
-            users.set_roles(connection, user_id, frozenset(roles), by=None, now=self.site.house.now())
+            users.set_roles(connection, user_id, frozenset(roles), by=None)
         client = self.visitor()
         client.email, client.password, client.id = email, password or "", user_id
         return client
@@ -674,6 +674,8 @@ def defaults(database: str) -> dict[str, str]:
     return {
         "BYLAW_ENV": "production",
         "SECRET_KEY": secrets.new(),
+        "FLASK_SECRET_KEY": secrets.new(),
+        "JWT_SECRET_KEY": secrets.new(),
         "DATABASE_URL": database,
         "BASE_URL": BASE_URL,
         "REDIS_URL": "redis://laboratory.invalid",  # named by policies; a laboratory counts where it is told

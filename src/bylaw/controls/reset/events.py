@@ -18,8 +18,15 @@ import pyotp
 from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
 from bylaw.controls import email, mfa, signup
 from bylaw.keys import digest
-from bylaw.store import ceremonies, devices, federated, links
-from bylaw.store.tables import email_confirmations, password_resets, totp_secrets, unlock_links
+from bylaw.store import bearers, ceremonies, devices, federated, links
+from bylaw.store.tables import (
+    access_tokens,
+    api_keys,
+    email_confirmations,
+    password_resets,
+    totp_secrets,
+    unlock_links,
+)
 
 _DAY: Final = 86400
 
@@ -77,6 +84,13 @@ def _fill(lab: Any, holder: Holder) -> None:
         holder.secrets["devices"] = holder.secrets["under_way"] = _token()
         key = digest(holder.secrets["devices"])
         devices.add(connection, {**row, "digest": key, "id": key[:22], "seen_at": now})
+        for name, table, more in (
+            ("tokens", access_tokens, {}),
+            ("keys", api_keys, {"scopes": [], "networks": [], "rate": ""}),
+        ):
+            holder.secrets[name] = _token()
+            bearer = {**row, **more, "digest": digest(holder.secrets[name]), "id": holder.secrets[name][:22]}
+            bearers.add(connection, table, {**bearer, "name": "laboratory", "expires_at": now + _DAY})
         ceremony = {"digest": key, "kind": "laboratory", "user_id": user_id, "facts": {}}
         ceremonies.add(connection, {**ceremony, "expires_at": now + _DAY})
 
@@ -99,6 +113,9 @@ def _held(lab: Any, holder: Holder) -> dict[str, bool]:
         }
         key = digest(holder.secrets["devices"])
         found["devices"] = devices.known(connection, [key])
+        for name, table in (("tokens", access_tokens), ("keys", api_keys)):
+            row = bearers.find(connection, table, digest(holder.secrets[name]))
+            found[name] = row is not None and row["revoked_at"] is None
         found["under_way"] = ceremonies.find(connection, "laboratory", key, now) is not None
     return found
 

@@ -11,7 +11,7 @@ It does not know who owns an object: the operation says so (`who.demand(permissi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from pydantic import Field
@@ -22,10 +22,11 @@ from bylaw.control import Conflict, Control
 from bylaw.controls.roles import probes
 from bylaw.exchange import Depart, Exchange, Head
 from bylaw.house import House
-from bylaw.identity import FORBIDDEN, UNAUTHENTICATED, Identity, permissions_of
+from bylaw.identity import FORBIDDEN, UNAUTHENTICATED, Identity, Permissions, permissions_of
 from bylaw.policy import Policy
 from bylaw.reasons import Reason, Refused
-from bylaw.store import users
+from bylaw.store import assignments
+from bylaw.store.assignments import Assignment
 from bylaw.store.users import User
 
 UNDECLARED = Reason(
@@ -103,6 +104,15 @@ class Settings(control.Settings, extra="allow"):
         return self.__pydantic_extra__
 
 
+def scoped(grants: Mapping[str, Iterable[str]], held: Iterable[Assignment]) -> dict[str, Permissions]:
+    """What somebody may do within single objects, by the object's name."""
+    by_scope: dict[str, set[str]] = {}
+    for each in held:
+        if each.scope:
+            by_scope.setdefault(each.scope, set()).add(each.role)
+    return {scope: permissions_of(roles, grants) for scope, roles in by_scope.items()}
+
+
 def known(policy: Policy, role: str) -> bool:
     """Whether the policy has such a role. Case counts: `Admin` in a table is nobody."""
     return role in policy.of(Settings).grants
@@ -133,7 +143,7 @@ def keep_an_administrator(house: House, connection: Connection, before: User) ->
     """
     roles = managing(house.policy)
     held = before.disabled_at is None and not before.roles.isdisjoint(roles)
-    if held and not any(users.with_role(connection, role) for role in roles):
+    if held and not any(assignments.with_role(connection, role) for role in roles):
         raise Refused(LAST_ADMIN)
 
 

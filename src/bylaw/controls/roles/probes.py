@@ -16,7 +16,7 @@ from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
 from bylaw.controls import roles
 from bylaw.exchange import Refuse
 from bylaw.identity import ACTING, FORBIDDEN, UNAUTHENTICATED, AccessRule, Identity
-from bylaw.store import users
+from bylaw.store import assignments, users
 from bylaw.store.memory import SessionMemory
 
 _PLACEHOLDER: Final = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?\w+>|\{\w+(?::(\w+))?\}")
@@ -160,7 +160,7 @@ def the_last_administrator_stays(lab: Any) -> str:
     two = [lab.administrator(), lab.administrator()]
     with house.store.transaction() as connection:
         for role in roles.managing(lab.policy):
-            for user_id in users.with_role(connection, role):
+            for user_id in assignments.with_role(connection, role):
                 if user_id not in {who.id for who in two}:
                     users.change(connection, user_id, disabled_at=house.now())
     paths = [lab.api("user").replace("{id}", who.id) for who in two]

@@ -20,9 +20,9 @@ from pydantic import Field
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from bylaw import control
+from bylaw import bearer, control
 from bylaw.control import Below, Conflict, Control, Duration, spoken
-from bylaw.controls import audit, cookies, mfa, roles
+from bylaw.controls import api_keys, audit, cookies, jwt, mfa, roles
 from bylaw.controls.sessions import probes
 from bylaw.exchange import ALLOW, BLOCK, Deciding, Exchange, Refuse, Step, Verdict
 from bylaw.house import House
@@ -151,9 +151,12 @@ def _remembered(house: House, row: store.SessionRow) -> Remembered:
         epoch=row.epoch,
         assurance=row.assurance,
         acting=row.acting or "",
+        scoped=roles.scoped(grants, row.assignments),
         clock=house.ports.clock,
     )
-    return Remembered(row.digest, identity, row.expires_at, row.seen_at, row.seen_at, row.owes)
+    # Asked again when the first of its roles expires: what is remembered never outlives what it says.
+    until = min([row.expires_at, *(a.expires_at for a in row.assignments if a.expires_at is not None)])
+    return Remembered(row.digest, identity, until, row.seen_at, row.seen_at, row.owes)
 
 
 def row(
@@ -208,11 +211,15 @@ def _identify(house: House) -> Step:
     name = cookies.name(house.policy, cookies.SESSION)
     idle = house.policy.of(Settings).idle
     clock, memory, feed = house.ports.clock, house.store.memory, house.store.feed
+    bearers = bearer.Family((*house.policy.of(jwt.Settings).paths, *house.policy.of(api_keys.Settings).paths))
+    no_cookies = bearers.covers if bearers else None
 
     def step(exchange: Exchange) -> Verdict | Deciding:
         secret = exchange.cookie(name)
         if secret is None or len(secret) != _SECRET_LENGTH:
             return ALLOW  # nobody, or a value that was never given out: never adopted
+        if no_cookies is not None and no_cookies(exchange.path):
+            return ALLOW
         key = digest(secret)
         known = memory.get(key)
         if known is not None and feed.current:

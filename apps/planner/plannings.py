@@ -1,0 +1,263 @@
+"""What facilitators and participants do. Each verb asks itself whether whoever calls it may."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from apps.planner.models import Category, Contribution, Group, Planning, State, Support
+from apps.planner.validators import ContributionDraft, GroupDraft, Place, PlanningDraft
+from bylaw.identity import Identity
+
+FIRST_CATEGORIES = ("Vision", "Problem", "Objective", "Action")
+"""What a new planning asks for, until its facilitator says otherwise."""
+
+
+class NotThereError(LookupError):
+    """There is no such planning or contribution, or not for whoever asks."""
+
+
+class ClosedError(ValueError):
+    """The planning takes nothing at the moment: it is not open yet, or closed."""
+
+
+class Recorder(Protocol):
+    """`Bylaw.record`: the audit row of a change, in its transaction."""
+
+    def __call__(self, session: Session, /, *, action: str, **facts: Any) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plannings:
+    """Planning sessions for one request: the database session, whoever asks, and how it is recorded."""
+
+    db: Session
+    who: Identity
+    record: Recorder
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    # Plannings
+
+    def open_to_me(self) -> Sequence[Planning]:
+        """The plannings that whoever asks facilitates or takes part in, the newest first."""
+        everything = self.db.scalars(select(Planning).order_by(Planning.id.desc())).all()
+        return [planning for planning in everything if self._may("planning:read", planning)]
+
+    def get(self, planning_id: int) -> Planning:
+        """One of them. Raises NotThereError, also for somebody else's: nobody learns of it."""
+        planning = self.db.get(Planning, planning_id)
+        if planning is None or not self._may("planning:read", planning):
+            raise NotThereError(f"planning {planning_id}")
+        return planning
+
+    def create(self, draft: PlanningDraft) -> Planning:
+        self.who.demand("planning:create")
+        planning = Planning(
+            title=draft.title,
+            prompt=draft.prompt,
+            placing=draft.placing,
+            state=State.PREPARED,
+            facilitator_id=self.who.id,
+            created_at=self.clock(),
+            categories=[Category(name=name, position=at) for at, name in enumerate(draft.categories)],
+        )
+        self.db.add(planning)
+        self._done("planning_created", planning, title=draft.title)
+        return planning
+
+    def set_state(self, planning_id: int, state: State) -> Planning:
+        """Open it to participants, or close it. A closed one can be opened again."""
+        planning = self._run(planning_id)
+        if planning.state is not state:
+            before, planning.state = planning.state, state
+            planning.closed_at = self.clock() if state is State.CLOSED else None
+            self._done("planning_state", planning, state={"old": before, "new": state})
+        return planning
+
+    def allow_placing(self, planning_id: int, allowed: bool) -> None:
+        planning = self._run(planning_id)
+        planning.placing = allowed
+        self._done("planning_placing", planning, placing=allowed)
+
+    # Contributions
+
+    def contributions(self, planning: Planning) -> Sequence[Contribution]:
+        """What was contributed, the newest first; what is hidden only its facilitator and author see."""
+        found = self.db.scalars(
+            select(Contribution)
+            .where(Contribution.planning_id == planning.id)
+            .order_by(Contribution.id.desc())
+        ).all()
+        if self._may("planning:run", planning):
+            return found
+        return [each for each in found if not each.hidden or each.author_id == self.who.id]
+
+    def contribute(self, planning_id: int, draft: ContributionDraft) -> Contribution:
+        planning = self._open(planning_id, "contribution:create")
+        category = next((c for c in planning.categories if c.id == draft.category), None)
+        if category is None:
+            raise NotThereError(f"category {draft.category}")
+        made = Contribution(
+            planning_id=planning.id,
+            category=category,
+            author_id=self.who.id,
+            text=draft.text,
+            created_at=self.clock(),
+        )
+        self.db.add(made)
+        self._done("contribution_created", planning, made)
+        return made
+
+    def withdraw(self, contribution_id: int) -> None:
+        """Take back one's own contribution while the planning is open."""
+        made = self._contribution(contribution_id)
+        planning = self._open(made.planning_id, "contribution:delete", owner=made.author_id)
+        self.db.delete(made)
+        self._done("contribution_withdrawn", planning, made)
+
+    def support(self, contribution_id: int, wanted: bool) -> int:
+        """Support a contribution of somebody else, or take it back; how many support it now."""
+        made = self._contribution(contribution_id)
+        self._open(made.planning_id, "contribution:support")
+        key = (made.id, self.who.id)
+        mine = self.db.get(Support, key)
+        if wanted and mine is None:
+            if made.author_id == self.who.id:
+                raise ClosedError("nobody supports what he has contributed himself")
+            self.db.add(Support(contribution_id=made.id, supporter_id=self.who.id, at=self.clock()))
+            try:
+                self.db.commit()
+            except IntegrityError:  # pressed twice at once: it is there
+                self.db.rollback()
+        elif not wanted and mine is not None:
+            self.db.delete(mine)
+            self.db.commit()
+        self.db.refresh(made)
+        return len(made.support)
+
+    def place(self, contribution_id: int, place: Place) -> None:
+        """Put one's own contribution on the plan, where the facilitator allows it."""
+        made = self._contribution(contribution_id)
+        planning = self._open(made.planning_id, "contribution:place", owner=made.author_id)
+        if not planning.placing and not self._may("planning:run", planning):
+            raise ClosedError("the facilitator has not opened the plan")
+        made.x, made.y = place.x, place.y
+        self._done("contribution_placed", planning, made)
+
+    # Moderating
+
+    def hide(self, contribution_id: int, hidden: bool) -> None:
+        made = self._contribution(contribution_id)
+        planning = self._run(made.planning_id)
+        made.hidden = hidden
+        self._done("contribution_hidden" if hidden else "contribution_shown", planning, made)
+
+    def group(self, planning_id: int, draft: GroupDraft) -> Group:
+        """Put contributions together under a name."""
+        planning = self._run(planning_id)
+        wanted = set(draft.contributions)
+        found = [each for each in self.contributions(planning) if each.id in wanted]
+        if len(found) != len(wanted):
+            raise NotThereError("a contribution of this planning")
+        group = next((g for g in planning.groups if g.name == draft.name), None) or Group(
+            planning_id=planning.id, name=draft.name
+        )
+        self.db.add(group)
+        for each in found:
+            each.group = group
+        self._done("contributions_grouped", planning, name=draft.name, contributions=sorted(wanted))
+        return group
+
+    # Looking over all of it
+
+    def overview(self, planning: Planning) -> dict[str, Any]:
+        """How much there is of what: for the charts that a room watches."""
+        found = [each for each in self.contributions(planning) if not each.hidden]
+        by_category = Counter(each.category.name for each in found)
+        return {
+            "state": planning.state,
+            "contributions": len(found),
+            "participants": len({each.author_id for each in found}),
+            "support": sum(len(each.support) for each in found),
+            "by_category": {c.name: by_category[c.name] for c in planning.categories},
+            "most_supported": [
+                {"id": each.id, "text": each.text, "support": len(each.support)}
+                for each in sorted(found, key=lambda c: (-len(c.support), c.id))[:5]
+                if each.support
+            ],
+        }
+
+    def export(self, planning_id: int) -> str:
+        """Everything as CSV, for a spreadsheet."""
+        planning = self._run(planning_id)
+        out = io.StringIO()
+        writer = csv.writer(out)
+        writer.writerow(["id", "category", "group", "text", "support", "hidden", "x", "y", "created"])
+        for each in self.contributions(planning):
+            writer.writerow(
+                [
+                    each.id,
+                    _cell(each.category.name),
+                    _cell(each.group.name if each.group else ""),
+                    _cell(each.text),
+                    len(each.support),
+                    "yes" if each.hidden else "no",
+                    "" if each.x is None else each.x,
+                    "" if each.y is None else each.y,
+                    each.created_at.isoformat(timespec="seconds"),
+                ]
+            )
+        self._done("planning_exported", planning)
+        return out.getvalue()
+
+    # What all of them share
+
+    def _may(self, permission: str, planning: Planning, *, owner: str | None = None) -> bool:
+        return self.who.may(permission, owner=owner or planning.facilitator_id, within=planning.scope)
+
+    def _run(self, planning_id: int) -> Planning:
+        """A planning that whoever asks facilitates. Raises NotThereError, Refused."""
+        planning = self.get(planning_id)
+        self.who.demand("planning:run", owner=planning.facilitator_id, within=planning.scope)
+        return planning
+
+    def _open(self, planning_id: int, permission: str, *, owner: str | None = None) -> Planning:
+        """A planning that is open for what whoever asks wants. Raises NotThereError, Refused, ClosedError."""
+        planning = self.get(planning_id)
+        if not self._may("planning:run", planning):
+            self.who.demand(permission, owner=owner, within=planning.scope)
+        if planning.state is not State.OPEN:
+            raise ClosedError("the planning is not open")
+        return planning
+
+    def _contribution(self, contribution_id: int) -> Contribution:
+        made = self.db.get(Contribution, contribution_id)
+        if made is None or (made.hidden and made.author_id != self.who.id and not self._runs(made)):
+            raise NotThereError(f"contribution {contribution_id}")
+        self.get(made.planning_id)
+        return made
+
+    def _runs(self, made: Contribution) -> bool:
+        planning = self.db.get(Planning, made.planning_id)
+        return planning is not None and self._may("planning:run", planning)
+
+    def _done(self, action: str, planning: Planning, of: Contribution | None = None, **changes: Any) -> None:
+        """Write it, and the record of it, in one transaction."""
+        self.db.flush()
+        entity = ("contribution", of.id) if of is not None else ("planning", planning.id)
+        self.record(self.db, action=action, entity_type=entity[0], entity_id=str(entity[1]), changes=changes)
+        self.db.commit()
+
+
+def _cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula (OWASP CSV Injection)."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
