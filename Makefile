@@ -13,7 +13,7 @@ help:  ## List these commands
 setup:  ## Make or renew .venv (the other commands do this by themselves)
 	@sh tools/setup.sh
 
-run: setup  ## Start an application for development: make run app=mtc
+run: setup  ## Start an application for development: make run app=mtc (or planner, projects)
 	@$(bin)/bylaw run apps.$(app) --development
 
 test: setup  ## Run every test, in a real browser too: make test args="-k csrf"

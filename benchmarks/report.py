@@ -135,6 +135,26 @@ def _scale(found: dict[str, Any]) -> str:
     )
 
 
+def _revocations(rows: list[dict[str, Any]]) -> str:
+    table = [
+        (
+            f"{row['kind']}, {row['database']}",
+            f"{row['latency']['count']:,}",
+            f"{row['latency']['p50']:.0f}",
+            f"{row['latency']['p99']:.0f}",
+            f"{row['latency']['worst']:.0f}",
+            f"{row['queries']} in {row['asked']:,}",
+        )
+        for row in rows
+    ]
+    head = ("credential", "changes", "p50 ms", "p99", "worst", "queries in requests meanwhile")
+    return (
+        "### Ended in one process, refused in another\n\n"
+        "From before the commit to the last request that another process let in, which held the credential "
+        "in memory. Promised: 1,000 ms, `store.revocation_bound`.\n\n" + _table(head, table)
+    )
+
+
 def _kept(kept: bool) -> str:
     return "kept" if kept else "**missed**"
 
@@ -145,6 +165,7 @@ _SECTIONS: Final[dict[str, Callable[[Any], str]]] = {
     "redis": _redis,
     "storms": _storms,
     "scale": _scale,
+    "revocations": _revocations,
 }
 
 

@@ -32,7 +32,10 @@ step "bandit"          "mend it, or say why it is safe: # nosec B608  # why"    
 step "detect-secrets"  "take the secret out, or see CONTRIBUTING.md, Secrets"      $bin/python -m tools.secret_scan
 # shellcheck disable=SC2086
 step "traceability"    "make trace writes docs/traceability.md anew"               $bin/python -m tools.trace --check
-step "SECURITY.md"     "bylaw verify apps.mtc --write; bylaw document apps.mtc"    $bin/bylaw document apps.mtc --check
+for each in mtc planner projects; do
+    remedy="bylaw verify apps.$each --write; bylaw document apps.$each"
+    step "SECURITY.md $each" "$remedy"                                             $bin/bylaw document "apps.$each" --check
+done
 # shellcheck disable=SC2086
 step "mypy"            "the lines are named above"                                 $bin/mypy $shipped
 

@@ -42,7 +42,8 @@ has `BYLAW_ENV=development` (in `.env` it does not count): production is the def
 
 **References.** Text may come from outside: `"env:NAME"` from the environment or `.env`, `"file:/path"` from a
 file; `"env:NAME?"` may be absent; `"env:NAME or text"` has a stand-in, which only `[development]` may have. A
-secret is always a reference; an address may be written out as long as no password is in it.
+secret is always a reference; an address may be written out as long as no password is in it. In a list, a
+reference may hold a JSON list of texts: `cors.origins = ["env:ORIGINS"]` with `["https://a.eu", "https://b.eu"]`.
 
 **Mistakes.** An unknown section or key, a wrong type, a weak secret or two values that contradict each other
 refuse to start. All of them are named at once, with file, line, what was found and what is accepted.

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import enum
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
     DateTime,
     Enum,
     ForeignKey,
+    MetaData,
     String,
     Text,
     TypeDecorator,
@@ -21,9 +23,22 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+# Without it SQLite gives the number of a deleted row to the next one: a token for `planning:17` would open
+# the planning that comes after the seventeenth.
+KEEP_IDS = {"sqlite_autoincrement": True}
+
 
 class Base(DeclarativeBase):
-    pass
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    __table_args__: Any = KEEP_IDS
 
 
 class Moment(TypeDecorator[datetime]):
@@ -56,8 +71,9 @@ class Planning(Base):
         default=State.PREPARED,
     )
     placing: Mapped[bool] = mapped_column(default=False)
-    """Whether participants may place contributions on the plan image."""
+    """Whether participants may place contributions on the plan."""
     plan_image: Mapped[str] = mapped_column(String(64), default="")
+    """Which of the plans that come with the application (see plans.py); empty for none."""
     facilitator_id: Mapped[str] = mapped_column(String(36), index=True)
     created_at: Mapped[datetime] = mapped_column(Moment)
     closed_at: Mapped[datetime | None] = mapped_column(Moment)
@@ -66,6 +82,7 @@ class Planning(Base):
         order_by="Category.position", cascade="all, delete-orphan", back_populates="planning"
     )
     groups: Mapped[list[Group]] = relationship(order_by="Group.id", cascade="all, delete-orphan")
+    batches: Mapped[list[Batch]] = relationship(order_by="Batch.made_at", cascade="all, delete-orphan")
 
     @property
     def scope(self) -> str:
@@ -77,7 +94,7 @@ class Category(Base):
     """What a contribution may be: a vision, a problem, an objective, an action …"""
 
     __tablename__ = "planning_categories"
-    __table_args__ = (UniqueConstraint("planning_id", "name"),)
+    __table_args__ = (UniqueConstraint("planning_id", "name"), KEEP_IDS)
     id: Mapped[int] = mapped_column(primary_key=True)
     planning_id: Mapped[int] = mapped_column(ForeignKey("plannings.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(40))
@@ -103,6 +120,7 @@ class Contribution(Base):
     __table_args__ = (
         CheckConstraint("(x IS NULL) = (y IS NULL)", name="placed"),
         CheckConstraint("x BETWEEN 0 AND 1 AND y BETWEEN 0 AND 1", name="within"),
+        KEEP_IDS,
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     planning_id: Mapped[int] = mapped_column(ForeignKey("plannings.id", ondelete="CASCADE"), index=True)
@@ -111,6 +129,8 @@ class Contribution(Base):
     author_id: Mapped[str] = mapped_column(String(36), index=True)
     text: Mapped[str] = mapped_column(String(1000))
     hidden: Mapped[bool] = mapped_column(default=False)
+    hidden_because: Mapped[str] = mapped_column(String(200), default="")
+    """What its author is told."""
     x: Mapped[float | None]
     """From the left edge of the plan, 0 to 1."""
     y: Mapped[float | None]
@@ -126,8 +146,42 @@ class Support(Base):
     """That somebody supports a contribution: once."""
 
     __tablename__ = "contribution_support"
+    __table_args__ = ()
     contribution_id: Mapped[int] = mapped_column(
         ForeignKey("contributions.id", ondelete="CASCADE"), primary_key=True
     )
     supporter_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     at: Mapped[datetime] = mapped_column(Moment)
+
+
+class Batch(Base):
+    """Participants' cards that were made together. The tokens on them are kept nowhere.
+
+    Its id is drawn when the form for it is shown: a form that is sent twice (a second press, Reload, Back)
+    makes no second batch.
+    """
+
+    __tablename__ = "card_batches"
+    __table_args__ = ()
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    planning_id: Mapped[int] = mapped_column(ForeignKey("plannings.id", ondelete="CASCADE"), index=True)
+    made_by: Mapped[str] = mapped_column(String(36))
+    made_at: Mapped[datetime] = mapped_column(Moment)
+    ends_at: Mapped[datetime] = mapped_column(Moment)
+    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When its tokens were revoked before that."""
+
+    cards: Mapped[list[Card]] = relationship(
+        order_by="Card.number", cascade="all, delete-orphan", lazy="selectin"
+    )
+
+
+class Card(Base):
+    """One participant's card, by the number that is printed on it."""
+
+    __tablename__ = "cards"
+    __table_args__ = ()
+    batch_id: Mapped[str] = mapped_column(ForeignKey("card_batches.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    participant_id: Mapped[str] = mapped_column(String(36), index=True)
+    """The account that its token opens."""

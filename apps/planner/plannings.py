@@ -8,15 +8,25 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 
 from apps.planner.models import Category, Contribution, Group, Planning, State, Support
-from apps.planner.validators import ContributionDraft, GroupDraft, Place, PlanningDraft
-from bylaw.identity import Identity
+from apps.planner.validators import (
+    ContributionDraft,
+    GroupDraft,
+    HideDraft,
+    Place,
+    PlanDraft,
+    PlanningDraft,
+    WordsDraft,
+)
+from bylaw.identity import FORBIDDEN, Identity
+from bylaw.reasons import Refused
 
 FIRST_CATEGORIES = ("Vision", "Problem", "Objective", "Action")
 """What a new planning asks for, until its facilitator says otherwise."""
@@ -27,13 +37,13 @@ class NotThereError(LookupError):
 
 
 class ClosedError(ValueError):
-    """The planning takes nothing at the moment: it is not open yet, or closed."""
+    """The planning does not take this at the moment: it is not open yet, or closed. Says so in a sentence."""
 
 
 class Recorder(Protocol):
     """`Bylaw.record`: the audit row of a change, in its transaction."""
 
-    def __call__(self, session: Session, /, *, action: str, **facts: Any) -> None: ...
+    def __call__(self, connection: Any, *, action: str, **facts: Any) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,8 @@ class Plannings:
     who: Identity
     record: Recorder
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    appoint: Callable[[Planning], None] = lambda _: None
+    """Makes whoever asks the host of a planning that he has just made."""
 
     # Plannings
 
@@ -65,28 +77,65 @@ class Plannings:
             title=draft.title,
             prompt=draft.prompt,
             placing=draft.placing,
+            plan_image=draft.plan_image,
             state=State.PREPARED,
             facilitator_id=self.who.id,
             created_at=self.clock(),
             categories=[Category(name=name, position=at) for at, name in enumerate(draft.categories)],
         )
         self.db.add(planning)
-        self._done("planning_created", planning, title=draft.title)
+        self.db.flush()  # its number is its name, where a role is given for it
+        self.appoint(planning)
+        self.done("planning_created", planning, title=draft.title)
         return planning
 
     def set_state(self, planning_id: int, state: State) -> Planning:
         """Open it to participants, or close it. A closed one can be opened again."""
-        planning = self._run(planning_id)
+        planning = self.run(planning_id)
         if planning.state is not state:
             before, planning.state = planning.state, state
             planning.closed_at = self.clock() if state is State.CLOSED else None
-            self._done("planning_state", planning, state={"old": before, "new": state})
+            self.done("planning_state", planning, state={"old": before, "new": state})
         return planning
 
-    def allow_placing(self, planning_id: int, allowed: bool) -> None:
-        planning = self._run(planning_id)
-        planning.placing = allowed
-        self._done("planning_placing", planning, placing=allowed)
+    def set_plan(self, planning_id: int, draft: PlanDraft) -> None:
+        """Choose the plan to place contributions on, and whether participants may."""
+        planning = self.run(planning_id)
+        planning.plan_image, planning.placing = draft.plan_image, draft.placing
+        self.done("planning_plan", planning, plan=draft.plan_image, placing=draft.placing)
+
+    def reword(self, planning_id: int, draft: WordsDraft) -> None:
+        """Put title and prompt better."""
+        planning = self.run(planning_id)
+        changes: dict[str, Any] = {
+            name: {"old": getattr(planning, name), "new": getattr(draft, name)}
+            for name in ("title", "prompt")
+            if getattr(planning, name) != getattr(draft, name)
+        }
+        planning.title, planning.prompt = draft.title, draft.prompt
+        if changes:
+            self.done("planning_reworded", planning, **changes)
+
+    def delete(self, planning_id: int, title: str) -> None:
+        """Delete a closed planning and all that was contributed to it, once its title was typed again.
+
+        Raises ClosedError while it is not closed, or for another title.
+        """
+        planning = self.deletable(planning_id, title)
+        # Contributions point to categories, which go with the planning: they have to go first.
+        self.db.execute(delete(Contribution).where(Contribution.planning_id == planning.id))
+        self.db.expire(planning)
+        self.db.delete(planning)
+        self.done("planning_deleted", planning)
+
+    def deletable(self, planning_id: int, title: str) -> Planning:
+        """One that `delete` would take. Raises NotThereError, Refused, ClosedError."""
+        planning = self.run(planning_id)
+        if planning.state is not State.CLOSED:
+            raise ClosedError("Close the planning before you delete it.")
+        if title != planning.title:
+            raise ClosedError("That is not the planning's title. Nothing was deleted.")
+        return planning
 
     # Contributions
 
@@ -105,7 +154,7 @@ class Plannings:
         planning = self._open(planning_id, "contribution:create")
         category = next((c for c in planning.categories if c.id == draft.category), None)
         if category is None:
-            raise NotThereError(f"category {draft.category}")
+            raise NotThereError("category")
         made = Contribution(
             planning_id=planning.id,
             category=category,
@@ -114,67 +163,77 @@ class Plannings:
             created_at=self.clock(),
         )
         self.db.add(made)
-        self._done("contribution_created", planning, made)
+        self.done("contribution_created", planning, made)
         return made
 
     def withdraw(self, contribution_id: int) -> None:
         """Take back one's own contribution while the planning is open."""
-        made = self._contribution(contribution_id)
+        made = self.contribution(contribution_id)
+        if made.author_id != self.who.id:
+            raise Refused(FORBIDDEN)  # whoever facilitates hides it, and says why
         planning = self._open(made.planning_id, "contribution:delete", owner=made.author_id)
         self.db.delete(made)
-        self._done("contribution_withdrawn", planning, made)
+        self.done("contribution_withdrawn", planning, made)
 
     def support(self, contribution_id: int, wanted: bool) -> int:
         """Support a contribution of somebody else, or take it back; how many support it now."""
-        made = self._contribution(contribution_id)
+        made = self.contribution(contribution_id)
         self._open(made.planning_id, "contribution:support")
-        key = (made.id, self.who.id)
-        mine = self.db.get(Support, key)
+        mine = self.db.get(Support, (made.id, self.who.id))
         if wanted and mine is None:
             if made.author_id == self.who.id:
-                raise ClosedError("nobody supports what he has contributed himself")
+                raise ClosedError("Your own contribution is supported by others.")
             self.db.add(Support(contribution_id=made.id, supporter_id=self.who.id, at=self.clock()))
-            try:
-                self.db.commit()
-            except IntegrityError:  # pressed twice at once: it is there
-                self.db.rollback()
         elif not wanted and mine is not None:
             self.db.delete(mine)
+        try:
             self.db.commit()
+        except (IntegrityError, StaleDataError):  # pressed twice at once: it is done
+            self.db.rollback()
         self.db.refresh(made)
         return len(made.support)
 
     def place(self, contribution_id: int, place: Place) -> None:
         """Put one's own contribution on the plan, where the facilitator allows it."""
-        made = self._contribution(contribution_id)
+        made = self.contribution(contribution_id)
         planning = self._open(made.planning_id, "contribution:place", owner=made.author_id)
         if not planning.placing and not self._may("planning:run", planning):
-            raise ClosedError("the facilitator has not opened the plan")
+            raise ClosedError("The facilitator has not opened the plan.")
+        if not planning.plan_image:
+            raise ClosedError("This planning has no plan.")
         made.x, made.y = place.x, place.y
-        self._done("contribution_placed", planning, made)
+        self.done("contribution_placed", planning, made)
 
     # Moderating
 
-    def hide(self, contribution_id: int, hidden: bool) -> None:
-        made = self._contribution(contribution_id)
-        planning = self._run(made.planning_id)
-        made.hidden = hidden
-        self._done("contribution_hidden" if hidden else "contribution_shown", planning, made)
+    def hide(self, contribution_id: int, draft: HideDraft) -> None:
+        """Hide it from everybody but its author, who is told why."""
+        self._moderate(contribution_id, "contribution_hidden", hidden=True, because=draft.reason)
+
+    def show(self, contribution_id: int) -> None:
+        """Show it again."""
+        self._moderate(contribution_id, "contribution_shown", hidden=False)
+
+    def _moderate(self, contribution_id: int, action: str, *, hidden: bool, because: str = "") -> None:
+        made = self.contribution(contribution_id)
+        planning = self.run(made.planning_id)
+        made.hidden, made.hidden_because = hidden, because
+        self.done(action, planning, made, **({"reason": because} if because else {}))
 
     def group(self, planning_id: int, draft: GroupDraft) -> Group:
         """Put contributions together under a name."""
-        planning = self._run(planning_id)
+        planning = self.run(planning_id)
         wanted = set(draft.contributions)
         found = [each for each in self.contributions(planning) if each.id in wanted]
         if len(found) != len(wanted):
-            raise NotThereError("a contribution of this planning")
+            raise NotThereError("contributions of this planning")
         group = next((g for g in planning.groups if g.name == draft.name), None) or Group(
             planning_id=planning.id, name=draft.name
         )
         self.db.add(group)
         for each in found:
             each.group = group
-        self._done("contributions_grouped", planning, name=draft.name, contributions=sorted(wanted))
+        self.done("contributions_grouped", planning, name=draft.name, contributions=sorted(wanted))
         return group
 
     # Looking over all of it
@@ -189,6 +248,11 @@ class Plannings:
             "participants": len({each.author_id for each in found}),
             "support": sum(len(each.support) for each in found),
             "by_category": {c.name: by_category[c.name] for c in planning.categories},
+            "support_by_category": {
+                c.name: sum(len(each.support) for each in found if each.category_id == c.id)
+                for c in planning.categories
+            },
+            "over_time": [each.created_at for each in reversed(found)],
             "most_supported": [
                 {"id": each.id, "text": each.text, "support": len(each.support)}
                 for each in sorted(found, key=lambda c: (-len(c.support), c.id))[:5]
@@ -198,7 +262,7 @@ class Plannings:
 
     def export(self, planning_id: int) -> str:
         """Everything as CSV, for a spreadsheet."""
-        planning = self._run(planning_id)
+        planning = self.run(planning_id)
         out = io.StringIO()
         writer = csv.writer(out)
         writer.writerow(["id", "category", "group", "text", "support", "hidden", "x", "y", "created"])
@@ -216,7 +280,7 @@ class Plannings:
                     each.created_at.isoformat(timespec="seconds"),
                 ]
             )
-        self._done("planning_exported", planning)
+        self.done("planning_exported", planning)
         return out.getvalue()
 
     # What all of them share
@@ -224,7 +288,7 @@ class Plannings:
     def _may(self, permission: str, planning: Planning, *, owner: str | None = None) -> bool:
         return self.who.may(permission, owner=owner or planning.facilitator_id, within=planning.scope)
 
-    def _run(self, planning_id: int) -> Planning:
+    def run(self, planning_id: int) -> Planning:
         """A planning that whoever asks facilitates. Raises NotThereError, Refused."""
         planning = self.get(planning_id)
         self.who.demand("planning:run", owner=planning.facilitator_id, within=planning.scope)
@@ -235,11 +299,15 @@ class Plannings:
         planning = self.get(planning_id)
         if not self._may("planning:run", planning):
             self.who.demand(permission, owner=owner, within=planning.scope)
+        # Not closed by somebody else until what is written here is: FOR SHARE on PostgreSQL; SQLite lets only
+        # one transaction write at a time, and this one was begun to write.
+        self.db.refresh(planning, ["state"], with_for_update={"read": True})
         if planning.state is not State.OPEN:
-            raise ClosedError("the planning is not open")
+            raise ClosedError(_NOT_OPEN[planning.state])
         return planning
 
-    def _contribution(self, contribution_id: int) -> Contribution:
+    def contribution(self, contribution_id: int) -> Contribution:
+        """One that whoever asks may see. Raises NotThereError."""
         made = self.db.get(Contribution, contribution_id)
         if made is None or (made.hidden and made.author_id != self.who.id and not self._runs(made)):
             raise NotThereError(f"contribution {contribution_id}")
@@ -250,7 +318,7 @@ class Plannings:
         planning = self.db.get(Planning, made.planning_id)
         return planning is not None and self._may("planning:run", planning)
 
-    def _done(self, action: str, planning: Planning, of: Contribution | None = None, **changes: Any) -> None:
+    def done(self, action: str, planning: Planning, of: Contribution | None = None, **changes: Any) -> None:
         """Write it, and the record of it, in one transaction."""
         self.db.flush()
         entity = ("contribution", of.id) if of is not None else ("planning", planning.id)
@@ -258,6 +326,13 @@ class Plannings:
         self.db.commit()
 
 
+_NOT_OPEN: Final = {
+    State.PREPARED: "The planning has not been opened yet.",
+    State.CLOSED: "The planning is closed: it takes nothing any more.",
+}
+_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
+
+
 def _cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula (OWASP CSV Injection)."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    """Text that no spreadsheet takes for a formula, in full width either (OWASP CSV Injection)."""
+    return f"'{text}" if text.startswith(_FORMULAS) else text

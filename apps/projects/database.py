@@ -7,23 +7,32 @@ register's own, because an endpoint on the event loop may not wait for a thread.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, Connection, Engine, event, inspect
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from apps.projects.models import Base
 
-_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+UPGRADE: Final = "python -m apps.projects"
+WRITING: Final = {"immediate": True}
+"""Execution options of a transaction that is going to write."""
+_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
 
 def connect(url: URL) -> AsyncEngine:
     """An engine for async sessions on the database that bylaw has opened."""
-    engine = create_async_engine(url.set(drivername=_DRIVERS[url.get_backend_name()]))
-    if url.get_backend_name() == "sqlite":
+    kind = url.get_backend_name()
+    engine = create_async_engine(
+        # What a statement carries is not for the log of an error.
+        url.set(drivername=_DRIVERS[kind]),
+        hide_parameters=True,
+        pool_pre_ping=kind != "sqlite",
+    )
+    if kind == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare)
-        event.listen(engine.sync_engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
+        event.listen(engine.sync_engine, "begin", _begin)
     return engine
 
 
@@ -35,9 +44,23 @@ def _prepare(connection: Any, record: object) -> None:  # noqa: ARG001 - SQLAlch
     cursor.close()
 
 
+def _begin(connection: Connection) -> None:
+    # SQLite refuses to turn a reader into a writer once another has written in between.
+    immediate = connection.get_execution_options().get("immediate")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
 def prepare(engine: Engine) -> None:
-    """Make the register's tables where they are missing."""
+    """Make the register's tables where they are missing. Safe to call again."""
     Base.metadata.create_all(engine)
+
+
+def check(engine: Engine, *, production: bool) -> None:
+    """Make the tables in development; in production that is the operator's decision. Raises RuntimeError."""
+    if not production:
+        prepare(engine)
+    elif missing := sorted(set(Base.metadata.tables) - set(inspect(engine).get_table_names())):
+        raise RuntimeError(f"the register's tables are missing ({', '.join(missing)}); run: {UPGRADE}")
 
 
 async def session(request: Request) -> AsyncIterator[AsyncSession]:

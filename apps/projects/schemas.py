@@ -5,16 +5,28 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from apps.projects.models import Change
+from apps.projects.models import TITLE, Change, Status
 
 T = TypeVar("T")
 
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Text = Annotated[str, StringConstraints(max_length=50_000)]
-Status = Literal["proposed", "active", "paused", "closed"]
-Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
+# No NUL, which PostgreSQL keeps in no text, and in a title nothing that breaks its line, and no blanks around
+# it. The rules stand in the pattern, so that whoever reads the document knows them, too.
+_LINE = r"^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?$"
+_LINE_OR_NONE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+Title = Annotated[str, StringConstraints(min_length=1, max_length=TITLE, pattern=_LINE)]
+Text = Annotated[str, StringConstraints(max_length=50_000, pattern=r"^[^\x00]*$")]
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 1.0 is 1 (JSON Schema 2020-12, 6.1.1)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Number = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(_whole)]
+Role = Literal["admin", "editor", "viewer"]
+Because = Annotated[str, StringConstraints(max_length=500, pattern=_LINE)]
 
 
 class Given(BaseModel):
@@ -41,16 +53,33 @@ class BasedOn(Given):
 
 
 class ProjectChange(ProjectDraft, BasedOn):
-    pass
+    """A whole project: what is left out is as in a new one."""
 
 
 class DocumentChange(DocumentDraft, BasedOn):
-    pass
+    """A whole document: what is left out is as in a new one."""
 
 
 class Restoration(BasedOn):
     version: Number
     """The version whose content is to come back."""
+
+
+class UserInvitation(Given):
+    """No password: its owner chooses it, by the link in the mail."""
+
+    email: Annotated[str, StringConstraints(max_length=254), Field(json_schema_extra={"format": "email"})]
+    name: Annotated[str, StringConstraints(max_length=120, pattern=_LINE_OR_NONE)] = ""
+    role: Role = "viewer"
+
+
+class RoleChange(Given):
+    role: Role
+    because: Because
+
+
+class Explained(Given):
+    because: Because
 
 
 class Shown(BaseModel):
@@ -67,24 +96,35 @@ class VersionOut(Shown):
     at: datetime
 
 
-class ProjectOut(Shown):
-    id: str
-    owner_id: str
-    version: int
-    changed_by: str
-    changed_at: datetime
+class ProjectVersionOut(VersionOut):
     title: str
     summary: str
     status: Status
 
 
-class DocumentOut(Shown):
+class DocumentVersionOut(VersionOut):
+    title: str
+    body: str
+
+
+class ThingOut(Shown):
+    """A thing at one of its versions; `changed_by` and `changed_at` are that version's."""
+
     id: str
-    project_id: str
     owner_id: str
     version: int
     changed_by: str
     changed_at: datetime
+
+
+class ProjectOut(ThingOut):
+    title: str
+    summary: str
+    status: Status
+
+
+class DocumentOut(ThingOut):
+    project_id: str
     title: str
     body: str
 
@@ -98,7 +138,61 @@ class Difference(BaseModel):
 
 
 class Page(BaseModel, Generic[T]):
-    """A page of a list; `next` is what to ask for to get the one after it."""
+    """A page of a list; `next` is what to ask for (`after`) to get the one after it."""
 
     items: list[T]
     next: str | None = None
+
+
+class VersionPage(BaseModel):
+    """A page of a history, the newest first; `next` is what to ask for (`before`) to go further back."""
+
+    items: list[VersionOut]
+    next: int | None = None
+
+
+class UserOut(BaseModel):
+    id: str
+    email: str
+    name: str
+    roles: list[str]
+    disabled: bool
+    invited: bool
+    created_at: datetime
+
+
+class UserVersionOut(BaseModel):
+    """From when on somebody held which roles, and who decided so; nobody where they ran out by themselves."""
+
+    number: int
+    at: datetime
+    roles: list[str]
+    author_id: str | None
+    because: str
+
+
+class HeldRole(BaseModel):
+    role: str
+    scope: str
+    """Within which object alone; empty for everywhere."""
+    since: datetime
+    until: datetime | None
+    granted_by: str | None
+    because: str
+
+
+class RolesOut(BaseModel):
+    """Somebody's roles at a moment."""
+
+    user_id: str
+    at: datetime
+    roles: list[HeldRole]
+
+
+class Me(BaseModel):
+    """Whoever asks."""
+
+    id: str
+    email: str
+    name: str
+    roles: list[str]

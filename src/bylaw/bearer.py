@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Final
 
 from bylaw.exchange import Exchange
 from bylaw.reasons import Reason, Refused
@@ -11,6 +12,10 @@ from bylaw.reasons import Reason, Refused
 _FIELD = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE)
 LONGEST = 4096
 """Characters of a credential that are looked at."""
+CHALLENGE: Final = 'Bearer realm="app"'
+"""What a 401 says on the paths of bearers to whoever has borne nothing (RFC 6750 section 3.1)."""
+NOTE: Final = "bearer"
+"""The note of an exchange on such a path that bears nothing."""
 
 
 def token(exchange: Exchange) -> str | None:
@@ -46,3 +51,9 @@ class Family:
 def challenge(reason: Reason, error: str) -> Refused:
     """A refusal of what was borne, with what the client may do about it (RFC 6750 section 3)."""
     return Refused(reason, headers=(("WWW-Authenticate", f'Bearer realm="app", error="{error}"'),))
+
+
+def only(exchange: Exchange) -> bool:
+    """Whether a credential of this kind is the only thing that counts for the exchange: nobody is sent to a
+    page where a cookie would be given to him."""
+    return exchange.credential is not None or (exchange.notes is not None and NOTE in exchange.notes)

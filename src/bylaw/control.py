@@ -230,6 +230,10 @@ def _nothing(_: Any) -> Iterable[Conflict]:
     return ()
 
 
+def _never(_: Any) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """One promise: its name in code, policy, docs, tests and reasons, and all that belongs to it.
@@ -252,5 +256,8 @@ class Control:
     """What only the process that is about to answer can know (its House): not asked by commands."""
     routed: Callable[[Any], Iterable[Conflict]] = _nothing
     """What is known once the application has all its routes."""
+    idle: Callable[[Policy], str] = _never
+    """Why it has nothing to do under a policy that has something else off; empty where it has. It is off
+    then, and nothing is lost by that."""
     requirements: tuple[str, ...] = ()
     asvs: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from fastapi import FastAPI, Request
 from fastapi.dependencies.models import Dependant
@@ -51,7 +51,8 @@ from bylaw.identity import (
     all_of,
     asking,
 )
-from bylaw.pages import openapi, rendering
+from bylaw.operations.tokens import Tokens
+from bylaw.pages import openapi, openapi_schemes, rendering
 from bylaw.policy import Policy
 from bylaw.reasons import Refused
 from bylaw.routes import Route
@@ -59,6 +60,8 @@ from bylaw.site import Site, identity
 
 __all__ = ["Bylaw", "Identity", "Permit", "Public", "SignedIn"]
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 _CONVERTOR = re.compile(r":\w+}")
 """What a path says of a parameter's type, and the document does not."""
 STATIC = AccessRule("public", because="static files")
@@ -84,15 +87,25 @@ class _Demand(SecurityBase):
 
 
 def Permit(  # noqa: N802 - reads as a type in Annotated[Identity, Permit(…)]
-    permission: str, *, second_factor: bool = False, max_age: int | str = 0
+    permission: str,
+    *,
+    within: str = "",
+    second_factor: bool = False,
+    max_age: int | str = 0,
+    refusal: str = "",
 ) -> Any:
     """The route asks for `permission` (noun:verb); with `second_factor` for two factors, with `max_age`
     (seconds, or "10m") for a proof that is not older. The parameter is whoever calls.
 
-    Raises MisuseError for an age that is none.
+    `within` says which object the route is about, so that roles count which were given for that object
+    alone: "planning:{planning_id}" by a part of the path, or "planning" where the route itself finds out
+    which one and asks `who.demand(…, within="planning:17")`. Without it such roles open nothing. `refusal`
+    is what somebody who may not is told besides ("Admin only").
+
+    Raises MisuseError for an age or an object that is none.
     """
-    rule = AccessRule("permission", permission)
-    return Depends(_Demand(asking(rule, second_factor=second_factor, max_age=max_age)))
+    rule = AccessRule("permission", permission, refusal=refusal)
+    return Depends(_Demand(asking(rule, second_factor=second_factor, max_age=max_age, within=within)))
 
 
 def SignedIn(  # noqa: N802 - see Permit
@@ -123,7 +136,7 @@ def _who(connection: HTTPConnection, rule: AccessRule) -> Identity:
     exchange.permitted = True
     who = exchange.identity
     # By the identity's clock: in an application that is mounted, `connection.app` is not bylaw's.
-    reason = rule.decide(who, who.clock() if who is not None else 0.0)
+    reason = rule.decide(who, who.clock() if who is not None else 0.0, connection.path_params)
     if reason is not None:
         raise StepUp(rule) if reason is STEP_UP else Refused(reason)
     return who or ANONYMOUS
@@ -171,9 +184,22 @@ class Bylaw:
         """The engine of `[store] database`, for the application's own tables."""
         return self.site.house.store.engine
 
+    @property
+    def tokens(self) -> Tokens:
+        """Access tokens for people: `bylaw.tokens.issue_many(current_user, 30, "participant", …)`."""
+        return self.site.tokens
+
     def record(self, connection: Any, *, action: str, **facts: Any) -> None:
         """Record a change in its own transaction: see `Site.record`."""
         self.site.record(connection, action=action, **facts)
+
+    async def off_loop(
+        self, work: Callable[Arguments, Result], *args: Arguments.args, **named: Arguments.kwargs
+    ) -> Result:
+        """Call what waits, such as one of bylaw's operations, in a worker thread, where it knows who asks:
+        `await bylaw.off_loop(administering.find, bylaw.site.house, who, user_id)`. The event loop, and with
+        it everybody else's request, goes on meanwhile."""
+        return cast(Result, await self._waiting(functools.partial(work, *args, **named)))
 
     def mount(self, prefix: str, rule: AccessRule = PUBLIC) -> None:
         """Declare who may call what is mounted at the path `prefix` and declares nothing itself."""
@@ -337,6 +363,8 @@ class Bylaw:
         async def guarded(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
             exchange: Exchange = scope[asgi.EXCHANGE]
             exchange.static = rule is STATIC
+            if rule.within:
+                exchange.note("parts", scope.get("path_params"))
             if self.site.gate.allows(exchange, rule):
                 await application(scope, receive, send)
                 return
@@ -384,7 +412,9 @@ class Bylaw:
         if error.status_code == 401:
             return self._response(exchange, cast(Refuse, gate.unauthenticated(exchange)))
         if error.status_code == 403:
-            return self._response(exchange, await self._waiting(gate.forbidden, exchange, "the application"))
+            said = "" if error.detail == _phrase(403) else str(error.detail)
+            refuse = await self._waiting(gate.forbidden, exchange, "the application", said)
+            return self._response(exchange, refuse)
         if isinstance(error.__cause__, Refused):  # FastAPI calls whatever ends its reading a bad body
             return await self._refused(request, error.__cause__)
         headers = tuple((error.headers or {}).items())
@@ -428,7 +458,7 @@ class Bylaw:
                         for method, path, rule in self._routes
                         if rule.kind != "public"
                     ],
-                    cookie=cookies.name(self.policy, cookies.SESSION),
+                    schemes=openapi_schemes.Schemes(self.policy),
                 )
             return app.openapi_schema
 

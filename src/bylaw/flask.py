@@ -28,10 +28,12 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.routing import MapAdapter, RequestRedirect, Rule
 
 from bylaw.adapters import wsgi
-from bylaw.controls import cookies, csrf, errors, headers, hosts, roles
+from bylaw.controls import cookies, csrf, errors, headers, hosts, roles, sessions
 from bylaw.errors import PolicyError, Problem
-from bylaw.exchange import Answer, Exchange, Refuse, Response
+from bylaw.exchange import Answer, Exchange, Refuse, Response, current
+from bylaw.house import House
 from bylaw.identity import PUBLIC, SIGNED_IN, AccessRule, Identity, all_of, asking
+from bylaw.operations.tokens import Tokens
 from bylaw.pages import rendering
 from bylaw.policy import Policy
 from bylaw.reasons import Refused
@@ -47,14 +49,20 @@ current_user: Identity = LocalProxy(identity)  # type: ignore[assignment]
 """Whoever makes the current request; `current_user.is_authenticated` tells whether somebody does."""
 
 
-def permit(permission: str, *, second_factor: bool = False, max_age: int | str = 0) -> Callable[[View], View]:
+def permit(
+    permission: str, *, within: str = "", second_factor: bool = False, max_age: int | str = 0
+) -> Callable[[View], View]:
     """Declare that a view asks for `permission` (noun:verb); with `second_factor` for two factors, with
     `max_age` (seconds, or "10m") for a proof that is not older.
 
-    Raises MisuseError for an age that is none.
+    `within` says which object the view is about, so that roles count which were given for that object alone:
+    "planning:{planning_id}" by an argument of the path, or "planning" where the view itself finds out which
+    one and asks `current_user.demand(…, within="planning:17")`. Without it such roles open nothing.
+
+    Raises MisuseError for an age or an object that is none.
     """
     rule = AccessRule("permission", permission)
-    return _declare(asking(rule, second_factor=second_factor, max_age=max_age))
+    return _declare(asking(rule, second_factor=second_factor, max_age=max_age, within=within))
 
 
 @overload
@@ -92,16 +100,40 @@ class _Sessions(SecureCookieSessionInterface):
 
     With a SECRET_KEY, which the policy always sets, Flask parses every cookie and derives its key anew on
     each request: 25 to 30 µs, half as much as it takes for all the rest.
+
+    It is a cookie, which no server can end (CWE-613). So it says whose it is: what somebody has put there
+    opens for nobody else, nor for a copy of it after signing out. And a slow request that began before the
+    sign-out does not write it back: whoever comes next to that browser would find it.
     """
+
+    OWNER = "_bylaw"
+    """Whose it is; nobody's, until somebody who is signed in changes it."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         if app.config["SESSION_COOKIE_NAME"] in request.environ.get("HTTP_COOKIE", ""):
-            return super().open_session(app, request)
+            found = super().open_session(app, request)
+            if found is None or found.get(self.OWNER, "") in ("", identity().id):
+                return found
         return self.session_class()
 
     def save_session(self, app: Flask, session: SessionMixin, response: FlaskResponse) -> None:
+        if session.modified:
+            exchange = current()
+            if exchange is not None and not self._stands(exchange):
+                return
+            if exchange is not None and exchange.identity is not None and set(session) - {self.OWNER}:
+                session[self.OWNER] = exchange.identity.id
+            elif set(session) == {self.OWNER}:
+                session.clear()
         if session or session.modified or session.accessed:
             super().save_session(app, session, response)
+
+    def _stands(self, exchange: Exchange) -> bool:
+        """Whether the session that the request began with is still there."""
+        return sessions.remembered(self._house, exchange) or sessions.stands(self._house, exchange)
 
 
 def _bounded(loads: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,6 +194,11 @@ class Bylaw:
         """The engine of `[store] database`, for the application's own tables."""
         return self.site.house.store.engine
 
+    @property
+    def tokens(self) -> Tokens:
+        """Access tokens for people: `bylaw.tokens.issue_many(current_user, 30, "participant", …)`."""
+        return self.site.tokens
+
     def record(self, connection: Any, *, action: str, **facts: Any) -> None:
         """Record a change in its own transaction: see `Site.record`."""
         self.site.record(connection, action=action, **facts)
@@ -196,7 +233,7 @@ class Bylaw:
             app.config["SERVER_NAME"] = self.policy.app.origin.partition("://")[2]
         app.json.loads = _bounded(app.json.loads)  # type: ignore[method-assign]
         if type(app.session_interface) is SecureCookieSessionInterface:  # not the application's own
-            app.session_interface = _Sessions()
+            app.session_interface = _Sessions(self.site.house)
 
     def ready(self) -> None:
         """Refuse to start where the policy cannot be kept. Raises PolicyError with every problem.
@@ -394,6 +431,8 @@ class Bylaw:
         if rule is None:
             return self._response(exchange, Refuse(roles.UNDECLARED))  # added after start-up
         exchange.static = endpoint in self._static
+        if rule.within:
+            exchange.note("parts", asked.view_args)
         if self.site.gate.allows(exchange, rule):
             return None
         verdict = wsgi.drive(self.site.gate.permit(exchange, rule), asked.environ)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from bylaw import order
+from bylaw import bearer, order
 from bylaw.control import Control
 from bylaw.controls import audit, errors, roles, sessions
 from bylaw.exchange import (
@@ -175,7 +175,7 @@ class Gate:
     def permit(self, exchange: Exchange, rule: AccessRule) -> Generator[Need, Any, Verdict]:
         """Decide by the matched route's access rule; a refusal of somebody known is recorded."""
         exchange.permitted = True
-        reason = rule.decide(exchange.asker(rule), self._clock())
+        reason = rule.decide(exchange.asker(rule), self._clock(), _parts(exchange, rule))
         if reason is None:
             return ALLOW
         if reason is UNAUTHENTICATED:
@@ -183,18 +183,23 @@ class Gate:
         if reason is STEP_UP:
             return self.step_up(exchange, rule)
         yield BLOCK
-        return self.forbidden(exchange, str(rule))
+        return self.forbidden(exchange, str(rule), rule.refusal)
 
     def allows(self, exchange: Exchange, rule: AccessRule) -> bool:
         """The short way of `permit` for the usual case."""
         exchange.permitted = True
-        return rule.decide(exchange.asker(rule), self._clock() if rule.max_age else 0.0) is None
+        now = self._clock() if rule.max_age else 0.0
+        return rule.decide(exchange.asker(rule), now, _parts(exchange, rule)) is None
 
     def unauthenticated(self, exchange: Exchange) -> Refuse | Answer:
         """401 with a challenge for a program, the way to the sign-in page for a person."""
+        if bearer.only(exchange):
+            return Refuse(UNAUTHENTICATED, headers=(("WWW-Authenticate", bearer.CHALLENGE),))
         owed = exchange.session.owes if exchange.partial is not None else ""
         if exchange.method == "GET" and exchange.wants_html():
-            return self._sent(exchange, sessions.PAGES[sessions.first(owed)] if owed else "sign_in")
+            page = sessions.PAGES[sessions.first(owed)] if owed else "sign_in"
+            # What was owed under another policy has no page under this one: whoever owes it begins anew.
+            return self._sent(exchange, page if page in self._urls else "sign_in")
         challenge = (("WWW-Authenticate", roles.CHALLENGE),)
         if owed:
             return Refuse(UNFINISHED, detail=sessions.OWED[sessions.first(owed)], headers=challenge)
@@ -202,11 +207,13 @@ class Gate:
 
     def step_up(self, exchange: Exchange, rule: AccessRule) -> Refuse | Answer:
         """The same where somebody is signed in and the rule asks for more (RFC 9470 section 3)."""
-        if exchange.wants_html():
+        borne = bearer.only(exchange)
+        if exchange.wants_html() and not borne:
             return self.stepping_up(exchange, rule)
         factors = ', acr_values="aal2"' if rule.assurance > 1 else ""
         age = f', max_age="{rule.max_age}"' if rule.max_age else ""
-        challenge = f'{roles.CHALLENGE}, error="insufficient_user_authentication"{factors}{age}'
+        scheme = bearer.CHALLENGE if borne else roles.CHALLENGE
+        challenge = f'{scheme}, error="insufficient_user_authentication"{factors}{age}'
         return Refuse(STEP_UP, headers=(("WWW-Authenticate", challenge),))
 
     def stepping_up(self, exchange: Exchange, rule: AccessRule, back: str = "") -> Answer:
@@ -231,8 +238,9 @@ class Gate:
         origin = f"{self.house.policy.app.origin}/"
         return referer[len(origin) - 1 :] if referer.startswith(origin) else self.house.policy.pages.home
 
-    def forbidden(self, exchange: Exchange, wanted: str) -> Refuse:
-        """403, with its record. A refusal stays one when it cannot be recorded."""
+    def forbidden(self, exchange: Exchange, wanted: str, detail: str = "") -> Refuse:
+        """403, with its record and the application's words for it. A refusal stays one when it cannot be
+        recorded."""
         try:
             with self.house.store.transaction() as connection:
                 audit.record(
@@ -247,7 +255,7 @@ class Gate:
                 )
         except SQLAlchemyError as error:
             errors.failed(exchange, error)
-        return Refuse(FORBIDDEN)
+        return Refuse(FORBIDDEN, detail)
 
     def refused(self, exchange: Exchange, refused: Refused) -> Refuse | Answer:
         """The verdict of an exception that an operation or the application raised.
@@ -258,7 +266,7 @@ class Gate:
         if metered is not None:
             return metered  # what it makes of a body that it was not let read on
         if refused.reason is FORBIDDEN:
-            return self.forbidden(exchange, "the operation's permission")
+            return self.forbidden(exchange, "the operation's permission", refused.detail)
         if refused.reason is UNAUTHENTICATED:
             return self.unauthenticated(exchange)
         if refused.reason is STEP_UP:
@@ -328,6 +336,11 @@ class Gate:
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach the visitor
                 errors.failed(exchange, error)  # a page that cannot be shown must not hide why
         return errors.problem(exchange, refuse)
+
+
+def _parts(exchange: Exchange, rule: AccessRule) -> Mapping[str, object] | None:
+    """The parts of the path that the framework has matched, where the rule is about one of them."""
+    return exchange.notes.get("parts") if rule.within and exchange.notes is not None else None
 
 
 def _readable(query: str) -> None:

@@ -49,6 +49,8 @@ class House:
     """How often each reason refused and each named event happened, since the start of this process."""
     requests: dict[str, list[int]] = field(default_factory=dict)
     """Answers that left: by method, how many of each class of status (2 for 2xx)."""
+    gauges: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What was measured off the request path, by metric and labels (`part="log",`), for `/metrics`."""
     checks: dict[str, Callable[[], str]] = field(default_factory=dict)
     """What readiness asks, by name. Each returns what is wrong, in words that an operator may read, and
     nothing where all is well. It may wait, and raising counts as wrong."""

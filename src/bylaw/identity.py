@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -49,6 +50,17 @@ ACTING: Final = Reason(
     "account's credentials, sessions or addresses. Stop, and do it as an administrator if you may.",
 )
 
+BY_KEY: Final = Reason(
+    "api_keys.by_hand",
+    403,
+    "This is done by a person who is signed in, not with an API key.",
+    "An API key changes no credentials, accounts or roles, whatever its scopes and its owner may: whoever "
+    "finds a key must not be able to make himself at home with it. Sign in, and do it there.",
+)
+
+API_KEY: Final = "api_key"
+"""The method of an identity that an API key speaks for."""
+
 
 class Permissions:
     """What a set of roles may do: patterns `noun:verb`, where either side may be `*`.
@@ -89,6 +101,39 @@ class Permissions:
         if verb.endswith(":own"):
             wanted.append(f"{noun}:*:own")
         return not self.patterns.isdisjoint(wanted)
+
+    def narrowed(self, patterns: Iterable[str]) -> Permissions:
+        """What is held here and by `patterns` as well: never more than either. It is permissions again, so
+        that whatever is asked of somebody's permissions is asked of these."""
+        limits = tuple(patterns)
+        common = (_common(mine, limit) for mine in self.patterns for limit in limits)
+        return _permissions(frozenset(filter(None, common)))
+
+
+def _common(one: str, other: str) -> str:
+    """The pattern of what two patterns both hold; empty where that is nothing."""
+    noun, verb, own = _sides(one)
+    other_noun, other_verb, other_own = _sides(other)
+    nouns, verbs = _side(noun, other_noun), _side(verb, other_verb)
+    if not nouns or not verbs:
+        return ""
+    if own or other_own:
+        return f"{nouns}:{verbs}:own"
+    return "*" if nouns == verbs == "*" else f"{nouns}:{verbs}"
+
+
+def _sides(pattern: str) -> tuple[str, str, bool]:
+    """Noun, verb, and whether it holds for one's own alone."""
+    if pattern == "*":
+        return "*", "*", False
+    noun, _, verb = pattern.partition(":")
+    return noun, verb.removesuffix(":own"), verb.endswith(":own")
+
+
+def _side(one: str, other: str) -> str:
+    if "*" in (one, other):
+        return other if one == "*" else one
+    return one if one == other else ""
 
 
 @lru_cache(maxsize=4096)
@@ -143,7 +188,7 @@ class Identity:
         return there is not None and (there.allow(permission) or (owns and there.allow(permission + ":own")))
 
     def may_somewhere(self, permission: str) -> bool:
-        """Whether there is any object for which this identity holds `permission`."""
+        """Whether there is any object for which this identity holds `permission`: what a menu asks."""
         if self.permissions.allow_own(permission):
             return True
         return any(there.allow_own(permission) for there in self.scoped.values())
@@ -155,9 +200,19 @@ class Identity:
         raise Refused(FORBIDDEN if self.is_authenticated else UNAUTHENTICATED)
 
     def demand_self(self) -> None:
-        """Go on only if it is the principal himself, not an administrator who acts as him. Raises Refused."""
+        """Go on only if it is the principal himself, not an administrator who acts as him, nor a program with
+        his API key. Raises Refused."""
         if self.acting:
             raise Refused(ACTING)
+        if self.method == API_KEY:
+            raise Refused(BY_KEY)
+
+    def narrowed(self, patterns: Iterable[str]) -> Identity:
+        """The same principal with the permissions that `patterns` hold as well, and no others. It bears no
+        role: an application that asks for one would give more than they say."""
+        limits = tuple(patterns)
+        scoped = {scope: held.narrowed(limits) for scope, held in self.scoped.items()}
+        return replace(self, roles=frozenset(), permissions=self.permissions.narrowed(limits), scoped=scoped)
 
     def demand_fresh(self, max_age: int | str = 600, *, second_factor: bool = False) -> None:
         """Go on only if the latest proof is at most `max_age` old (seconds, or "10m"), and with
@@ -173,6 +228,11 @@ class Identity:
 
 
 ANONYMOUS: Final = Identity(id="")
+
+OBJECT: Final = re.compile(r"[a-z][a-z0-9_-]{0,38}:[A-Za-z0-9][A-Za-z0-9._-]{0,78}")
+"""How an object is named that a role is given for: its kind and its number or key, `planning:17`."""
+_WITHIN: Final = re.compile(r"[a-z][a-z0-9_-]{0,38}(:\{[A-Za-z_][A-Za-z0-9_]*\})?")
+_PART: Final = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,20 +253,53 @@ class AccessRule:
     """Factors that the session must have shown: 2 asks for a second one."""
     max_age: int = 0
     """Seconds since the latest proof at most; 0 asks for none."""
+    within: str = ""
+    """The object that the route is about, by the parts of its path (`planning:{planning_id}`): a role that
+    was given for that object counts. A kind alone (`planning`): for any such object, and the operation says
+    of which. Empty: roles that were given for single objects open nothing here."""
+    refusal: str = field(default="", compare=False)
+    """What whoever may not is told besides, in the application's words."""
 
-    def decide(self, identity: Identity | None, now: float = 0.0) -> Reason | None:
-        """None to allow, otherwise the reason to refuse. `now`: seconds since 1970."""
+    def decide(
+        self, identity: Identity | None, now: float = 0.0, parts: Mapping[str, object] | None = None
+    ) -> Reason | None:
+        """None to allow, otherwise the reason to refuse. `now`: seconds since 1970; `parts`: of the path, by
+        their names in the route."""
         if self.kind == "public":
             return None
         if identity is None:
             return UNAUTHENTICATED
         if self.kind == "permission":
-            held = identity.may_somewhere if identity.scoped else identity.permissions.allow_own
-            if not (held(self.permission) and (not self.also or all(held(p) for p in self.also))):
+            held = identity.permissions.allow_own
+            if not (held(self.permission) and (not self.also or all(held(p) for p in self.also))) and not (
+                self.within and identity.scoped and self._within_one(identity, parts or {})
+            ):
                 return FORBIDDEN
         if self.assurance > identity.assurance or self.too_old(identity, now):
             return STEP_UP
         return None
+
+    def _within_one(self, identity: Identity, parts: Mapping[str, object]) -> bool:
+        """Whether all that is asked for is held within one object that the route is about."""
+        kind, exact, _ = self.within.partition(":")
+        meant = self._object(parts) if exact else None
+        everywhere = identity.permissions.allow_own
+        return any(
+            all(everywhere(p) or there.allow_own(p) for p in (self.permission, *self.also))
+            for scope, there in identity.scoped.items()
+            if (scope == meant if exact else scope.startswith(f"{kind}:"))
+        )
+
+    def _object(self, parts: Mapping[str, object]) -> str | None:
+        """The object that a path names; None where the route has no such part: then it is nobody's."""
+        named = _PART.search(self.within)
+        if named is None or named[1] not in parts:
+            return None
+        return f"{self.within[: named.start()]}{parts[named[1]]}"
+
+    def of_any(self) -> AccessRule:
+        """The same before it is known which object is meant: for any of its kind."""
+        return replace(self, within=self.within.partition(":")[0]) if self.within else self
 
     def too_old(self, identity: Identity, now: float) -> bool:
         """Whether the latest proof is older than the rule takes."""
@@ -214,7 +307,8 @@ class AccessRule:
 
     def __str__(self) -> str:
         wanted = " and ".join(sorted({self.permission, *self.also})) or self.kind.replace("_", " ")
-        factor = ", two factors" if self.assurance > 1 else ""
+        factor = f" within {self.within}" if self.within else ""
+        factor += ", two factors" if self.assurance > 1 else ""
         return wanted + factor + (f", shown within {spoken(self.max_age)}" if self.max_age else "")
 
 
@@ -231,10 +325,14 @@ class StepUp(Refused):
         self.rule = rule
 
 
-def asking(rule: AccessRule, *, second_factor: bool = False, max_age: int | str = 0) -> AccessRule:
-    """`rule`, and a second factor, and a proof that is at most `max_age` old (seconds, or "10m").
+def asking(
+    rule: AccessRule, *, second_factor: bool = False, max_age: int | str = 0, within: str = ""
+) -> AccessRule:
+    """`rule`, and a second factor, and a proof that is at most `max_age` old (seconds, or "10m"); `within`
+    as of AccessRule.
 
-    Raises MisuseError for an age that is none: a route that nobody can reach, or everybody.
+    Raises MisuseError for an age that is none: a route that nobody can reach, or everybody; and for an object
+    that is none.
     """
     try:
         age = seconds(max_age)
@@ -242,7 +340,9 @@ def asking(rule: AccessRule, *, second_factor: bool = False, max_age: int | str 
         raise MisuseError(f"max_age = {max_age!r}: {error}") from None
     if type(age) is not int or age < 0 or not isinstance(second_factor, bool):
         raise MisuseError(f"max_age = {max_age!r}, second_factor = {second_factor!r}: an age and a yes or no")
-    return replace(rule, assurance=2 if second_factor else 1, max_age=age)
+    if within and not _WITHIN.fullmatch(within):
+        raise MisuseError(f'within = {within!r}: "planning:{{planning_id}}", or a kind of object, "planning"')
+    return replace(rule, assurance=2 if second_factor else 1, max_age=age, within=within)
 
 
 def all_of(rules: Iterable[AccessRule]) -> AccessRule | None:
@@ -255,8 +355,16 @@ def all_of(rules: Iterable[AccessRule]) -> AccessRule | None:
     max_age = min((rule.max_age for rule in rules if rule.max_age), default=0)
     wanted = sorted({p for rule in rules for p in (rule.permission, *rule.also) if p})
     if wanted:
+        # Of two that are about different objects, none is the one that a role was given for.
+        objects = {rule.within for rule in rules if rule.permission}
         return AccessRule(
-            "permission", wanted[0], also=frozenset(wanted[1:]), assurance=assurance, max_age=max_age
+            "permission",
+            wanted[0],
+            also=frozenset(wanted[1:]),
+            assurance=assurance,
+            max_age=max_age,
+            within=objects.pop() if len(objects) == 1 else "",
+            refusal=next((rule.refusal for rule in rules if rule.refusal), ""),
         )
     if any(rule.kind == "signed_in" for rule in rules):
         return AccessRule("signed_in", assurance=assurance, max_age=max_age)

@@ -351,14 +351,7 @@ class Provider:
                 found = self._fitting(kid, algorithm)
         if found is None:
             raise Untrusted("the id_token is signed with a key that the issuer does not publish")
-        try:
-            key = jwk.import_key({name: found[name] for name in _PUBLIC if name in found})
-        except (JoseError, ValueError, TypeError, KeyError, Warning) as error:
-            raise Untrusted(f"the issuer's key cannot be read ({type(error).__name__})") from None
-        public = key.raw_value
-        if isinstance(public, RSAPublicKey) and public.key_size < _RSA_BITS:
-            raise Untrusted("the issuer's key is too short")
-        return key
+        return public_key(found)
 
     def _fitting(self, kid: object, algorithm: str) -> dict[str, Any] | None:
         """The one key that fits; none where two would."""
@@ -393,6 +386,18 @@ class Provider:
 
 
 # Reading
+
+
+def public_key(found: dict[str, Any]) -> Any:
+    """A key that an issuer publishes (RFC 7517). Raises Untrusted."""
+    try:
+        key = jwk.import_key({name: found[name] for name in _PUBLIC if name in found})
+    except (JoseError, ValueError, TypeError, KeyError, Warning) as error:
+        raise Untrusted(f"the issuer's key cannot be read ({type(error).__name__})") from None
+    public = key.raw_value
+    if isinstance(public, RSAPublicKey) and public.key_size < _RSA_BITS:
+        raise Untrusted("the issuer's key is too short")
+    return key
 
 
 def safe(url: str, *, plain: bool) -> bool:

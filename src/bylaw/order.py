@@ -20,6 +20,7 @@ ENTER: Final[tuple[tuple[str, str, str], ...]] = (
     ("origin", "csrf", "a foreign request is refused before anything looks at its credentials"),
     ("identify", "sessions", "who asks: everything below decides about somebody"),
     ("identify", "jwt", "the same where no cookie counts: never two who ask at once"),
+    ("identify", "api_keys", "the same, and last: what was borne and nobody has known is refused here"),
     ("pace", "rate_limits", "whose budget it is depends on who asks; before anything costly is done"),
     ("shape", "body", "what is inside is looked at for those alone who may still send"),
     ("intent", "csrf", "the token is bound to the session, so the session must be known"),

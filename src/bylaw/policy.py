@@ -17,7 +17,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -72,6 +72,10 @@ class App(Section):
         return self.base_url.startswith("https://")
 
 
+MANY_USERS: Final = 100
+"""People at the same moment above whom the source policies, too, say PostgreSQL (S2-063)."""
+
+
 class Store(Section):
     """The database that users, sessions and the audit log live in."""
 
@@ -83,6 +87,22 @@ class Store(Section):
 
     cached_sessions: int = Field(100_000, ge=0)
     """How many sessions a process remembers at most."""
+
+    concurrent_users: int | None = Field(None, ge=1)
+    """How many people use it at the same moment, where that is known: for more than a hundred, SQLite is below
+    what is recommended."""
+
+    def below_standard(self) -> Iterator[Below]:
+        """The values that are below what is recommended."""
+        if (self.concurrent_users or 0) > MANY_USERS and self.database.get_secret_value().startswith(
+            "sqlite"
+        ):
+            yield Below(
+                "concurrent_users",
+                f"{self.concurrent_users:,} on SQLite",
+                f"{MANY_USERS}, or PostgreSQL",
+                "one writer at a time (SQLite, Appropriate Uses)",
+            )
 
 
 class Mail(Section):
@@ -189,6 +209,8 @@ class Policy:
     written: dict[str, Any] = field(repr=False)
     """The tables as written (references unresolved), for the document."""
     where: toml_lines.Lines = field(repr=False)
+    idle: frozenset[str] = frozenset()
+    """Controls that are off because the one that they belong to is: nothing is lost by that."""
     older: dict[str, str] = field(default_factory=dict)
     """Variables that were read by an earlier name, which is in their place here."""
     testing: bool = False
@@ -207,8 +229,10 @@ class Policy:
 
     def below_standard(self) -> Iterator[tuple[str, Below, str | None]]:
         """Every value below today's standard: (section, what, because)."""
+        for below in self.store.below_standard():
+            yield "store", below, None
         for name, settings in self.controls.items():
-            for below in settings.below_standard():
+            for below in () if name in self.idle else settings.below_standard():
                 yield name, below, settings.because
 
 
@@ -280,6 +304,7 @@ class _Reading:
             older=self.older,
             testing=self.environment == "development" and any(map(self._on, _BYPASSES[1:])),
         )
+        policy = self._idle(policy)
         for check in (
             self._address,
             self._placeholders,
@@ -292,6 +317,18 @@ class _Reading:
                 check(policy)
         self._give_up_on_problems()
         return policy
+
+    def _idle(self, policy: Policy) -> Policy:
+        """The policy with those controls off that have nothing to do under it."""
+        off = {}
+        for control in self.controls.values():
+            with suppress(Unread):
+                why = control.idle(policy)
+                if why and not policy.controls[control.name].off:
+                    off[control.name] = policy.controls[control.name].model_copy(
+                        update={"off": True, "because": why}
+                    )
+        return replace(policy, controls={**policy.controls, **off}, idle=frozenset(off))
 
     def _conflicts(self) -> Iterator[Callable[[Policy], None]]:
         """What each control has to say about values that cannot be kept together."""
@@ -474,10 +511,11 @@ class _Reading:
         for number, each in enumerate(value):
             written = (*path, str(number))
             found = self._resolve(each, written)
-            if found is not _ABSENT:
-                if number != len(items):
-                    self.shifted[(*path, str(len(items)))] = written
-                items.append(found)
+            for one in _listed(found) if written in self.sources else [found]:
+                if one is not _ABSENT:
+                    if number != len(items):
+                        self.shifted[(*path, str(len(items)))] = written
+                    items.append(one)
         return items
 
     def _variable(self, text: str, path: _Key) -> object:
@@ -501,7 +539,7 @@ class _Reading:
             return stand_in
         if optional:
             return _ABSENT
-        if path == ("secrets", "key") and self.environment == "development":
+        if path in (("secrets", "key"), ("jwt", "key")) and self.environment == "development":
             return os.urandom(32).hex()  # per process: it signs nothing that outlives it (C-07)
         self.problems.append(
             Problem(
@@ -706,6 +744,16 @@ def placeholder(secret: str) -> bool:
 def default_text(info: FieldInfo) -> object:
     """A key's default as text, where it is a secret's: where one comes from, or that there is none."""
     return info.default.get_secret_value() if isinstance(info.default, SecretStr) else info.default
+
+
+def _listed(value: object) -> list[object]:
+    """The texts that a variable in a list stands for: one, or as many as a JSON list of them has."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with suppress(ValueError):
+            found = json.loads(value)
+            if isinstance(found, list) and all(isinstance(each, str) for each in found):
+                return found
+    return [value]
 
 
 def _is_open(secret: str) -> bool:

@@ -56,6 +56,10 @@ class Routes:
         self._finders.append(find)
         self._known.clear()
 
+    def forget(self) -> None:
+        """Ask anew: what answers has changed."""
+        self._known.clear()
+
     def at(self, method: str, path: str) -> Route:
         """The route that answers; NOWHERE where none does."""
         known = self._known.get((method, path))

@@ -34,12 +34,15 @@ from bylaw.controls.mfa.probes import App, enrol
 from bylaw.exchange import SAFE_METHODS
 from bylaw.hashing import HashPool
 from bylaw.keys import digest
+from bylaw.operations import api_keys
+from bylaw.operations.token_families import Pair
 from bylaw.store import factors
 from bylaw.store.tables import metadata
 from bylaw.verify.client import Client, Reply
 from bylaw.verify.laboratory import PASSWORD, Laboratory
 from tests.applications.stacks import hurry
 from tests.applications.stacks import state as application_state
+from tests.attacks import forging
 
 FOLDER = Path(__file__).parent
 ATTACK = {"id", "title", "story", "requirements", "source", "everywhere", "paced", "limits", "try"}
@@ -279,6 +282,9 @@ class Cast:
             return text * int(count)
         if name.startswith("token:"):
             return self.jar(name[6:]).token()
+        if name.startswith("forged:"):
+            _, who, how = name.split(":", 2)
+            return forging.forged(self.laboratory, self._pair(self.jar(who), who).access, how)
         if name.startswith("link:"):
             return newest_link(self.laboratory, self.jar(name[5:]).email)
         if name.startswith("mailed:"):
@@ -306,6 +312,12 @@ class Cast:
                 if name not in jar.cookies:
                     jar.page(jar.token_page)
                 return jar.cookies[name]
+            case "token":
+                return jar.access_token
+            case "access" | "refresh":
+                return getattr(self._pair(jar, who), fact)
+            case "api_key" | "api_key_id":
+                return self._api_key(jar, who, fact)
             case "hash":
                 return self._row(jar.id)["password_hash"]
             case "paper" | "key":
@@ -344,6 +356,21 @@ class Cast:
             self.saved[f"{who}.passkey"] = found[0]["id"]
         return str(self.saved[f"{who}.passkey"])
 
+    def _pair(self, account: Client, who: str) -> Pair:
+        """An access token and a refresh token of this person's, given when they are first spoken of."""
+        if f"{who}.pair" not in self.saved:
+            self.saved[f"{who}.pair"] = self.laboratory.pair(account)
+        given: Pair = self.saved[f"{who}.pair"]
+        return given
+
+    def _api_key(self, account: Client, who: str, fact: str) -> str:
+        """An API key of this person's that holds all that he may, made when it is first spoken of."""
+        if f"{who}.api_key" not in self.saved:
+            house = self.laboratory.site.house
+            made = self.laboratory.key(account, *api_keys.scopes_of(house, account.id))
+            self.saved[f"{who}.api_key"], self.saved[f"{who}.api_key_id"] = made.text, made.id
+        return str(self.saved[f"{who}.{fact}"])
+
     def _paper(self, jar: Client, who: str, fact: str) -> Any:
         """A paper of this person's, written when it is first spoken of."""
         from bylaw.identity import Identity
@@ -375,6 +402,8 @@ def places(laboratory: Laboratory) -> dict[str, str]:
         "RES": "/api/papers",
         "NOTES": "/api/notes",
         "OPEN": "/api/open/notes",
+        "BEARER_NOTES": "/bearer/notes",
+        "BEARER_ME": "/bearer/me",
         "ORIGIN": policy.app.origin,
         "HOST": policy.app.origin.partition("://")[2],
         "SID": laboratory.cookie,
@@ -405,6 +434,15 @@ def places(laboratory: Laboratory) -> dict[str, str]:
         ("FACTORS", "factors"),
         ("APP", "authenticator"),
         ("LINKED", "federated_accounts"),
+        ("TOKEN_LOGIN", "sign_in_token"),
+        ("TOKENS", "tokens"),
+        ("TOKEN_NEW", "token_new"),
+        ("TOKEN", "token"),
+        ("REFRESH", "token_refresh"),
+        ("REVOKE", "token_revoke"),
+        ("KEYS", "keys"),
+        ("SERVICES", "services"),
+        ("USER_KEYS", "user_keys"),
         ("PASSKEYS", "passkeys"),
         ("PASSKEY_ADD", "passkey_add"),
         ("PASSKEY_LOGIN", "passkey_sign_in"),
@@ -422,6 +460,7 @@ def places(laboratory: Laboratory) -> dict[str, str]:
 
 _NAMED = re.compile(r"\{([A-Za-z_][A-Za-z0-9_./:-]*(?::[^{}]*)?)\}")
 _COUNTED = re.compile(r"\{times:\{(\w+)\}:")
+_FORGED = re.compile(r"\{forged:(\w+):((?:[^{}]|\{[^{}]*\})*)\}")
 _DEEP = re.compile(r"<deep:(\d+)>")
 
 
@@ -441,6 +480,7 @@ def fill(cast: Cast, value: Any) -> Any:
         for _ in range(int(match[1])):
             nested = [nested]
         return nested
+    value = _FORGED.sub(lambda match: cast.look_up(f"forged:{match[1]}:{fill(cast, match[2])}"), value)
     if match := _NAMED.fullmatch(value):
         return _found(cast, match[1])
     value = _COUNTED.sub(lambda match: f"{{times:{_found(cast, match[1])}:", value)
@@ -671,8 +711,9 @@ def _always(laboratory: Laboratory, reply: Reply, expect: dict[str, Any]) -> Non
         assert "domain" not in attributes, cookie
     if reply.status >= 400 and reply.body:
         kind = reply.header("content-type").partition(";")[0]
-        assert kind in ("application/problem+json", "text/html"), f"{kind} on {reply}"
-        if kind == "application/problem+json":
+        oauth = kind == "application/json" and "error" in reply.json()  # RFC 6749 section 5.2
+        assert oauth or kind in ("application/problem+json", "text/html"), f"{kind} on {reply}"
+        if kind != "text/html":
             body = reply.json()
             assert body["status"] == reply.status
             assert body["instance"].endswith(reply.header("x-request-id"))

@@ -45,6 +45,29 @@ def test_passwords(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> No
     play(stacks, attempt, stack)
 
 
+@pytest.mark.requirement("S2-004", "S2-005", "S2-040", "S2-065", "S2-066", "S2-067", "C-40", "C-41")
+@vectors("tokens")
+def test_tokens(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """A token counts in the body of one request, for what it was made for, and is shown nowhere again."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement(
+    "S3-009", "S3-010", "S3-011", "S3-012", "S3-013", "S3-014", "S3-015", "S3-017", "S3-072", "C-05"
+)
+@vectors("jwt")
+def test_jwt(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """A token that nobody here has made, or whose time is over, opens nothing; a refresh token works once."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S3-084", "S3-038", "C-40")
+@vectors("api_keys")
+def test_api_keys(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """A key opens what it was made for, in one header, and is made by nobody but its owner."""
+    play(stacks, attempt, stack)
+
+
 @pytest.mark.requirement("S1-003", "C-08", "C-41")
 @vectors("enumeration")
 def test_enumeration(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:

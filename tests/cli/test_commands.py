@@ -189,6 +189,25 @@ def test_init_makes_a_policy_that_can_be_kept(tmp_path: Path, framework: str) ->
     assert set(tomllib.loads((tmp_path / "bylaw.toml").read_text("utf-8"))) <= set(schema["properties"])
 
 
+@pytest.mark.requirement("C-22")
+@pytest.mark.parametrize(
+    ("preset", "named"),
+    [
+        ("basic", {"admin", "user"}),
+        ("manager", {"admin", "manager", "user"}),
+        ("editor", {"admin", "editor", "viewer"}),
+    ],
+)
+def test_init_begins_with_the_roles_that_are_asked_for(tmp_path: Path, preset: str, named: set[str]) -> None:
+    """The two sets of the source policies, and one that is smaller: each is a policy that can be kept."""
+    run = transcript.elsewhere(tmp_path, {"PYTHONPATH": os.pathsep.join(sys.path)})
+    assert run(f"bylaw init --roles {preset}", {})[1] == 0
+    assert run("bylaw check", {"BYLAW_ENV": "development"})[1] == 0
+    grants = tomllib.loads((tmp_path / "bylaw.toml").read_text("utf-8"))["roles"]
+    assert set(grants) == named
+    assert grants["admin"] == ["*"]
+
+
 @pytest.mark.requirement("S2-017", "S2-034", "S2-050", "S2-053", "S1-069")
 def test_init_keeps_its_secret_from_others_and_from_git(tmp_path: Path) -> None:
     """A new key each time, readable by its owner alone, and ignored by git with the databases."""

@@ -42,6 +42,7 @@ _MASKS = (
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>"),
     (r"\b[0-9a-f]{64}\b", "<secret>"),
     (r"\b20\d\d-\d\d-\d\d(T[0-9:.+]+)?\b", "<date>"),
+    (r"\b\d\d:\d\d UTC\b", "<time>"),
     (r" +\d+\.\d s\b", "  <time>"),
     (r"(?<=password  )\S+(?= +\(shown)", "<password>"),
     (r"\b\d+\.\d\ds\b", "<time>"),

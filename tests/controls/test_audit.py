@@ -21,7 +21,7 @@ from bylaw.controls.audit import CONTROL, MASK, masked, printable
 from bylaw.exchange import Exchange, PairHeaders, enter, leave
 from bylaw.house import House
 from bylaw.identity import Identity
-from bylaw.operations import administering
+from bylaw.operations import administering, granting
 from bylaw.store import audit as rows
 from bylaw.store import migrate, users
 from bylaw.store.tables import audit_log, outbox
@@ -415,7 +415,7 @@ def test_the_command_lines_changes_are_recorded(flask_laboratory: Laboratory) ->
     """What is done without a request is recorded as the system's."""
     house, person = flask_laboratory.site.house, flask_laboratory.person()
     administering.set_password(house, administering.SYSTEM, person.id, PASSWORD)
-    administering.set_roles(house, administering.SYSTEM, person.id, ["user"])
+    granting.set_roles(house, administering.SYSTEM, person.id, ["user"])
     for row in flask_laboratory.audit(entity_id=person.id):
         assert (row["user_id"], row["actor_role"], row["ip_address"]) == (None, "system", "")
 

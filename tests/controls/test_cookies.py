@@ -291,6 +291,16 @@ def test_a_response_without_cookies_stays_without(build: Builder) -> None:
 
 
 @pytest.mark.requirement("S2-010", "C-09")
+@pytest.mark.parametrize("anybody", ['"*"', '"https:"', '"https://spaces.test", "*"'])
+def test_none_is_for_sites_that_the_policy_names(build: Builder, anybody: str) -> None:
+    """Any site could show the application in a frame, signed in: SameSite=None needs the sites' names."""
+    framed = f"[headers]\nframe_ancestors = [{anybody}]\n"
+    embedded = '[cookies]\nsame_site = "None"\npartitioned = true\n'
+    assert "any site may show this one" in build.refusal(framed + embedded)
+    build.policy(framed.replace(anybody, '"https://spaces.test"') + embedded)
+
+
+@pytest.mark.requirement("S2-010", "C-09")
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -310,6 +310,7 @@ def test_a_problem_is_rfc_9457() -> None:
         "title": "Something went wrong on our side.",
         "status": 500,
         "code": "errors.internal",
+        "detail": "Internal server error",
         "instance": "urn:request:r1",
     }
     assert plain.headers == [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
@@ -410,6 +411,7 @@ def test_what_a_view_raises_stays_inside(failing: Laboratory, name: str, accept:
                 "title": errors.INTERNAL.title,
                 "status": 500,
                 "code": "errors.internal",
+                "detail": "Internal server error",
                 "instance": f"urn:request:{request_id}",
             }
         assert any(request_id in line and "Traceback" in line for line in failing.logs.lines)

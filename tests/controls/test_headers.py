@@ -286,6 +286,13 @@ def test_what_may_be_stored(
 # The policy
 
 
+@pytest.mark.requirement("S2-055")
+def test_a_placeholder_frames_nobody(build: Builder) -> None:
+    """The example's site, copied and forgotten, is refused in production: it is nobody's."""
+    text = '[headers]\nframe_ancestors = ["https://your_site_here.example"]'
+    assert "a published placeholder" in build.refusal(text)
+
+
 @pytest.mark.requirement("S3-063")
 @pytest.mark.parametrize("key", ["frame_ancestors", "script_src", "style_src", "img_src", "connect_src"])
 @pytest.mark.parametrize(

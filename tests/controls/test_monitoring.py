@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bylaw.controls import errors, monitoring, proxies
-from bylaw.controls.monitoring import CONTROL
+from bylaw.controls.monitoring import CONTROL, measures
 from bylaw.exchange import ALLOW, Answer, Exchange, Refuse, Response, TextHead, Verdict
 from bylaw.house import House
 from bylaw.store import migrate
@@ -292,3 +292,67 @@ def test_the_promises_hold_on_another_policy(framework: str, text: str, tmp_path
     with Laboratory(Target("notes", lambda: CREATE[framework](file))) as laboratory:
         results = [attempt(CONTROL, probe, laboratory) for probe in CONTROL.probes]
     assert [r.evidence for r in results if r.outcome != "pass"] == []
+
+
+# What is measured off the request path
+
+
+def samples(house: House) -> dict[str, float]:
+    found = {}
+    for line in body(ask(house, "/metrics", peer=INSIDE)).splitlines():
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            found[name.partition(",process")[0].partition("{process")[0].removesuffix("}")] = float(value)
+    return found
+
+
+@pytest.mark.requirement("S2-043")
+def test_sizes_are_looked_at_once_a_minute(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a scrape comes, the database is asked by a chore alone, and now and then."""
+    looks: list[int] = []
+    real = measures.size.bytes_of
+    monkeypatch.setattr(measures.size, "bytes_of", lambda connection: (looks.append(1), real(connection))[1])
+    chore = monitoring.measuring(house)
+    for _ in range(3):
+        chore()
+        samples(house)
+    assert len(looks) == 1
+    seen = samples(house)
+    assert seen['bylaw_database_bytes{part="data"'] > 0
+    assert seen['bylaw_database_rows{table="users"'] == 0
+    assert "bylaw_database_limit_bytes" not in seen
+    assert "bylaw_backup_taken_seconds" not in seen
+
+
+@pytest.mark.requirement("S2-042", "S2-043")
+def test_a_warning_is_said_once_a_day(
+    build: Builder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A database over its limit and a copy that is missing are said once a day for as long as it lasts."""
+    house = build.house(f'{PLAIN}\n[monitoring]\ndatabase_size = "4kB"\nbackups = "{tmp_path}/none"\n')
+    migrate.upgrade(house.store.engine)
+    clock = house.ports.clock
+    assert isinstance(clock, FakeClock)
+    chore = monitoring.measuring(house)
+    for _ in range(10):
+        chore()
+        clock.advance(measures.EVERY)
+    said = [record.getMessage() for record in caplog.records if record.name == "bylaw.monitoring"]
+    assert len(said) == 2
+    assert "more than monitoring.database_size (4 kB)" in said[0]
+    assert f"bylaw db backup {tmp_path}/none" in said[1]
+    clock.advance(measures.SAID_FOR)
+    chore()
+    assert len([r for r in caplog.records if r.name == "bylaw.monitoring"]) == 4
+    seen = samples(house)
+    assert (seen["bylaw_database_over_limit"], seen["bylaw_backup_overdue"]) == (1, 1)
+    assert any("4 kB" in text for text in CONTROL.statement(house.policy))
+    assert any("older than 26 hours" in text for text in CONTROL.statement(house.policy))
+
+
+@pytest.mark.requirement("S2-043")
+def test_nothing_is_measured_where_it_is_off(build: Builder) -> None:
+    """A control that is off does nothing."""
+    house = build.house(f'{PLAIN}\n[monitoring]\noff = true\nbecause = "another one watches"\n')
+    monitoring.measuring(house)()
+    assert house.gauges == {}

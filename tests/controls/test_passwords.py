@@ -461,7 +461,7 @@ def test_a_limit_holds_before_and_after_normalising(password: str) -> None:
         ('breach_lookup = "https://leaks.example/\\u00e4"', "passwords.breach_lookup", "off"),
         ('breach_outage = "shrug"', "passwords.breach_outage", "accept"),
         ("rotate = 90", "passwords.rotate", "no such key"),
-        ('off = true\nbecause = "no"', "passwords.off", "without a rule"),
+        ('off = true\nbecause = "no"', "passwords.off", "nobody could sign in"),
     ],
 )
 def test_a_policy_that_cannot_be_kept(tmp_path: Path, text: str, key: str, accepted: str) -> None:

@@ -39,7 +39,7 @@ _DOCUMENT = """() => {
 SIGNED_OUT = ("sign_in", "sign_up", "unlock", "forgot_password")
 SIGNED_IN = (
     "account", "change_email", "change_password", "factors", "passkeys", "federated_accounts", "step_up",
-    "sessions", "devices", "users", "mailbox",
+    "sessions", "devices", "users", "access_review", "mailbox",
 )  # fmt: skip
 OWED = {
     "second_factor": "second",
@@ -177,5 +177,7 @@ def test_every_page_of_bylaw_is_for_everybody(
     someone = served.person("user", name="A name that is as long as names can be " * 3)
     admin.go(f"{served.page('users')}/{someone.id}")
     show(admin, "user")
+    admin.go(f"{served.page('user_roles')}/{someone.id}?permission=note:read")
+    show(admin, "user-roles")
     admin.go(f"{served.page('users')}/nobody")
     show(admin, "refusal")

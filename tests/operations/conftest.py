@@ -27,6 +27,9 @@ user = ["note:read"]
 [signup]
 open = true
 role = "user"
+[tokens]
+sign_in = true
+bootstrap = "env:ADMIN_TOKEN?"
 """
 
 

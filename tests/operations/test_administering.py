@@ -14,7 +14,7 @@ from sqlalchemy import insert, select
 from bylaw.controls import errors, roles, signup
 from bylaw.house import House
 from bylaw.identity import ACTING, FORBIDDEN, STEP_UP, UNAUTHENTICATED, Identity
-from bylaw.operations import acting, administering, chores, recovering, signing_in
+from bylaw.operations import acting, administering, authority, chores, granting, recovering, signing_in
 from bylaw.operations.administering import SYSTEM
 from bylaw.store import devices, factors, sessions
 from bylaw.store.tables import devices as devices_table
@@ -155,7 +155,7 @@ def test_an_address_may_be_known_to_be_the_owners(house: House) -> None:
 
 Verb = Callable[[House, Identity, str], object]
 CHANGES: dict[str, Verb] = {
-    "set_roles": lambda h, by, u: administering.set_roles(h, by, u, ["user"], reason=WHY),
+    "set_roles": lambda h, by, u: granting.set_roles(h, by, u, ["user"], reason=WHY),
     "disable": lambda h, by, u: administering.disable(h, by, u, reason=WHY),
     "enable": lambda h, by, u: administering.enable(h, by, u, reason=WHY),
     "unlock": lambda h, by, u: administering.unlock(h, by, u, reason=WHY),
@@ -243,9 +243,9 @@ def test_nobody_takes_the_management_from_himself(house: House) -> None:
     boss = made(house, "admin", email=BOSS)
     made(house, "admin")
     me = identity(boss)
-    work = lambda: administering.set_roles(house, me, boss.id, ["user"])  # noqa: E731
+    work = lambda: granting.set_roles(house, me, boss.id, ["user"])  # noqa: E731
     assert refused(work).reason is roles.ONESELF
-    administering.set_roles(house, me, boss.id, ["admin", "user"])
+    granting.set_roles(house, me, boss.id, ["admin", "user"])
     assert found(house, boss.id).roles == {"admin", "user"}
 
 
@@ -286,8 +286,8 @@ def test_every_change_is_recorded_with_its_reason(house: House, verb: str, actio
 
 def test_a_reason_is_one_line_of_some_length(house: House) -> None:
     """Whatever is typed there ends as printable text, and not endless."""
-    assert administering.stated("  it was\nlost\0 \u2028x") == "it was?lost? ?x"
-    assert len(administering.stated("x" * 9000)) == administering.MAX_REASON
+    assert authority.stated("  it was\nlost\0 \u2028x") == "it was?lost? ?x"
+    assert len(authority.stated("x" * 9000)) == authority.MAX_REASON
 
 
 # What each does
@@ -390,7 +390,7 @@ def test_a_history_names_people(house: House) -> None:
     """Who did what to whom, by address, the newest first; a page at a time, by action and by time."""
     boss = made(house, "admin", email=BOSS)
     user = made(house)
-    administering.set_roles(house, identity(boss), user.id, ["user"], reason=WHY)
+    granting.set_roles(house, identity(boss), user.id, ["user"], reason=WHY)
     rows = administering.history(house, SYSTEM, user.id)
     assert [(row["by"], row["action"], row["about"]) for row in rows] == [
         (BOSS, "privilege_permissions_changed", user.email),
@@ -478,13 +478,11 @@ def test_nobody_acts_as_whom_he_must_not(permitted: House) -> None:
 
 CHANGED: dict[str, Verb] = {
     "the administrator is disabled": lambda h, boss, user: administering.disable(h, SYSTEM, boss.id),
-    "the administrator is demoted": lambda h, boss, user: administering.set_roles(
-        h, SYSTEM, boss.id, ["user"]
-    ),
+    "the administrator is demoted": lambda h, boss, user: granting.set_roles(h, SYSTEM, boss.id, ["user"]),
     "the administrator's password is set": lambda h, boss, user: administering.set_password(
         h, SYSTEM, boss.id, OTHER
     ),
-    "the person is made an administrator": lambda h, boss, user: administering.set_roles(
+    "the person is made an administrator": lambda h, boss, user: granting.set_roles(
         h, SYSTEM, user.id, ["admin"]
     ),
     "the person is disabled": lambda h, boss, user: administering.disable(h, SYSTEM, user.id),

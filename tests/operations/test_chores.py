@@ -16,7 +16,7 @@ from sqlalchemy import func, select, update
 
 from bylaw.house import House
 from bylaw.keys import KeyRing
-from bylaw.operations import administering, chores, mailing, signing_in
+from bylaw.operations import administering, chores, granting, mailing, signing_in
 from bylaw.operations.administering import SYSTEM
 from bylaw.operations.mailing import Link
 from bylaw.ports import Deferred, Refusal, Unanswered, nowhere
@@ -341,7 +341,7 @@ def test_what_is_done_after_each_reading(house: House, mailbox: Mailbox) -> None
     assert len(mailbox.messages) == 1
     assert count(tables.sessions) == 1
     assert count(tables.mail_counts) == 1
-    administering.set_roles(house, SYSTEM, user.id, ["user", "clerk"])
+    granting.set_roles(house, SYSTEM, user.id, ["user", "clerk"])
     assert count(tables.revocations) == 1
     advance(house, 3 * 86400)
     due()

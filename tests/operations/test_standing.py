@@ -5,27 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, Table
 
 from bylaw.document.endings import endings
 from bylaw.house import House
 from bylaw.keys import digest
 from bylaw.operations import signing_in, standing
 from bylaw.operations.standing import HELD, TABLE, Ends, Event
-from bylaw.store import ceremonies, devices, links, sessions, users
-from bylaw.store.tables import email_confirmations, password_resets, unlock_links
+from bylaw.store import bearers, ceremonies, devices, links, sessions, users
+from bylaw.store.tables import (
+    access_tokens,
+    api_keys,
+    email_confirmations,
+    password_resets,
+    unlock_links,
+)
 from bylaw.store.tables import users as accounts
 from tests.operations.test_accounts import made
 
 KEY = digest("a secret")
 ROWS = {
     "the password is changed": "others devices resets changes unlocks under_way",
-    "the password is reset": "all devices resets changes confirmations unlocks under_way",
+    "the password is reset": "all devices resets changes confirmations unlocks under_way tokens keys",
     "the address is changed": "others devices resets changes confirmations unlocks under_way",
     "a second factor or passkey is added": "weaker changes under_way",
     "a second factor or passkey is removed": "others changes under_way",
     "an account at another provider is unlinked": "others changes under_way",
     "the roles are changed": "new-id",
-    "the account is disabled": "all devices resets changes confirmations unlocks under_way",
+    "the account is disabled": "all devices resets changes confirmations unlocks under_way tokens keys",
     "the person ends all other sessions": "others changes under_way",
     "the person, or an administrator, ends all sessions": "all devices changes under_way",
 }
@@ -67,6 +74,12 @@ def filled(house: House, user_id: str, email: str) -> dict[str, str]:
         devices.add(connection, {**row, "digest": digest(f"d{user_id}"), "id": user_id[:22], "seen_at": now})
         ceremony = {"digest": digest(f"w{user_id}"), "kind": "x", "user_id": user_id, "facts": {}}
         ceremonies.add(connection, {**ceremony, "expires_at": now + 60})
+        for name, table, more in (
+            ("t", access_tokens, {}),
+            ("k", api_keys, {"scopes": [], "networks": []}),
+        ):
+            bearer = {**row, **more, "id": f"{name}{user_id}"[:22], "digest": digest(f"{name}{user_id}")}
+            bearers.add(connection, table, {**bearer, "name": "x", "expires_at": now + 60})
         user = users.by_id(connection, user_id)
     assert user is not None
     opened = {
@@ -90,7 +103,16 @@ def held(house: House, user_id: str, digests: dict[str, str]) -> dict[str, bool]
             "unlocks": links.find(connection, unlock_links, digest(f"u{user_id}"), now) is not None,
             "devices": devices.known(connection, [digest(f"d{user_id}")]),
             "under_way": ceremonies.find(connection, "x", digest(f"w{user_id}"), now) is not None,
+            "tokens": good(connection, access_tokens, f"t{user_id}"),
+            "keys": good(connection, api_keys, f"k{user_id}"),
         }
+
+
+def good(connection: Connection, table: Table, secret: str) -> bool:
+    """Whether a token or a key was not revoked; it is not forgotten either way."""
+    row = bearers.find(connection, table, digest(secret))
+    assert row is not None
+    return row["revoked_at"] is None
 
 
 LIVING: dict[str, set[str]] = {

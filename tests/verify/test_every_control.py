@@ -15,7 +15,7 @@ from bylaw.verify.laboratory import Bench, Laboratory
 from bylaw.verify.runner import attempt, broken
 from tests.applications.stacks import hurry
 
-HURRIED: Final = frozenset({"federated", "lockout", "mfa", "passkeys", "reset"})
+HURRIED: Final = frozenset({"federated", "jwt", "lockout", "mfa", "passkeys", "reset"})
 """Whose probes sign in a hundred times, and say nothing about what a hash costs."""
 
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from apps.projects.routers import versioned
-from apps.projects.routers.common import After, At, InRegister, page
-from apps.projects.schemas import Page, ProjectChange, ProjectDraft, ProjectOut
+from apps.projects.routers.common import After, At, InRegister, page, text
+from apps.projects.schemas import Page, ProjectChange, ProjectDraft, ProjectOut, ProjectVersionOut
 from apps.projects.versions import PROJECTS
 from bylaw.fastapi import Permit
 
 router = APIRouter()
+Deleted = Annotated[bool, Query(description="Those that were deleted, instead: they can be restored.")]
 
 
 @router.get(
     "/projects", response_model=Page[ProjectOut], dependencies=[Permit("project:read")], tags=["projects"]
 )
-async def projects(within: InRegister, after: After = "", at: At = None) -> Any:
+async def projects(within: InRegister, after: After = None, at: At = None, deleted: Deleted = False) -> Any:
     """The projects, as they are or as they were."""
-    return page(await within.listed(PROJECTS, after=after, at=at))
+    return page(await within.listed(PROJECTS, after=text(after), at=at, deleted=deleted))
 
 
 @router.post(
@@ -37,4 +38,4 @@ async def create_project(within: InRegister, draft: ProjectDraft, response: Resp
     return made.shown()
 
 
-router.include_router(versioned.endpoints(PROJECTS, ProjectOut, ProjectChange))
+router.include_router(versioned.endpoints(PROJECTS, ProjectOut, ProjectChange, ProjectVersionOut))

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from bylaw import pages
 from bylaw import policy as policies
+from bylaw.cli import beside
 from bylaw.cli.common import JSON, bench, fail, out, policy_file, site, spoken
 from bylaw.controls import CONTROLS, exemptions, passwords
 from bylaw.errors import PolicyError
@@ -29,9 +30,15 @@ from bylaw.store import passwords as stored
 @click.option(
     "--users", "with_users", is_flag=True, help="Count the accounts whose passwords meet other rules."
 )
+@click.option(
+    "--beside",
+    "other",
+    metavar="OTHER",
+    help="Compare with the policy of another application that shares its sign-ins.",
+)
 @JSON
 @spoken
-def check(policy: str | None, strict: bool, with_users: bool, as_json: bool) -> None:
+def check(policy: str | None, strict: bool, with_users: bool, other: str | None, as_json: bool) -> None:
     """Read POLICY (a file, or an application's module) as a start would.
 
     Every problem is reported at once. Values below today's standard are allowed, and listed with
@@ -40,6 +47,9 @@ def check(policy: str | None, strict: bool, with_users: bool, as_json: bool) -> 
 
     --users reads the application's own database, and changes nothing in it: how many accounts have a
     password that was not judged by today's rules. It is judged again when its owner signs in.
+
+    --beside OTHER fails where two applications behind one host name would not know each other's sign-ins, and
+    lists what else they say differently, with what comes of it.
     """
     file = policy_file(policy)
     try:
@@ -54,6 +64,7 @@ def check(policy: str | None, strict: bool, with_users: bool, as_json: bool) -> 
     routes, unread = _routes(policy, file)
     rows = exemptions.register(read, routes)
     judged = _judged(policy) if with_users else None
+    two = _beside(read, other) if other is not None else None
     if as_json:
         out.print_json(
             json.dumps(
@@ -72,6 +83,9 @@ def check(policy: str | None, strict: bool, with_users: bool, as_json: bool) -> 
                     ],
                     "exemptions": [asdict(row) for row in rows],
                     **({"users": judged} if judged is not None else {}),
+                    **(
+                        {name: [asdict(each) for each in found] for name, found in two.items()} if two else {}
+                    ),
                 },
                 default=str,
             )
@@ -81,10 +95,41 @@ def check(policy: str | None, strict: bool, with_users: bool, as_json: bool) -> 
         _show_exemptions(read, rows)
         if judged is not None:
             _show_judged(judged)
+        if two is not None:
+            _show_beside(two)
         if unread:
             out.print(f"\nWhat is public could not be read off the application: {unread}", markup=False)
+    if two is not None and two["apart"]:
+        fail(f"the two do not share their sign-ins: {', '.join(each.key for each in two['apart'])}")
     if strict and below:
         fail(f"{len(below)} values are below today's standard (--strict)")
+
+
+def _beside(read: Policy, text: str) -> dict[str, list[beside.Difference]]:
+    """What keeps two policies apart, and what else they say differently."""
+    other = policies.load(policy_file(text), CONTROLS)
+    return {
+        "apart": list(beside.conflicts(read, other)),
+        "different": list(beside.differences(read, other)),
+    }
+
+
+def _show_beside(two: dict[str, list[beside.Difference]]) -> None:
+    for name, title in (
+        ("apart", "\nMust be the same, and is not:"),
+        ("different", "\nSign-ins are shared. Said differently:"),
+    ):
+        if not two[name] or (name == "different" and two["apart"]):
+            continue
+        out.print(title)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for heading in ("what", "here", "there", "what comes of it"):
+            table.add_column(heading, overflow="fold")
+        for each in two[name]:
+            table.add_row(each.key, each.here, each.there, each.why)
+        out.print(table, soft_wrap=False)
+    if not any(two.values()):
+        out.print("\nSign-ins are shared, and nothing is said differently.")
 
 
 def _problem(problem: Any) -> dict[str, str]:

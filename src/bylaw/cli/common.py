@@ -14,11 +14,15 @@ import click
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
+from bylaw.controls import api_keys, signup
 from bylaw.errors import MisuseError, PolicyError, StoreError
 from bylaw.house import House
 from bylaw.reasons import Refused
 from bylaw.site import Site
-from bylaw.verify.laboratory import Bench, Target
+from bylaw.store import users
+from bylaw.store.users import User
+from bylaw.verify.laboratory import Bench
+from bylaw.verify.target import Target
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -120,6 +124,17 @@ def house_of(text: str | None) -> Iterator[House]:
         yield opened.house
     finally:
         opened.close()
+
+
+def account(house: House, name: str) -> User:
+    """The account with this mail address, or the service account that is called so (`service:nightly`).
+    Raises LookupError, Refused."""
+    email = name if name.startswith(api_keys.ADDRESS) and name.isascii() else signup.address(name)
+    with house.store.reading() as connection:
+        found = users.by_email(connection, email)
+    if found is None:
+        raise LookupError(f"there is no account {name}")
+    return found
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from bylaw import policy as policies
 from bylaw.cli.common import fail, out, policy_file, spoken
 from bylaw.controls import CONTROLS
 from bylaw.document import evidence
-from bylaw.verify.laboratory import defaults
+from bylaw.verify.world import defaults
 
 
 @click.command(short_help="Print policy and evidence as SECURITY.md.")

@@ -28,8 +28,7 @@ database = "env:DATABASE_URL"        # sqlite:///app.db, or postgresql+psycopg:/
 key = "env:SECRET_KEY"               # made by: bylaw secrets new
 
 [roles]
-admin = ["*"]
-user = ["*:read"]
+{roles}
 
 [signup]
 open = false                         # administrators make accounts: bylaw user add
@@ -40,6 +39,21 @@ app.base_url = "http://127.0.0.1:{port}"
 store.database = "sqlite:///var/development.db"
 mail.directory = "var/mail"
 """
+
+_ROLES = {
+    "basic": """\
+admin = ["*"]
+user = ["*:read"]""",
+    "manager": """\
+admin = ["*"]                        # everything, and who may do what
+manager = ["*:read", "process:*", "lot:*", "report:*"]
+user = ["*:read", "entry:create"]    # reads, and enters basic data""",
+    "editor": """\
+admin = ["*"]
+editor = ["*:read", "document:create", "document:update:own", "document:delete:own"]
+viewer = ["*:read"]""",
+}
+"""Sets of roles to begin with (C-22): the nouns are examples, for those of the application."""
 
 _LINES = {
     "flask": """\
@@ -79,8 +93,16 @@ def home():
     show_default=True,
     help="Which five lines to show.",
 )
+@click.option(
+    "--roles",
+    type=click.Choice(sorted(_ROLES)),
+    default="basic",
+    show_default=True,
+    help="Which roles to begin with: basic (admin, user), manager (admin, manager, user) or editor (admin, "
+    "editor of one's own, viewer).",
+)
 @spoken
-def init(directory: Path, name: str | None, framework: str) -> None:
+def init(directory: Path, name: str | None, framework: str, roles: str) -> None:
     """Write a policy, its schema and a .env to begin with. Nothing that exists is touched."""
     directory.mkdir(parents=True, exist_ok=True)
     policy, env = directory / "bylaw.toml", directory / ".env"
@@ -88,7 +110,9 @@ def init(directory: Path, name: str | None, framework: str) -> None:
         fail(f"{policy} is there already; change it, and ask `bylaw check`")
     name = _printable(name or directory.resolve().name)[:80] or "Application"
     port = 5000 if framework == "flask" else 8000
-    policy.write_text(_POLICY.format(name=name, text=json.dumps(name), port=port), "utf-8")
+    policy.write_text(
+        _POLICY.format(name=name, text=json.dumps(name), port=port, roles=_ROLES[roles]), "utf-8"
+    )
     out.print(f"{policy}  the policy")
     schema = directory / "bylaw.schema.json"
     if not schema.exists():

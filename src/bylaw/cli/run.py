@@ -12,14 +12,18 @@ from typing import Any
 import click
 
 from bylaw.cli.common import fail, out, spoken
-from bylaw.controls import roles
+from bylaw.controls import passwords, roles, tokens
 from bylaw.identity import permissions_of
 from bylaw.operations import administering
+from bylaw.operations import tokens as access_tokens
 from bylaw.site import Site
 from bylaw.store import assignments, users
-from bylaw.verify.laboratory import Target
+from bylaw.store.users import User
+from bylaw.verify.target import Target
 
 THREADS = 32
+EMAIL = "admin@example.com"
+"""The first administrator's address, which no mail reaches."""
 
 
 @click.command(short_help="Serve an application.")
@@ -103,34 +107,61 @@ def _near(value: object) -> str:
 
 
 def _first_administrator(site: Site) -> None:
-    """Make an administrator where there is none; the password is shown once and kept nowhere."""
-    grants = site.policy.of(roles.Settings).grants
-    managing = [r for r in sorted(grants) if permissions_of([r], grants).allow(roles.MANAGE_USERS)]
+    """Make an administrator where there is none; what he signs in with is shown once and kept nowhere."""
+    managing = _managing(site)
     with site.house.store.reading() as connection:
         there = [who for role in managing for who in assignments.with_role(connection, role)]
         first = users.by_id(connection, there[0]) if there else None
     if first is not None:
-        out.print(
-            f"  {'sign in':<10}{first.email}   (a new password: BYLAW_ENV=development bylaw user "
-            f"password {first.email} -p {_near(site.policy.file)})",
-            markup=False,
-        )
-        return
-    if not managing:
-        return
+        _say("sign in", f"{first.email}   ({_another(site, first.email)})")
+    elif managing and passwords.on(site.policy):
+        _with_password(site, managing[0])
+    elif managing and tokens.used(site.policy):
+        _with_token(site, managing[0])
+
+
+def _managing(site: Site) -> list[str]:
+    """The roles that may manage users, the one that may do everything first."""
+    grants = site.policy.of(roles.Settings).grants
+    able = [role for role in grants if permissions_of([role], grants).allow(roles.MANAGE_USERS)]
+    return sorted(able, key=lambda role: ("*" not in grants[role], role))
+
+
+def _another(site: Site, email: str) -> str:
+    """How whoever is there already gets in where he has forgotten by what."""
+    what, command = ("token", f"token new {email}")
+    if passwords.on(site.policy):
+        what, command = ("password", f"user password {email}")
+    return f"a new {what}: BYLAW_ENV=development bylaw {command} -p {_near(site.policy.file)}"
+
+
+def _with_password(site: Site, role: str) -> None:
     password = secrets.token_urlsafe(15) + "!1aA"
-    email = "admin@example.com"
-    administering.create(
+    _make(site, role, password=password)
+    _say("sign in", EMAIL)
+    _say("password", f"{password}   (shown this once)")
+
+
+def _with_token(site: Site, role: str) -> None:
+    made = _make(site, role, password=None)
+    given = access_tokens.issue(site.house, administering.SYSTEM, made.id, name="The first start")
+    _say("sign in", f"{given.secret}   (shown this once)")
+
+
+def _make(site: Site, role: str, *, password: str | None) -> User:
+    return administering.create(
         site.house,
         administering.SYSTEM,
-        email=email,
+        email=EMAIL,
         name="First administrator",
         password=password,
-        granted=[managing[0]],
-        confirmed=True,  # no mail reaches it, and its password was made for whoever reads this
+        granted=[role],
+        confirmed=True,  # no mail reaches it, and its secret was made for whoever reads this
     )
-    out.print(f"  {'sign in':<10}{email}", markup=False)
-    out.print(f"  {'password':<10}{password}   (shown this once)", markup=False)
+
+
+def _say(label: str, text: str) -> None:
+    out.print(f"  {label:<10}{text}", markup=False)
 
 
 def _serve(app: str, interface: str, host: str, port: int, workers: int) -> None:

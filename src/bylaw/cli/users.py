@@ -9,15 +9,13 @@ from typing import Any, TypeVar
 
 import click
 
-from bylaw.cli.common import JSON, POLICY, at_prompt, fail, house_of, out, spoken
+from bylaw.cli.common import JSON, POLICY, account, at_prompt, fail, house_of, out, spoken
 from bylaw.controls import roles as roles_control
-from bylaw.controls import signup
 from bylaw.house import House
-from bylaw.operations import administering
+from bylaw.operations import administering, granting, services
 from bylaw.operations.administering import SYSTEM
 from bylaw.pages import telling
 from bylaw.reasons import Refused
-from bylaw.store import users as store
 from bylaw.store.users import User, Wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,11 +47,7 @@ def _examples(*lines: str) -> str:
 
 
 def _find(house: House, email: str) -> User:
-    with house.store.reading() as connection:
-        found = store.by_email(connection, signup.address(email))
-    if found is None:
-        raise LookupError(f"there is no account {email}")
-    return found
+    return account(house, email)
 
 
 def _iso(at: float) -> str:
@@ -70,6 +64,7 @@ def _as_dict(found: User) -> dict[str, object]:
         "confirmed": found.confirmed_at is not None,
         "invited": administering.is_invited(found),
         "renew_password": found.renew_password,
+        **({"contact": found.contact} if found.service else {}),
         "created_at": _iso(found.created_at),
     }
 
@@ -77,6 +72,8 @@ def _as_dict(found: User) -> dict[str, object]:
 def _state(found: User) -> str:
     if found.disabled_at is not None:
         return "disabled"
+    if found.service:
+        return "service"
     if administering.is_invited(found):
         return "invited"
     return "new password asked for" if found.renew_password else "enabled"
@@ -166,6 +163,26 @@ def invite(
             administering.send_link(house, SYSTEM, made.id)
         else:
             made = administering.invite(house, SYSTEM, email=email, name=name, granted=role)
+    _show(made, as_json=as_json)
+
+
+@user.command(
+    short_help="Make an account for a program: it has API keys, and no way to sign in.",
+    epilog=_examples("service nightly --contact ops@acme.eu --role reader"),
+)
+@click.argument("name")
+@click.option("--contact", required=True, help="The mail address of who answers for it.")
+@click.option("--role", multiple=True, help="One of the policy's roles; may be given several times.")
+@POLICY
+@JSON
+@spoken
+def service(name: str, contact: str, role: tuple[str, ...], policy: str | None, as_json: bool) -> None:
+    """Make a service account: it has API keys (`bylaw key new service:NAME`), and no way to sign in.
+
+    The other commands know it as service:NAME.
+    """
+    with house_of(policy) as house:
+        made = services.make(house, SYSTEM, name=name, contact=contact, granted=role)
     _show(made, as_json=as_json)
 
 
@@ -319,7 +336,7 @@ def roles(
     if nothing == bool(role):
         raise click.UsageError("name the roles that it is to have, or --none")
     with house_of(policy) as house:
-        administering.set_roles(house, SYSTEM, _find(house, email).id, role, reason=reason)
+        granting.set_roles(house, SYSTEM, _find(house, email).id, role, reason=reason)
         _show(_find(house, email), as_json=as_json)
 
 

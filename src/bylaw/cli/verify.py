@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,11 +35,22 @@ from bylaw.verify.runner import Report
 @click.option(
     "--write", is_flag=True, help="Probes, sabotages and matrix; keep the evidence beside the policy."
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    help="Processes that try sabotages side by side. Default: one for each processor.",
+)
 @click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML into this file.")
 @JSON
 @spoken
 def verify(
-    app: str, only: tuple[str, ...], sabotage: bool, write: bool, junit: Path | None, as_json: bool
+    app: str,
+    only: tuple[str, ...],
+    sabotage: bool,
+    write: bool,
+    jobs: int | None,
+    junit: Path | None,
+    as_json: bool,
 ) -> None:
     """Start APP (package.module or package.module:factory) in a laboratory and attack it.
 
@@ -51,7 +63,7 @@ def verify(
         if not sabotage or write:
             report = _probes(made, only, quiet=as_json)
         if sabotage or write:
-            report.sabotages = _sabotages(made, only, quiet=as_json)
+            report.sabotages = _sabotages(made, only, jobs or os.cpu_count() or 1, quiet=as_json)
         cells = _matrix(made) if (not only and not sabotage) or write else []
         if write:
             with made.laboratory() as laboratory:
@@ -104,7 +116,7 @@ def _line(report: Report, control: str, probes: int) -> None:
     )
 
 
-def _sabotages(made: Bench, only: tuple[str, ...], *, quiet: bool) -> list[runner.Caught]:
+def _sabotages(made: Bench, only: tuple[str, ...], jobs: int, *, quiet: bool) -> list[runner.Caught]:
     with made.laboratory() as laboratory:
         total = sum(len(c.sabotages) for c in runner.on_trial(laboratory.policy, only))
     with _bar() as bar:
@@ -122,7 +134,7 @@ def _sabotages(made: Bench, only: tuple[str, ...], *, quiet: bool) -> list[runne
                     )
                 )
 
-        return runner.sabotage(made, only=only, progress=seen).sabotages
+        return runner.sabotage(made, only=only, jobs=jobs, progress=seen).sabotages
 
 
 def _matrix(made: Bench) -> list[matrix.Cell]:

@@ -149,6 +149,12 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
                 '"None" is for an application in another site\'s frame, and no site may show this one',
                 "headers.frame_ancestors names the site; else Lax",
             )
+        elif headers.framed_by_anybody(policy.of(headers.Settings)):
+            yield Conflict(
+                "cookies.same_site",
+                '"None" is for an application in another site\'s frame, and any site may show this one',
+                "headers.frame_ancestors names the sites, without a wildcard for all; else Lax",
+            )
     for index, readable in enumerate(settings.readable):
         if readable in {name(policy, each) for each in OWN}:
             yield Conflict(
@@ -170,7 +176,7 @@ def own_cookies_stay_where_they_belong(lab: Any) -> str:
     replies = {
         "the sign-in page": lab.visitor().page(lab.url("sign_in")),
         "a refused form": lab.visitor().send(
-            "POST", lab.url("sign_in"), form={}, headers=[("Accept", "text/html"), *person.from_here]
+            "POST", lab.url(lab.door), form={}, headers=[("Accept", "text/html"), *person.from_here]
         ),
         "signing in": lab.sign_in(person),
         "signing out": person.act("POST", lab.api("sign_out"), json={}),

@@ -9,8 +9,8 @@ from typing import Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from bylaw.controls import audit, passwords, roles, sessions, signup
-from bylaw.controls.email import must_confirm
+from bylaw.controls import audit, federated, passwords, roles, sessions, signup, tokens
+from bylaw.controls.email import must_confirm, unaddressed
 from bylaw.controls.lockout import Whence
 from bylaw.controls.passwords import Kept
 from bylaw.controls.sessions import Opened
@@ -20,8 +20,10 @@ from bylaw.operations import addresses, mailing, proving, standing
 from bylaw.operations.mailing import Link
 from bylaw.operations.standing import Event
 from bylaw.reasons import Refused
+from bylaw.store import access_tokens as access_rows
 from bylaw.store import audit as audit_rows
 from bylaw.store import factors, users
+from bylaw.store import federated as federated_rows
 from bylaw.store import sessions as session_rows
 from bylaw.store.users import User
 
@@ -29,6 +31,17 @@ TOLD_EVERY: Final = 3600
 """Seconds between two mails that tell somebody of sign-ups with his address (mail bombing)."""
 
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def ways_in(house: House, connection: Connection, user_id: str) -> int:
+    """In how many ways the account can be signed in to under this policy."""
+    return federated_rows.ways_in(
+        connection,
+        user_id,
+        federated.offered(house.policy),
+        password=passwords.on(house.policy),
+        tokens_at=house.now() if tokens.used(house.policy) else None,
+    )
 
 
 def sign_up(house: House, *, email: str, password: str, name: str = "") -> None:
@@ -152,6 +165,31 @@ def add(
     return user_id
 
 
+def add_unaddressed(house: House, connection: Connection, name: str, *, by: Identity | None) -> str:
+    """Make an account that has neither a mail address nor a password; its id. There is nothing to confirm."""
+    user_id = str(uuid.UUID(bytes=house.ports.entropy(16), version=4))
+    users.add(
+        connection,
+        {
+            "id": user_id,
+            "email": unaddressed(user_id),
+            "name": audit.printable(name.strip(), signup.MAX_NAME),
+            "epoch": 1,
+            "created_at": house.now(),
+            "confirmed_at": house.now(),
+        },
+    )
+    audit.record(
+        house,
+        connection,
+        action="user_created",
+        actor=by or user_id,
+        entity_type="user",
+        entity_id=user_id,
+    )
+    return user_id
+
+
 def change_password(
     house: House, who: Identity, *, digest: str, current: str, new: str, whence: Whence | None = None
 ) -> Opened:
@@ -196,7 +234,7 @@ def change_password(
         )
         if row.assurance > 1:  # a password alone is no late proof where two factors were shown
             fresh["authenticated_at"] = row.authenticated_at
-        session_rows.add(connection, fresh)
+        session_rows.add(connection, access_rows.bound(connection, row.credential, fresh))
         proving.forgive(house, connection, user.email)
         mailing.post(
             house,

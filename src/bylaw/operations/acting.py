@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from sqlalchemy import Connection
+
 from bylaw.controls import audit, mfa, roles, sessions
 from bylaw.controls.sessions import Opened
 from bylaw.house import House
 from bylaw.identity import SIGNED_IN, UNAUTHENTICATED, Identity, StepUp, asking, permissions_of
-from bylaw.operations import accounts, administering, mailing
+from bylaw.operations import accounts, authority, mailing
 from bylaw.reasons import Refused
+from bylaw.store import access_tokens as access_rows
 from bylaw.store import sessions as session_rows
 from bylaw.store import users
 
@@ -35,23 +38,24 @@ def begin(
     if not house.policy.of(sessions.Settings).impersonation:
         raise Refused(roles.NO_IMPERSONATION)
     mfa.demand_fresh(house, by)  # raises for whoever acts as somebody already
-    reason = administering.stated(reason)
+    reason = authority.stated(reason)
     with house.store.transaction() as connection:
         users.one_at_a_time(connection)  # nobody's roles change, and nobody is disabled, in between
         me = users.by_id(connection, by.id)
         if me is None or me.disabled_at is not None or (me.epoch, me.roles) != (by.epoch, by.roles):
             raise Refused(UNAUTHENTICATED)
         user = accounts.found(connection, user_id)
-        roles.demand_no_less(house, by, user.roles)
+        roles.demand_no_less_than(house, by, authority.held(connection, user_id))
         held = permissions_of(user.roles, house.policy.of(roles.Settings).grants)
         if (
             user.id == by.id
             or user.disabled_at is not None
+            or user.service
             or held.allow(roles.MANAGE_USERS)
             or held.allow(roles.IMPERSONATE)
         ):
             raise Refused(roles.NOT_AS)
-        if mfa.required(house.policy, user.roles) and by.assurance < 2:
+        if mfa.required(house.policy, user.every_role) and by.assurance < 2:
             raise StepUp(asking(SIGNED_IN, second_factor=True, max_age=0))
         opened = sessions.mint(house)
         row = sessions.row(
@@ -67,7 +71,8 @@ def begin(
             expires_at=house.now() + min(LONGEST, house.policy.of(sessions.Settings).absolute),
         )
         # No older proof becomes a newer one by acting as somebody.
-        session_rows.add(connection, {**row, "authenticated_at": by.authenticated_at})
+        begun = {**row, "authenticated_at": by.authenticated_at}
+        session_rows.add(connection, access_rows.bound(connection, _credential(connection, by), begun))
         audit.record(
             house,
             connection,
@@ -90,6 +95,12 @@ def begin(
             ],
         )
     return opened
+
+
+def _credential(connection: Connection, by: Identity) -> str | None:
+    """The access token by which an administrator is here: all that it opened ends with it."""
+    mine = session_rows.of_user(connection, by.id)
+    return next((row.credential for row in mine if row.id == by.session), None)
 
 
 _OBJECT: Final = (

@@ -14,10 +14,25 @@ from typing import Any, Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from bylaw.controls import audit, errors, mfa, roles, sessions, signup
+from bylaw.controls import passwords, roles, sessions, signup
+from bylaw.controls.api_keys import reasons
+from bylaw.controls.email import reachable
 from bylaw.house import House
-from bylaw.identity import Identity, permissions_of
+from bylaw.identity import Identity
 from bylaw.operations import accounts, mailing, proving, recovering, standing
+from bylaw.operations.authority import (
+    MAX_REASON,
+    SYSTEM,
+    another,
+    below,
+    demand_still,
+    demand_to_give,
+    known_roles,
+    may_change,
+    record,
+    stated,
+    weighed,
+)
 from bylaw.operations.standing import Event
 from bylaw.reasons import Refused
 from bylaw.store import audit as audit_rows
@@ -28,13 +43,8 @@ from bylaw.store.users import Page, User, Wanted
 
 PAGE: Final = 50
 """Accounts on one page of the listing, and rows on one of a history."""
-MAX_REASON: Final = 500
-"""Characters of a reason."""
 
-SYSTEM = Identity(
-    id="", name="system", roles=frozenset({"system"}), permissions=permissions_of(["*"], {"*": ["*"]})
-)
-"""Who acts at the command line: somebody who may already read the database."""
+__all__ = ["MAX_REASON", "SYSTEM", "stated"]  # and the verbs below
 
 
 def create(
@@ -57,7 +67,8 @@ def create(
 
 
 def invite(house: House, by: Identity, *, email: str, name: str = "", granted: Iterable[str] = ()) -> User:
-    """Make an account without a password, and mail its owner a link with which he chooses it.
+    """Make an account without a password, and mail its owner a link with which he chooses it, where people
+    have passwords; elsewhere an administrator gives him a token.
 
     Raises Refused, also for a taken address (409).
     """
@@ -76,153 +87,71 @@ def _make(
     confirmed: bool,
     invited: bool,
 ) -> User:
-    _may_change(house, by)
+    may_change(house, by)
     email = signup.address(email)
-    granted = _known_roles(house, granted)
+    granted = known_roles(house, granted)
     roles.demand_no_less(house, by, granted)
     hashed = None if password is None else accounts.hashed(house, email, password, name=name)
     try:
         with house.store.transaction() as connection:
+            demand_still(house, connection, by)
+            for role in granted:
+                demand_to_give(house, connection, by, role)
             user_id = accounts.add(house, connection, email, hashed, name, granted, by=by)
             if renew or confirmed:
                 now = house.now() if confirmed else None
                 users.change(connection, user_id, renew_password=renew, confirmed_at=now)
             made = accounts.found(connection, user_id)
-            if invited:
+            if invited and passwords.on(
+                house.policy
+            ):  # else there is nothing to choose, nor a mail to be sent
                 recovering.issue(house, connection, made, purpose="invitation", by=by)
             return made
     except IntegrityError:
         raise Refused(signup.TAKEN, fields={"email": "somebody else's address"}) from None
 
 
-def _may_change(house: House, by: Identity) -> None:
-    """Go on only for somebody who manages users, as himself, and has shown lately that it is he."""
-    by.demand(roles.MANAGE_USERS)
-    if by is not SYSTEM:
-        mfa.demand_fresh(house, by)
-
-
-def _another(house: House, connection: Connection, by: Identity, user_id: str) -> User:
-    """An account that `by` may act on, and that is not his own. Raises Refused."""
-    user = _below(house, connection, by, user_id)
-    if user.id == by.id:
-        raise Refused(roles.ONESELF)
-    return user
-
-
-def _below(house: House, connection: Connection, by: Identity, user_id: str) -> User:
-    user = accounts.found(connection, user_id)
-    roles.demand_no_less(house, by, user.roles)
-    return user
-
-
-def stated(reason: str) -> str:
-    """A reason, as it is recorded. Raises Refused where there is none."""
-    said = audit.printable(reason.strip(), MAX_REASON)
-    if not said:
-        raise Refused(errors.INVALID, fields={"reason": "needed: it is recorded with what you do"})
-    return said
-
-
-def _weighed(by: Identity, reason: str) -> str:
-    """The reason of what cannot be taken back. At the command line there may be none: whoever is there could
-    do the same without us."""
-    return reason if by is SYSTEM else stated(reason)
-
-
-def _record(
-    house: House,
-    connection: Connection,
-    by: Identity,
-    action: str,
-    user_id: str,
-    reason: str = "",
-    changes: dict[str, Any] | None = None,
-) -> None:
-    said = audit.printable(reason.strip(), MAX_REASON)
-    audit.record(
-        house,
-        connection,
-        action=action,
-        actor=by,
-        entity_type="user",
-        entity_id=user_id,
-        changes={**(changes or {}), **({"reason": said} if said else {})},
-    )
-
-
-def _known_roles(house: House, granted: Iterable[str]) -> frozenset[str]:
-    granted = frozenset(granted)
-    unknown = sorted(role for role in granted if not roles.known(house.policy, role))
-    if unknown:
-        raise Refused(roles.NO_SUCH_ROLE, fields={"role": "one of the policy's roles"})
-    return granted
-
-
 # Standing
-
-
-def set_roles(house: House, by: Identity, user_id: str, granted: Iterable[str], *, reason: str = "") -> None:
-    """Give a user exactly these roles. Holds at the user's next request, in every process."""
-    _may_change(house, by)
-    granted = _known_roles(house, granted)
-    with house.store.transaction() as connection:
-        users.one_at_a_time(connection)
-        user = accounts.found(connection, user_id)
-        if granted == user.roles:
-            return
-        roles.demand_no_less(house, by, granted ^ user.roles)
-        users.set_roles(connection, user_id, granted, by=by.id or None)
-        roles.keep_an_administrator(house, connection, user)
-        grants = house.policy.of(roles.Settings).grants
-        if user.id == by.id and not permissions_of(granted, grants).allow(roles.MANAGE_USERS):
-            raise Refused(roles.ONESELF)
-        standing.end(house, connection, user_id, Event.ROLES_CHANGED)
-        changes = {"roles": {"old": sorted(user.roles), "new": sorted(granted)}}
-        _record(house, connection, by, "privilege_permissions_changed", user_id, reason, changes)
-    house.store.memory.forget(user_id)
 
 
 def disable(house: House, by: Identity, user_id: str, *, reason: str = "") -> None:
     """Shut an account: whatever it holds ends now, in every process within the bound."""
-    _may_change(house, by)
-    reason = _weighed(by, reason)
+    may_change(house, by)
+    reason = weighed(by, reason)
     with house.store.transaction() as connection:
         users.one_at_a_time(connection)
-        user = accounts.found(connection, user_id)
+        user = below(house, connection, by, user_id)
         if user.disabled_at is not None:
             return
-        roles.demand_no_less(house, by, user.roles)
         users.change(connection, user_id, disabled_at=house.now())
         roles.keep_an_administrator(house, connection, user)
         if user.id == by.id:
             raise Refused(roles.ONESELF)
         standing.end(house, connection, user_id, Event.DISABLED)
-        _record(house, connection, by, "user_disabled", user_id, reason)
+        record(house, connection, by, "user_disabled", user_id, reason)
     house.store.memory.forget(user_id)
 
 
 def enable(house: House, by: Identity, user_id: str, *, reason: str = "") -> None:
     """Open a shut account again. Nothing that it held before comes back."""
-    _may_change(house, by)
+    may_change(house, by)
     with house.store.transaction() as connection:
-        user = accounts.found(connection, user_id)
+        user = below(house, connection, by, user_id)
         if user.disabled_at is None:
             return
-        roles.demand_no_less(house, by, user.roles)
         users.change(connection, user_id, disabled_at=None)
-        _record(house, connection, by, "user_enabled", user_id, reason)
+        record(house, connection, by, "user_enabled", user_id, reason)
 
 
 def unlock(house: House, by: Identity, user_id: str, *, reason: str = "") -> None:
     """Let strangers try the account's password again, and its codes: its failures are forgotten."""
-    _may_change(house, by)
+    may_change(house, by)
     with house.store.transaction() as connection:
-        user = _below(house, connection, by, user_id)
-        passwords = proving.forgive(house, connection, user.email)
+        user = below(house, connection, by, user_id)
+        tried = proving.forgive(house, connection, user.email)
         codes = proving.forgive_factor(house, connection, user)
-        if passwords or codes:
-            _record(house, connection, by, "authn_login_unlock", user_id, reason)
+        if tried or codes:
+            record(house, connection, by, "authn_login_unlock", user_id, reason)
 
 
 # Credentials
@@ -235,27 +164,28 @@ def set_password(
 
     `renew` has the next sign-in ask for another one: the owner did not choose this one.
     """
-    _may_change(house, by)
+    may_change(house, by)
     with house.store.reading() as connection:
-        user = _below(house, connection, by, user_id)
+        user = _person(below(house, connection, by, user_id))
     kept = accounts.hashed(house, user.email, password, name=user.name, user_id=user.id)
     with house.store.transaction() as connection:
         users.change(connection, user_id, **{**kept.columns, "renew_password": renew})
         standing.end(house, connection, user_id, Event.PASSWORD_RESET)
         proving.forgive(house, connection, user.email)
-        _record(house, connection, by, "authn_password_change", user_id, reason)
+        record(house, connection, by, "authn_password_change", user_id, reason)
     house.store.memory.forget(user_id)
 
 
 def require_password(house: House, by: Identity, user_id: str, *, reason: str = "") -> None:
     """Have the account's next sign-in ask for another password; its sessions and known devices end."""
-    _may_change(house, by)
-    reason = _weighed(by, reason)
+    may_change(house, by)
+    passwords.demand(house)
+    reason = weighed(by, reason)
     with house.store.transaction() as connection:
-        user = _another(house, connection, by, user_id)
+        user = _person(another(house, connection, by, user_id))
         users.change(connection, user_id, renew_password=True)
         standing.end(house, connection, user_id, Event.SIGNED_OUT_EVERYWHERE)
-        _record(house, connection, by, "user_password_renewal", user_id, reason)
+        record(house, connection, by, "user_password_renewal", user_id, reason)
         _tell(
             house,
             connection,
@@ -270,16 +200,25 @@ def require_password(house: House, by: Identity, user_id: str, *, reason: str = 
 def send_link(house: House, by: Identity, user_id: str, *, reason: str = "") -> str:
     """Mail the account's owner a link with which he chooses his password: the invitation once more where he
     has not yet, otherwise one to choose another. Earlier links end. Says which of the two it was."""
-    _may_change(house, by)
+    may_change(house, by)
     with house.store.transaction() as connection:
-        user = _below(house, connection, by, user_id)
+        user = _person(below(house, connection, by, user_id))
         if user.disabled_at is not None:
             raise Refused(roles.HAS_NOTHING, detail="The account is disabled: no link would open it.")
+        if not reachable(user.email):
+            raise Refused(roles.HAS_NOTHING, detail="There is no mail address: give the owner a token.")
         invited = is_invited(user)
         recovering.issue(house, connection, user, purpose="invitation" if invited else "reset", by=by)
         if reason.strip():
-            _record(house, connection, by, "user_link_sent", user_id, reason)
+            record(house, connection, by, "user_link_sent", user_id, reason)
     return "invitation" if invited else "reset"
+
+
+def _person(user: User) -> User:
+    """The account, where it is a person's. Raises Refused: a service account has keys and nothing else."""
+    if user.service:
+        raise Refused(reasons.SERVICE)
+    return user
 
 
 def is_invited(user: User) -> bool:
@@ -290,11 +229,11 @@ def is_invited(user: User) -> bool:
 def reset_factors(house: House, by: Identity, user_id: str, *, reason: str = "") -> None:
     """Remove the account's authenticator apps, passkeys and recovery codes; its sessions end, its owner is
     told. For somebody who has lost them all, and has shown by another way who he is."""
-    _may_change(house, by)
-    reason = _weighed(by, reason)
+    may_change(house, by)
+    reason = weighed(by, reason)
     with house.store.transaction() as connection:
         users.hold(connection, user_id)
-        user = _another(house, connection, by, user_id)
+        user = another(house, connection, by, user_id)
         held = factors.held(connection, user_id)
         if not any(held.values()):
             raise Refused(roles.HAS_NOTHING, detail="The account has no second factor.")
@@ -302,7 +241,7 @@ def reset_factors(house: House, by: Identity, user_id: str, *, reason: str = "")
         proving.forgive_factor(house, connection, user)
         standing.end(house, connection, user_id, Event.FACTOR_REMOVED)
         removed = {"removed": [f"{number} {kind}" for kind, number in held.items() if number]}
-        _record(house, connection, by, "user_factors_reset", user_id, reason, removed)
+        record(house, connection, by, "user_factors_reset", user_id, reason, removed)
         _tell(
             house,
             connection,
@@ -344,9 +283,9 @@ def sessions_of(house: House, by: Identity, user_id: str) -> list[SessionRow]:
 def end_sessions(house: House, by: Identity, user_id: str, *, session_id: str = "", reason: str = "") -> int:
     """End the account's sessions, or the one with the id; how many there were. Its known devices stay known
     where it is one, and are forgotten where it is all."""
-    _may_change(house, by)
+    may_change(house, by)
     with house.store.transaction() as connection:
-        _another(house, connection, by, user_id)
+        another(house, connection, by, user_id)
         rows = session_rows.of_user(connection, user_id)
         if not session_id:
             ended = len(rows)
@@ -360,7 +299,7 @@ def end_sessions(house: House, by: Identity, user_id: str, *, session_id: str = 
                 feed.revoke(connection, house.now(), user_id, each)
             ended = 1
         changes = {"ended": ended, **({"session": session_id} if session_id else {})}
-        _record(house, connection, by, "session_ended", user_id, reason, changes)
+        record(house, connection, by, "session_ended", user_id, reason, changes)
     house.store.memory.forget(user_id)
     return ended
 
@@ -387,6 +326,13 @@ def find(house: House, by: Identity, user_id: str) -> User:
     by.demand(roles.MANAGE_USERS)
     with house.store.reading() as connection:
         return accounts.found(connection, user_id)
+
+
+def addresses(house: House, by: Identity, ids: Iterable[str]) -> dict[str, str]:
+    """The addresses of accounts by their ids."""
+    by.demand(roles.MANAGE_USERS)
+    with house.store.reading() as connection:
+        return users.addresses(connection, ids)
 
 
 def factors_of(house: House, by: Identity, user_id: str) -> dict[str, int]:
@@ -416,18 +362,4 @@ def history(
         rows = audit_rows.history(
             connection, user_id, action=action, since=since, until=until, before=before, limit=PAGE
         )
-        people = {row["user_id"] for row in rows} | {row["acting"] for row in rows}
-        people |= {row["entity_id"] for row in rows if row["entity_type"] == "user"}
-        known = users.addresses(connection, people - {None, ""})
-    return [_named(row, known) for row in rows]
-
-
-def _named(row: dict[str, Any], known: dict[str, str]) -> dict[str, Any]:
-    who, acting = row["user_id"], row["acting"]
-    about = row["entity_id"] if row["entity_type"] == "user" else ""
-    return {
-        **row,
-        "by": known.get(acting or who or "", acting or who or ""),
-        "acting_as": known.get(who, who) if acting else "",
-        "about": known.get(about, about),
-    }
+        return audit_rows.named(connection, rows)

@@ -7,11 +7,11 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from bylaw.controls import audit, lockout, sessions
+from bylaw.controls import api_keys, audit, jwt, lockout, monitoring, sessions
 from bylaw.house import House
-from bylaw.operations import devices, mailing, recovering
+from bylaw.operations import bearing, devices, granting, mailing, recovering
 from bylaw.ports import Deferred, Refusal, Unanswered, nowhere
-from bylaw.store import ceremonies, failures, links, mail_counts, outbox, resets, users
+from bylaw.store import ceremonies, failures, links, mail_counts, outbox, resets, token_families, users
 from bylaw.store import sessions as session_rows
 from bylaw.store.outbox import Waiting
 
@@ -38,6 +38,7 @@ def install(house: House) -> None:
             idle = house.policy.of(sessions.Settings).idle + sessions.SLACK
             with house.store.transaction() as connection:
                 session_rows.end_expired(connection, house.now(), idle)
+                token_families.end_expired(connection, house.now(), jwt.LONGEST)
                 house.store.feed.prune(connection)
                 failures.clear(connection, now=house.now(), since=house.now() - lockout.FORGOTTEN)
                 mail_counts.clear(connection, house.now())
@@ -45,11 +46,20 @@ def install(house: House) -> None:
                 ceremonies.end_expired(connection, house.now())
                 devices.tidy(house, connection)
                 resets.end_before(connection, house.now() - recovering.TRIED_FOR)
+            bearing.warn(house)
+            granting.close_expired(house)
 
     def post() -> None:
         send(house)
 
-    house.store.feed.chores = [lambda: sessions.write_seen(house), post, tidy]
+    house.store.feed.chores = [
+        lambda: api_keys.write_used(house),
+        lambda: jwt.write_seen(house),
+        lambda: sessions.write_seen(house),
+        post,
+        monitoring.measuring(house),
+        tidy,
+    ]
 
 
 def send(house: House) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -25,7 +26,6 @@ from bylaw.store import audit as audit_rows
 from bylaw.store import devices as store
 from bylaw.store import sessions as session_rows
 from bylaw.store import users
-from bylaw.store.sessions import SessionRow
 
 TOLD: Final = 5
 """Mails a day at most that tell an account's owner of new devices: whoever knows the password must not
@@ -73,6 +73,7 @@ _METHODS: Final = {
     "recovery": "recovery code",
     "recovery_code": "recovery code",
     "passkey": "passkey",
+    "token": "access token",  # nosec B105  # no secret: words
     "oidc": "another provider",
     "google": "Google",
     "reset": "link by mail",
@@ -98,8 +99,8 @@ def arrived(house: House, exchange: Exchange, opened: Opened) -> None:
         users.hold(connection, row.user_id)  # of two at once the second sees what the first has written
         if keep(house, connection, exchange, row.user_id, row.email):
             return
-        if not _first_ever(connection, row.user_id):
-            _tell(house, connection, row)
+        came = Arrival(row.method, row.agent, row.address, row.created_at, row.owes)
+        tell(house, connection, row.user_id, row.email, came)
 
 
 def stays(house: House, exchange: Exchange, who: Identity) -> None:
@@ -159,20 +160,36 @@ def _first_ever(connection: Connection, user_id: str) -> bool:
     return len(found) < 2
 
 
-def _tell(house: House, connection: Connection, row: SessionRow) -> None:
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Somebody who has just given the right proof: how, and from where."""
+
+    method: str
+    agent: str
+    address: str
+    at: float
+    owes: str = ""
+
+
+def tell(house: House, connection: Connection, user_id: str, email: str, came: Arrival) -> None:
+    """Tell an account's owner of a sign-in from where there was none before, unless it is the first of all.
+
+    To be called in the transaction that has recorded it."""
+    if _first_ever(connection, user_id):
+        return
     audit.record(
         house,
         connection,
         action="authn_login_new_device",
-        actor=row.user_id,
+        actor=user_id,
         entity_type="user",
-        entity_id=row.user_id,
-        changes={"method": row.method},
+        entity_id=user_id,
+        changes={"method": came.method},
     )
-    if told_lately(house, connection, "authn_login_new_device_told", row.user_id) >= TOLD:
+    if told_lately(house, connection, "authn_login_new_device_told", user_id) >= TOLD:
         return
     app = house.policy.app.name
-    owed = "second" in row.owes.split()
+    owed = "second" in came.owes.split()
     happened = (
         f"Somebody has just given the right password for your account at {app}, on a device that has not "
         "signed in to it before. The second factor is still asked for."
@@ -183,13 +200,13 @@ def _tell(house: House, connection: Connection, row: SessionRow) -> None:
     mailing.post(
         house,
         connection,
-        to=row.email,
+        to=email,
         subject=f"New sign-in to your account at {app}",
         paragraphs=[
             happened,
             (
-                f"It was {described(row.agent)} at {row.address or 'an unknown address'}, on "
-                f"{moment(row.created_at)}, by {in_words(row.method)}."
+                f"It was {described(came.agent)} at {came.address or 'an unknown address'}, on "
+                f"{moment(came.at)}, by {in_words(came.method)}."
             ),
             "If it was you, there is nothing to do.",
             (
@@ -205,7 +222,7 @@ def _tell(house: House, connection: Connection, row: SessionRow) -> None:
         action="authn_login_new_device_told",
         actor="",
         entity_type="user",
-        entity_id=row.user_id,
+        entity_id=user_id,
     )
 
 

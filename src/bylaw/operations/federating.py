@@ -314,7 +314,7 @@ def unlink(house: House, who: Identity, digest: str, name: str) -> None:
         user = _demand_himself(house, connection, who)  # of two at once the second sees what the first did
         if not rows.end(connection, who.id, name):
             raise Refused(errors.NOT_FOUND)
-        if not rows.ways_in(connection, who.id, federated.offered(house.policy)):
+        if not accounts.ways_in(house, connection, who.id):
             raise Refused(federated.LAST)
         standing.end(house, connection, who.id, Event.LINK_REMOVED, but=digest)
         _record(house, connection, "federated_unlinked", who.id, name)

@@ -64,8 +64,10 @@ def post(
     `to` is an address in its one form (`signup.address`). False where the recipient has had as many mails
     with this subject within the hour as [email] lets one have: the message is dropped, with a record. Each
     subject counts by itself, so that nobody can keep the news of a new password from its owner by asking
-    for ten links first.
+    for ten links first. Nor is anything sent to an account that has no address.
     """
+    if not email.reachable(to):
+        return False
     subject = " ".join(audit.printable(subject, 200).split())
     if not _within_budget(house, connection, to, subject):
         owner = users.by_email(connection, to)

@@ -8,8 +8,10 @@ from sqlalchemy import Connection, Table, func, select
 
 from bylaw.house import House
 from bylaw.identity import Identity
-from bylaw.operations import accounts, signing_in
+from bylaw.operations import accounts, signing_in, token_families
+from bylaw.store import api_keys
 from bylaw.store import audit as audit_rows
+from bylaw.store.access_tokens import count_good
 from bylaw.store.tables import devices, federated_accounts, passkeys, recovery_codes, totp_secrets
 
 _PASSWORDS = ("authn_password_change", "authn_password_reset")
@@ -31,15 +33,22 @@ class Account:
     recovery_codes: int
     """Those that were not used yet."""
     passkeys: int
+    tokens: int
+    """Access tokens that are good."""
     linked: tuple[str, ...]
     """Providers that the account is linked with."""
     sessions: int
+    programs: int
+    """Programs that hold a refresh token."""
     devices: int
+    keys: int
+    """API keys that are good."""
 
 
 def account(house: House, who: Identity) -> Account:
     """What one's own account holds now."""
     sessions = len(signing_in.own_sessions(house, who))
+    programs = len(token_families.own(house, who))
     with house.store.reading() as connection:
         user = accounts.found(connection, who.id)
         changes = [
@@ -65,9 +74,12 @@ def account(house: House, who: Identity) -> Account:
             authenticators=_count(connection, totp_secrets, who.id),
             recovery_codes=_count(connection, recovery_codes, who.id, unused=True),
             passkeys=_count(connection, passkeys, who.id),
+            tokens=count_good(connection, who.id, house.now()),
             linked=tuple(dict.fromkeys(linked)),
             sessions=sessions,
+            programs=programs,
             devices=_count(connection, devices, who.id),
+            keys=len(api_keys.good(connection, who.id, house.now())),
         )
 
 

@@ -11,16 +11,15 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import IntegrityError
 
-from bylaw.controls import audit, cookies, errors, federated, passkeys
+from bylaw.controls import audit, cookies, errors, passkeys
 from bylaw.controls.passkeys import answers, names, questions
 from bylaw.controls.passkeys.answers import Asked, Made, Rejected, Said
 from bylaw.controls.sessions import Opened
 from bylaw.exchange import Exchange
 from bylaw.house import House
 from bylaw.identity import Identity
-from bylaw.operations import ceremonies, second_factors, signing_in
+from bylaw.operations import accounts, ceremonies, second_factors, signing_in
 from bylaw.reasons import Refused
-from bylaw.store import federated as federated_rows
 from bylaw.store import passkeys as store
 from bylaw.store import users
 from bylaw.store.users import User
@@ -252,7 +251,7 @@ def remove(house: House, who: Identity, passkey_id: str, *, digest: str) -> None
         user = second_factors.demand(house, connection, who)  # of two at once, one is the last
         row = _mine(connection, who, passkey_id)
         store.remove(connection, user.id, row["id"])
-        if not federated_rows.ways_in(connection, user.id, federated.offered(house.policy)):
+        if not accounts.ways_in(house, connection, user.id):
             raise Refused(passkeys.LAST)
         second_factors.removed(house, connection, user, kind="passkey", name=row["name"], session=digest)
     house.store.memory.forget(who.id)

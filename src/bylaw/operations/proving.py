@@ -76,6 +76,7 @@ def prove(
     `failure` is the action that is recorded where it is not. No connection is held while hashing: a
     storm of sign-ins must not exhaust the pool.
     """
+    passwords.demand(house)
     attempt = _count(house, email, whence)
     user = _account(house, email)
     usable = user is not None and user.disabled_at is None

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection
 
 from bylaw.control import spoken
-from bylaw.controls import audit, reset, signup
+from bylaw.controls import audit, passwords, reset, signup
 from bylaw.controls.passwords import Kept
 from bylaw.exchange import Exchange
 from bylaw.house import House
@@ -125,6 +125,7 @@ def issue(
     whoever makes the current request. False where the owner has had so much mail that none is sent: then
     the earlier link stays good.
     """
+    passwords.demand(house)
     users.hold(connection, user.id)  # of two at once the second ends the first's
     secret = base64.urlsafe_b64encode(house.ports.entropy(32)).decode().rstrip("=")
     lifetime = INVITED_FOR if purpose == "invitation" else house.policy.of(reset.Settings).lifetime

@@ -9,14 +9,14 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, RowMapping
 
-from bylaw.controls import audit, errors, mfa
+from bylaw.controls import audit, errors, mfa, passwords
 from bylaw.controls.lockout import Whence
 from bylaw.controls.sessions import Opened
 from bylaw.exchange import Exchange
 from bylaw.house import House
 from bylaw.identity import SIGNED_IN, UNAUTHENTICATED, Identity, StepUp, asking
 from bylaw.keys import Unreadable, digest
-from bylaw.operations import accounts, ceremonies, mailing, proving, signing_in, standing
+from bylaw.operations import accounts, bearing, ceremonies, mailing, proving, signing_in, standing
 from bylaw.operations.standing import Event
 from bylaw.reasons import Refused
 from bylaw.store import factors, users
@@ -77,16 +77,24 @@ def show(house: House, who: Identity, *, session: str, code: str, whence: Whence
     `session` is the digest of the session, which goes on under a new id.
     """
     user = _account(house, who)
-    method = _prove(house, user, code=code, whence=whence)
+    method = prove(house, user, code=code, whence=whence)
     return signing_in.go_on(house, session, method=method, assurance=2, done=("second",))
 
 
 def step_up(
-    house: House, who: Identity, *, session: str, code: str = "", password: str = "", whence: Whence
+    house: House,
+    who: Identity,
+    *,
+    session: str,
+    code: str = "",
+    password: str = "",
+    token: str = "",
+    whence: Whence,
 ) -> Opened:
     """Show once more that it is oneself, by the strongest that the account has. Raises Refused.
 
-    That is a code where there is a second factor, and the password alone where there is none.
+    That is a code where there is a second factor, and the password or an access token alone where there is
+    none.
     """
     user = _account(house, who)
     with house.store.reading() as connection:
@@ -94,8 +102,10 @@ def step_up(
     if second:
         if not code:
             raise Refused(errors.INVALID, fields={"code": "needed"})
-        method = _prove(house, user, code=code, whence=whence)
+        method = prove(house, user, code=code, whence=whence)
         return signing_in.go_on(house, session, method=method, assurance=2)
+    if token:
+        return bearing.step_up(house, who, session=session, token=token)
     if not password:
         raise Refused(errors.INVALID, fields={"password": "needed"})  # nosec B105  # no secret: words
     proving.prove(
@@ -112,7 +122,7 @@ def _account(house: House, who: Identity) -> User:
     return user
 
 
-def _prove(house: House, user: User, *, code: str, whence: Whence) -> str:
+def prove(house: House, user: User, *, code: str, whence: Whence) -> str:
     """The method, `totp` or `recovery`, by which the code was right. Raises Refused."""
     return proving.prove_factor(
         house,
@@ -216,7 +226,7 @@ def held(house: House, who: Identity) -> Held:
 
 def has_password(house: House, who: Identity) -> bool:
     """Whether one's own account has a password."""
-    return _account(house, who).password_hash is not None
+    return passwords.on(house.policy) and _account(house, who).password_hash is not None
 
 
 def demand(house: House, connection: Connection, who: Identity) -> User:
@@ -364,7 +374,7 @@ def removed(
     Whoever calls this has called `demand` before, and forgets the account in memory afterwards.
     """
     if not factors.enrolled(connection, user.id):
-        if mfa.required(house.policy, user.roles):
+        if mfa.required(house.policy, user.every_role):
             raise Refused(mfa.NEEDED)
         factors.drop_codes(connection, user.id)  # they stand in the place of something
     standing.end(house, connection, user.id, Event.FACTOR_REMOVED, but=session)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from bylaw.controls import audit, email, mfa, passwords, sessions
+from bylaw.controls import audit, email, mfa, passwords, sessions, tokens
 from bylaw.controls.lockout import Whence
 from bylaw.controls.sessions import Opened
 from bylaw.house import House
@@ -15,10 +15,25 @@ from bylaw.identity import UNAUTHENTICATED, Identity
 from bylaw.operations import accounts, proving, standing
 from bylaw.operations.standing import Event
 from bylaw.reasons import Refused
-from bylaw.store import factors, feed, users
+from bylaw.store import access_tokens as access_rows
+from bylaw.store import bearers, factors, feed, users
 from bylaw.store import sessions as session_rows
 from bylaw.store.sessions import SessionRow
+from bylaw.store.tables import access_tokens
 from bylaw.store.users import User
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Somebody whose password was right, and what is to be kept of it."""
+
+    user: User
+    owes: tuple[str, ...]
+    """`password`, where it breaks today's rules."""
+    stronger: str | None
+    """A hash to keep in the place of the account's own."""
+    rules: str
+    """The rules that the password was found to keep."""
 
 
 def sign_in(
@@ -28,20 +43,24 @@ def sign_in(
 
     `device` is the value of the cookie by which the browser is known to have signed in before.
     """
-    proof = proving.prove(
-        house, email=email, password=password, whence=Whence(address, device), failure="authn_login_fail"
-    )
-    broken, rules = _judged(house, proof.user, password)
+    known = by_password(house, email=email, password=password, whence=Whence(address, device))
     return open_session(
         house,
-        proof.user,
+        known.user,
         method="password",
-        owes=("password",) if broken else (),
+        owes=known.owes,
         address=address,
         agent=agent,
-        stronger=proof.stronger,
-        rules=rules,
+        stronger=known.stronger,
+        rules=known.rules,
     )
+
+
+def by_password(house: House, *, email: str, password: str, whence: Whence) -> Known:
+    """Whoever knows the password, at whichever door. Raises Refused, alike for every cause."""
+    proof = proving.prove(house, email=email, password=password, whence=whence, failure="authn_login_fail")
+    broken, rules = _judged(house, proof.user, password)
+    return Known(proof.user, ("password",) if broken else (), proof.stronger, rules)
 
 
 def _judged(house: House, user: User, password: str) -> tuple[bool, str]:
@@ -70,41 +89,35 @@ def open_session(
     agent: str = "",
     stronger: str | None = None,
     rules: str = "",
+    token: str | None = None,
 ) -> Opened:
     """Open a session for an account that has proven itself by `method`. Raises Refused.
 
     `assurance` is 2 where the proof was of two factors at once (a passkey that knows its owner). What the
     session still owes before anybody is signed in by it (`Opened.owes`, see sessions.OWED) is found here;
     `owes` adds what only the caller knows; `stronger` is a hash to keep in the place of the account's own,
-    and `rules` those that its password was found to keep.
+    and `rules` those that its password was found to keep. `token` is the id of the access token by which it
+    is opened, and with which it ends.
     """
     with house.store.transaction() as connection:
-        # A second factor that is added at this moment is either seen here, or ends this session.
-        users.hold(connection, user.id)
-        now = users.by_id(connection, user.id)
-        if now is None or now.disabled_at is not None or now.epoch != user.epoch:
-            raise Refused(passwords.WRONG)  # shut or changed while the password was checked
-        if stronger is not None and user.password_hash is not None:
-            users.replace_hash(connection, user.id, user.password_hash, stronger)
-        if rules:
-            users.change(connection, user.id, password_rules=rules)
-        owed = {*owes, *_owed(house, connection, now, method=method, assurance=assurance)}
-        opened = sessions.mint(house, owes=sessions.owing(owed))
-        session_rows.add(
-            connection,
-            sessions.row(
-                house,
-                opened,
-                user.id,
-                now.epoch,
-                method,
-                address=address,
-                agent=agent,
-                assurance=assurance,
-                # Half a sign-in does not wait all day for its other half.
-                expires_at=house.now() + sessions.PENDING if "second" in owed else None,
-            ),
+        now = held(connection, user, stronger=stronger, rules=rules)
+        until = None if token is None else _used(house, connection, token)
+        due = owed(house, connection, now, method=method, assurance=assurance, owes=owes)
+        opened = sessions.mint(house, owes=due)
+        # Half a sign-in does not wait all day for its other half.
+        half = house.now() + sessions.PENDING if "second" in due.split() else None
+        row = sessions.row(
+            house,
+            opened,
+            user.id,
+            now.epoch,
+            method,
+            address=address,
+            agent=agent,
+            assurance=assurance,
+            expires_at=_sooner(half, until, house),
         )
+        session_rows.add(connection, {**row, "credential": token})
         audit.record(
             house,
             connection,
@@ -112,9 +125,65 @@ def open_session(
             actor=user.id,
             entity_type="user",
             entity_id=user.id,
-            changes={"method": method, **({"owes": opened.owes} if opened.owes else {})},
+            changes={
+                "method": method,
+                **({"owes": opened.owes} if opened.owes else {}),
+                **({"credential": token} if token else {}),
+            },
         )
     return opened
+
+
+def _used(house: House, connection: Connection, token: str) -> float | None:
+    """When an access token ends, whose use is written down. Raises Refused where it was revoked meanwhile:
+    whoever revokes it holds its owner's account, as we do."""
+    row = bearers.by_id(connection, access_tokens, token)
+    if row is None or row["revoked_at"] is not None:
+        raise Refused(tokens.WRONG)
+    bearers.touch(connection, access_tokens, [(token, house.now())])
+    ends: float | None = row["expires_at"]
+    return ends
+
+
+def _sooner(until: float | None, token_until: float | None, house: House) -> float | None:
+    """When a session ends that ends with a token at the latest."""
+    if token_until is None:
+        return until
+    return min(token_until, until if until is not None else sessions.ends(house, house.now()))
+
+
+def held(connection: Connection, user: User, *, stronger: str | None = None, rules: str = "") -> User:
+    """The account that has proven itself, as it is now, held until this transaction ends. Raises Refused
+    where it was shut or changed while the proof was looked at.
+
+    A second factor that is added at this moment is either seen from here on, or ends what is opened now.
+    """
+    users.hold(connection, user.id)
+    now = users.by_id(connection, user.id)
+    if now is None or now.disabled_at is not None or now.epoch != user.epoch:
+        raise Refused(passwords.WRONG)
+    if now.service:
+        raise Refused(passwords.WRONG)  # whatever door this is: a service account has keys alone
+    if stronger is not None and user.password_hash is not None:
+        users.replace_hash(connection, user.id, user.password_hash, stronger)
+    if rules:
+        users.change(connection, user.id, password_rules=rules)
+    return now
+
+
+def owed(
+    house: House,
+    connection: Connection,
+    user: User,
+    *,
+    method: str,
+    assurance: int,
+    owes: Iterable[str] = (),
+) -> str:
+    """What is still to be done after a proof by `method`, and what the caller knows of, before anybody is
+    signed in: in the order in which it is to be done (see sessions.OWED)."""
+    found = _owed(house, connection, user, method=method, assurance=assurance)
+    return sessions.owing({*owes, *found})
 
 
 def _owed(house: House, connection: Connection, user: User, *, method: str, assurance: int) -> Iterator[str]:
@@ -122,7 +191,7 @@ def _owed(house: House, connection: Connection, user: User, *, method: str, assu
     if assurance < 2:
         if factors.enrolled(connection, user.id):
             yield "second"
-        elif mfa.required(house.policy, user.roles):
+        elif mfa.required(house.policy, user.every_role):
             yield "enrol"
     if user.renew_password and method == "password":
         yield "password"
@@ -161,7 +230,9 @@ def go_on(
         )
         if not method:
             fresh["authenticated_at"] = row.authenticated_at
-        session_rows.add(connection, {**fresh, "created_at": row.created_at})
+        session_rows.add(
+            connection, access_rows.bound(connection, row.credential, {**fresh, "created_at": row.created_at})
+        )
     house.store.memory.forget(row.user_id, digest)
     return opened
 

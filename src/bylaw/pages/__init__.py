@@ -14,17 +14,22 @@ from bylaw.gate import Gate
 from bylaw.house import House
 from bylaw.identity import AccessRule
 from bylaw.pages import (
+    access_review,
     account,
     addresses,
     administration,
+    api_keys,
     factors,
     federated,
+    granting,
     mailbox,
     overview,
     passkeys,
     passwords,
     recovery,
     sessions,
+    token_families,
+    tokens,
     unlocking,
 )
 from bylaw.pages.endpoints import Endpoint, answer
@@ -44,8 +49,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *passwords.ENDPOINTS,
     *addresses.ENDPOINTS,
     *sessions.ENDPOINTS,
+    *tokens.ENDPOINTS,
     *administration.ENDPOINTS,
+    *granting.ENDPOINTS,
+    *access_review.ENDPOINTS,
+    *api_keys.ENDPOINTS,
     *mailbox.ENDPOINTS,
+    *token_families.ENDPOINTS,
 )
 
 
@@ -60,13 +70,19 @@ class Route:
     api: bool
 
 
+def standing(policy: Policy) -> Iterator[Endpoint]:
+    """The endpoints that the policy has: what belongs to a control that is off is not there."""
+    for endpoint in ENDPOINTS:
+        under = endpoint.under(policy)
+        if under is not None:
+            yield under
+
+
 def table(policy: Policy) -> dict[str, tuple[Endpoint, bool]]:
     """What answers at each path, and whether for programs. Raises PolicyError for a lost alias."""
     prefix = policy.pages.prefix
     found: dict[str, tuple[Endpoint, bool]] = {}
-    for endpoint in ENDPOINTS:
-        if endpoint.development and policy.production:
-            continue
+    for endpoint in standing(policy):
         if endpoint.page:
             found[f"{prefix}/{endpoint.page}"] = (endpoint, False)
         if endpoint.api:
@@ -99,7 +115,7 @@ class Pages:
     def __init__(self, house: House) -> None:
         self._house = house
         prefix = house.policy.pages.prefix
-        self.urls = {e.name: f"{prefix}/{(e.page or e.api).rstrip('/')}" for e in ENDPOINTS}
+        self.urls = {e.name: f"{prefix}/{(e.page or e.api).rstrip('/')}" for e in standing(house.policy)}
         self._token_field = house.policy.of(csrf.Settings).field
         files = resources.files("bylaw.pages").joinpath("static").iterdir()
         self._static = {f"{prefix}/static/{file.name}": file.read_bytes() for file in files}
@@ -118,7 +134,7 @@ class Pages:
         """The paths of each endpoint under its route's name; one that takes an argument ends in `/`."""
         found: dict[str, tuple[str, ...]] = {}
         for path, (endpoint, _) in self._table.items():
-            name = f"bylaw.{endpoint.name}"
+            name = f"bylaw.{endpoint.like or endpoint.name}"
             found[name] = (*found.get(name, ()), path)
         return found
 
@@ -130,7 +146,8 @@ class Pages:
         if found is None:
             return None
         endpoint, _ = found
-        return Matched(f"bylaw.{endpoint.name}", frozenset(endpoint.methods), rule=endpoint.rule)
+        name = endpoint.like or endpoint.name
+        return Matched(f"bylaw.{name}", frozenset(endpoint.methods), rule=endpoint.rule)
 
     def _found(self, path: str) -> tuple[tuple[Endpoint, bool] | None, str]:
         """The endpoint at a path and the argument after it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bylaw.controls import cookies, email, lockout, reset, signup
+from bylaw.controls import cookies, email, lockout, passwords, reset, signup
 from bylaw.identity import SIGNED_IN, AccessRule
 from bylaw.keys import digest
 from bylaw.operations import accounts, signing_in
@@ -29,8 +29,8 @@ def _show_sign_in(call: Call) -> Show:
         {
             "next": arriving.back(call),
             "notice": call.query("notice"),
-            "open": call.house.policy.of(signup.Settings).open,
-            "forgotten": not call.house.policy.of(reset.Settings).off,
+            "open": call.house.policy.of(signup.Settings).open and "sign_up" in call.urls,
+            "forgotten": not call.house.policy.of(reset.Settings).off and "forgot_password" in call.urls,
             "providers": federated.providers(call.house),
         },
     )
@@ -129,6 +129,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         _sign_in,
         (_EMAIL, _PASSWORD, _NEXT),
         "Sign in",
+        takes=passwords.on,
     ),
     Endpoint(
         "sign_up",
@@ -139,6 +140,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         _sign_up,
         (_EMAIL, _NAME, _PASSWORD),
         "Make an account",
+        needs=passwords.on,
     ),
     Endpoint("sign_out", "logout", "api_logout", _SIGN_OUT, None, sign_out, (), "Sign out"),
     Endpoint("me", "", "api_me", SIGNED_IN, _me, title="Who is signed in"),

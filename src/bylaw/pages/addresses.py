@@ -140,7 +140,13 @@ _LINK = AccessRule("public", because="the link opens a page on which whoever fol
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
-        "confirm_link", "confirm-email/", "", _LINK, _open, title="Open a link that confirms an address"
+        "confirm_link",
+        "confirm-email/",
+        "",
+        _LINK,
+        _open,
+        title="Open a link that confirms an address",
+        needs=email.on,
     ),
     Endpoint(
         "confirm_email",
@@ -153,6 +159,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         (Field("token", required=False, secret=True), Field("next", required=False, limit=2000)),
         "Confirm the mail address",
         finishes=("confirm",),
+        needs=email.on,
     ),
     Endpoint(
         "send_confirmation",
@@ -164,6 +171,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         (),
         "Have the mail that confirms the address sent again",
         finishes=("confirm",),
+        needs=email.on,
     ),
     Endpoint(
         "change_email",
@@ -174,5 +182,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         _change,
         (Field("email", "New mail address"),),
         "Change the mail address",
+        needs=email.on,
     ),
 )

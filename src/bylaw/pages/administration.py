@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
-from bylaw.controls import cookies, errors, mfa, roles, sessions, signup
+from bylaw.controls import cookies, errors, mfa, passwords, roles, sessions, signup
 from bylaw.identity import AccessRule
-from bylaw.operations import acting, administering, devices
+from bylaw.operations import acting, administering, authority, devices, granting
 from bylaw.pages import arriving, telling
 from bylaw.pages.endpoints import Call, Done, Endpoint, Show
 from bylaw.pages.forms import Field
@@ -41,21 +41,19 @@ def _user(user: User) -> dict[str, Any]:
         "confirmed": user.confirmed_at is not None,
         "invited": administering.is_invited(user),
         "renew_password": user.renew_password,
+        "service": user.service,
+        "contact": user.contact or "",
     }
+
+
+def _told(call: Call, user: User) -> dict[str, Any]:
+    """The same under this policy: nobody waits to choose a password where there are none."""
+    told = _user(user)
+    return {**told, "invited": told["invited"] and passwords.on(call.house.policy)}
 
 
 def _known_roles(call: Call) -> list[str]:
     return sorted(call.house.policy.of(roles.Settings).grants)
-
-
-def _query(call: Call, known: tuple[str, ...]) -> dict[str, str]:
-    """The parameters of the address, each at most as long as an address. Raises Refused for others: no
-    column can be asked for by its name (A097)."""
-    unknown = {k for k, _ in parse_qsl(call.exchange.query, keep_blank_values=True)} - {*known, "notice"}
-    if unknown:
-        listed = ", ".join(name for name in known if name != "notice")
-        raise Refused(errors.INVALID, status=400, detail=f"Known: {listed}.")
-    return {name: call.query(name)[:254].strip() for name in known}
 
 
 def _one_of(name: str, value: str, accepted: Mapping[str, Any] | tuple[str, ...]) -> str:
@@ -65,7 +63,7 @@ def _one_of(name: str, value: str, accepted: Mapping[str, Any] | tuple[str, ...]
 
 
 def _list(call: Call) -> Show:
-    asked = _query(call, _LIST)
+    asked = call.parameters(_LIST)
     state = _one_of("state", asked["state"], STATES)
     _one_of("match", asked["match"], _MATCHES)
     if asked["role"] and not roles.known(call.house.policy, asked["role"]):
@@ -79,7 +77,7 @@ def _list(call: Call) -> Show:
         without_factor=state == "without_factor",
     )
     page = administering.listing(call.house, call.who, wanted, after=asked["after"])
-    found = [_user(user) for user in page.users]
+    found = [_told(call, user) for user in page.users]
     kept = {name: asked[name] for name in ("search", "match", "role", "state") if asked[name]}
     here = call.urls["users"]
     return Show(
@@ -108,7 +106,12 @@ def _invite(call: Call) -> Done:
         name=call.values["name"],
         granted=_granted(call),
     )
-    return Done(f"{call.urls['users']}?notice=invited", _user(user), status=201)
+    return Done(f"{call.urls['users']}?notice={_welcomed(call)}", _told(call, user), status=201)
+
+
+def _welcomed(call: Call) -> str:
+    """What is said of a new account."""
+    return "invited" if passwords.on(call.house.policy) else "made"
 
 
 def _granted(call: Call) -> list[str]:
@@ -139,7 +142,7 @@ def _show_user(call: Call) -> Show:
         for row in live
     ]
     may_act = house.policy.of(sessions.Settings).impersonation and who.may(roles.IMPERSONATE)
-    user = _user(found)
+    user = _told(call, found)
     return Show(
         "user.html",
         {
@@ -150,7 +153,7 @@ def _show_user(call: Call) -> Show:
             "known_roles": _known_roles(call),
             "notice": call.query("notice"),
             "oneself": user_id == who.id,
-            "must_have_factor": mfa.required(house.policy, found.roles),
+            "must_have_factor": mfa.required(house.policy, found.every_role),
             "may_act": may_act,
         },
         data={**user, "factors": held, "sessions": listed},
@@ -181,7 +184,7 @@ def _change_user(call: Call) -> Done:
         case "roles":
             if call.values["role"] is None:
                 raise Refused(errors.INVALID, fields={"role": "needed; an empty list takes all roles away"})
-            administering.set_roles(house, who, user_id, _granted(call), reason=reason)
+            granting.set_roles(house, who, user_id, _granted(call), reason=reason)
         case "disable":
             administering.disable(house, who, user_id, reason=reason)
         case "enable":
@@ -201,7 +204,7 @@ def _change_user(call: Call) -> Done:
             notice = "ended"
     return Done(
         f"{call.urls['user']}/{user_id}?notice={notice}",
-        _user(administering.find(house, who, user_id)),
+        _told(call, administering.find(house, who, user_id)),
     )
 
 
@@ -235,7 +238,7 @@ def _act_as(call: Call) -> Done:
 
 
 def _history(call: Call) -> Show:
-    asked = _query(call, _HISTORY)
+    asked = call.parameters(_HISTORY)
     user = administering.find(call.house, call.who, call.argument)
     rows = administering.history(
         call.house,
@@ -253,7 +256,7 @@ def _history(call: Call) -> Show:
     return Show(
         "user_history.html",
         {
-            "user": _user(user),
+            "user": _told(call, user),
             "rows": [{**row, "at": row["timestamp"]} for row in told],
             "moments": {row["id"]: row["timestamp"].timestamp() for row in rows},
             "asked": asked,
@@ -291,7 +294,7 @@ def _number(name: str, text: str) -> int | None:
 _LAST: Final = 2**31 - 1
 """The largest number that a row can have."""
 _ROLE = Field("role", "Roles", required=False, many=True, limit=64)
-_REASON = Field("reason", "Reason", required=False, limit=administering.MAX_REASON)
+_REASON = Field("reason", "Reason", required=False, limit=authority.MAX_REASON)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -19,6 +19,7 @@ from bylaw.house import House
 from bylaw.identity import PUBLIC, SIGNED_IN, STEP_UP, AccessRule, Identity
 from bylaw.pages import forms
 from bylaw.pages.rendering import Renderer
+from bylaw.policy import Policy
 from bylaw.reasons import Refused
 
 if TYPE_CHECKING:
@@ -55,6 +56,15 @@ class Call:
         """A parameter of the address, empty when absent; the first where it came twice."""
         return next((v for k, v in parse_qsl(self.exchange.query) if k == name), "")
 
+    def parameters(self, known: tuple[str, ...]) -> dict[str, str]:
+        """The parameters of the address, each at most as long as an address. Raises Refused for others: no
+        column can be asked for by its name (A097)."""
+        unknown = {k for k, _ in parse_qsl(self.exchange.query, keep_blank_values=True)} - {*known, "notice"}
+        if unknown:
+            listed = ", ".join(name for name in known if name != "notice") or "none"
+            raise Refused(errors.INVALID, status=400, detail=f"Known: {listed}.")
+        return {name: self.query(name)[:254].strip() for name in known}
+
 
 @dataclass(frozen=True, slots=True)
 class Show:
@@ -80,7 +90,16 @@ class Done:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Handler = Callable[[Call], Show | Done]
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file for people, to be kept by the name."""
+
+    name: str
+    type: str
+    body: bytes
+
+
+Handler = Callable[[Call], Show | Done | File]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +125,25 @@ class Endpoint:
 
     development: bool = False
     """Whether it is there in development alone."""
+    like: str = ""
+    """The endpoint whose limits and lists of addresses hold here, too: the other door to the same room."""
+    refused: Callable[[Call, Refused], Show | None] | None = None
+    """How refusals are told where a protocol has words for them: such an endpoint takes forms as well as
+    JSON, and leaves alone what it does not know (RFC 6749 section 3.2)."""
+
+    needs: Callable[[Policy], bool] | None = None
+    """What the policy must have for it to be there at all, e.g. `passwords.on`."""
+
+    takes: Callable[[Policy], bool] | None = None
+    """The same for what is sent to it: without that its page is there to be read, and no more."""
+
+    def under(self, policy: Policy) -> Endpoint | None:
+        """The endpoint as the policy has it; None where it is not there."""
+        if (self.development and policy.production) or (self.needs and not self.needs(policy)):
+            return None
+        if self.takes and not self.takes(policy):
+            return replace(self, api="", do=None, fields=())
+        return self
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -144,7 +182,8 @@ def answer(
                 exchange.meter.take(b"")
             fields = endpoint.fields if api else (*endpoint.fields, forms.Field(token_field, required=False))
             kind = exchange.headers.one("content-type") or ""
-            values.update(forms.read(body, kind, fields, api=api, given=values))
+            take = forms.read if endpoint.refused is None else forms.read_either
+            values.update(take(body, kind, fields, api=api, given=values))
         yield BLOCK
         gate.house.store.feed.follow()  # a process that signs people up also sends its mail
         if handler is None:
@@ -154,6 +193,10 @@ def answer(
         if refused.reason is STEP_UP and not api:
             here = exchange.address if endpoint.show is not None else ""
             return gate.stepping_up(exchange, getattr(refused, "rule", SIGNED_IN), here)
+        told = None if endpoint.refused is None else endpoint.refused(call, refused)
+        if told is not None:
+            gate.house.count(refused.reason.code)
+            return Answer(_rendered(renderer, exchange, told, api=api))
         if api or exchange.method != "POST" or endpoint.show is None or refused.status >= 500:
             raise  # 503 says when to come back, which a form would not
         result = _again(endpoint, call, refused)
@@ -184,7 +227,7 @@ def _again(endpoint: Endpoint, call: Call, refused: Refused) -> Show:
         shown = endpoint.show(call)
     except Refused:  # no form to show: what was wrong with this body is what there is to say
         raise refused from None
-    if isinstance(shown, Done):
+    if not isinstance(shown, Show):
         raise refused
     given = {
         f.name: call.values.get(f.name) or ([] if f.many else "") for f in endpoint.fields if not f.secret
@@ -200,15 +243,25 @@ def _again(endpoint: Endpoint, call: Call, refused: Refused) -> Show:
     return Show(shown.template, context, status=refused.status, headers=headers)
 
 
-def _rendered(renderer: Renderer, exchange: Exchange, result: Show | Done, *, api: bool) -> Response:
+def _rendered(renderer: Renderer, exchange: Exchange, result: Show | Done | File, *, api: bool) -> Response:
     match result:
         case Show(template, context, data, status, headers):
             if api:
-                return _json(data, status)
+                told = _json(data, status)
+                told.headers.extend(headers)
+                return told
             defaults = {"given": {}, "faults": {}, "fault": "", "refusal": ""}
             shown = renderer.page(exchange, template, status=status, **{**defaults, **context})
             shown.headers.extend(headers)
             return shown
+        case File(name, kind, body):
+            disposition = f'attachment; filename="{name}"'
+            named = [
+                ("Content-Type", kind),
+                ("Content-Disposition", disposition),
+                ("Cache-Control", "no-store"),
+            ]
+            return Response(200, named, body)
         case Done(to, data, status, headers):
             if api:
                 response = _json(data, status)

@@ -9,10 +9,10 @@ import segno
 from markupsafe import Markup
 from sqlalchemy import RowMapping
 
-from bylaw.controls import errors, lockout, mfa, passwords, sessions
+from bylaw.controls import errors, lockout, mfa, passwords, sessions, tokens
 from bylaw.controls.sessions import Opened
 from bylaw.identity import OWING
-from bylaw.operations import passkeys, second_factors
+from bylaw.operations import bearing, passkeys, second_factors
 from bylaw.operations.second_factors import Begun, Held
 from bylaw.pages import arriving
 from bylaw.pages.endpoints import Call, Done, Endpoint, Show
@@ -22,6 +22,7 @@ from bylaw.reasons import Refused
 _CODE: Final = Field("code", "Code from the app", required=False, secret=True)
 _RECOVERY: Final = Field("recovery", "Recovery code", required=False, secret=True)
 _PASSWORD: Final = Field("password", "Password", required=False, secret=True)
+_TOKEN: Final = Field("token", "Access token", required=False, secret=True)
 _NEXT: Final = Field("next", required=False, limit=2000)
 _NAME: Final = Field("name", "Name", required=False, limit=second_factors.MAX_NAME)
 _ACTIONS: Final = ("rename", "remove", "codes")
@@ -94,6 +95,8 @@ class _beside:  # noqa: N801 - reads as a word: `with _beside(call):`
                 detail="That is not your password.",
                 fields={"password": "not your password"},  # nosec B105  # no secret: words
             ) from None
+        if isinstance(error, Refused) and error.reason is tokens.WRONG:
+            raise Refused(tokens.WRONG, fields={"token": "not a token of your account"}) from None
 
 
 def _session(call: Call) -> str:
@@ -113,7 +116,12 @@ def _show_step_up(call: Call) -> Show:
     missing = call.query("wants") == "second" and not ways["enrolled"]
     return Show(
         "step_up.html",
-        {**ways, "missing": missing, "password": second_factors.has_password(call.house, call.who)},
+        {
+            **ways,
+            "missing": missing,
+            "password": second_factors.has_password(call.house, call.who),
+            "token": bearing.held(call.house, call.who),
+        },
         data=_data(ways),
     )
 
@@ -126,6 +134,7 @@ def _step_up(call: Call) -> Done:
             session=_session(call),
             code=str(call.values["code"] or call.values["recovery"]),
             password=call.values["password"],
+            token=call.values["token"],
             whence=lockout.whence(call.house, call.exchange),
         )
     return arriving.went_on(call, opened, to=arriving.back(call))
@@ -259,7 +268,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         OWING,
         _show_step_up,
         _step_up,
-        (_CODE, _RECOVERY, _PASSWORD, _NEXT),
+        (_CODE, _RECOVERY, _PASSWORD, _TOKEN, _NEXT),
         "Show that it is you",
     ),
     Endpoint(

@@ -91,6 +91,25 @@ def _json(body: bytes, essence: str) -> list[tuple[str, Any]]:
     return list(pairs)
 
 
+def read_either(
+    body: bytes | None, kind: str, fields: Iterable[Field], *, api: bool, given: Values | None = None
+) -> Values:
+    """The same for a protocol whose requests are forms, or JSON. What is in none of the `fields` is left
+    alone, and what is empty is not there (RFC 6749 section 3.2)."""
+    essence = media.essence(kind)
+    if body is None:
+        raise Refused(errors.TOO_LARGE, detail=f"At most {weighed(bodies.OWN)} are taken here.")
+    if essence not in (media.JSON, media.URLENCODED):
+        accepted = f"{media.URLENCODED}, {media.JSON}"
+        raise Refused(errors.UNSUPPORTED, detail=f"Send {accepted}.", headers=(("Accept", accepted),))
+    known = {field.name: field for field in fields}
+    pairs = _json(body, essence) if essence == media.JSON else _form(body, essence, kind)
+    values, wrong = _values([(name, value) for name, value in pairs if name in known], known, api=True)
+    if wrong:
+        raise Refused(errors.INVALID, fields=wrong)
+    return {name: values.get(name, field.absent) for name, field in known.items()}
+
+
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object as pairs, so that a name that comes twice is noticed."""
 

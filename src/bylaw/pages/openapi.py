@@ -8,27 +8,54 @@ from typing import Any
 from bylaw.identity import AccessRule
 from bylaw.pages import Route
 from bylaw.pages.forms import Field
+from bylaw.pages.openapi_schemes import Schemes
 
-_PROBLEM = {
-    "description": "Refused, with a reason (RFC 9457)",
-    "content": {
-        "application/problem+json": {
-            "schema": {
+_SCHEMA = {
+    "type": "object",
+    "description": "Why a request was refused, or what went wrong (RFC 9457).",
+    "required": ["type", "title", "status", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "The reason's name, for programs."},
+        "detail": {"type": "string"},
+        "instance": {"type": "string", "description": "The request's id, as in the log."},
+        "errors": {
+            "type": "array",
+            "description": "What is wrong with which part of the request; never its value.",
+            "items": {
                 "type": "object",
-                "required": ["type", "title", "status", "code"],
-                "properties": {
-                    "type": {"type": "string"},
-                    "title": {"type": "string"},
-                    "status": {"type": "integer"},
-                    "code": {"type": "string"},
-                    "detail": {"type": "string"},
-                    "instance": {"type": "string"},
-                    "errors": {"type": "array", "items": {"type": "object"}},
-                },
-            }
-        }
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
     },
 }
+
+
+def _problem(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Refusal"}
+    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
+
+
+_PROBLEM = _problem("Refused, with a reason (RFC 9457)")
+_ALWAYS = {
+    "400": _problem("The request cannot be read"),
+    "403": _problem("Not for whoever asks, or not from there"),
+    "429": _problem("Too many requests; Retry-After says when to come back"),
+    "500": _problem("Something went wrong here"),
+    "503": _problem("Not possible at the moment; Retry-After says when to come back"),
+}
+"""What every request may be answered with."""
+_GUARDED = {"401": _problem("Nobody is signed in, or has to show once more who it is (WWW-Authenticate)")}
+_VALID = {"422": _problem("A value is not accepted; `errors` says which and why")}
+_BODY = {
+    **_VALID,
+    "413": _problem("The body is too large"),
+    "415": _problem("The body is of a type that is not read here"),
+}
+_OWN = {**_BODY, **_GUARDED, "409": _problem("It cannot be done as things are")}
+"""What an operation of bylaw's own may be refused with besides."""
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
 
@@ -38,31 +65,27 @@ def extend(
     routes: Iterable[Route],
     guarded: Iterable[tuple[str, str, AccessRule]],
     *,
-    cookie: str,
+    schemes: Schemes,
 ) -> dict[str, Any]:
     """`document` as it is behind the gate: refusals are problems, and bylaw's endpoints are there.
 
-    `guarded` are the (method, path, rule) of the application that ask for a session; `cookie` is the name
-    of the session's cookie.
+    `guarded` are the (method, path, rule) of the application that ask for somebody; `schemes` says how
+    somebody shows who he is.
     """
     _as_refused(document)
     for method, path, rule in guarded:
         operation = document.get("paths", {}).get(path, {}).get(method.lower())
         if operation is not None:
-            operation["security"] = [{"session": _shown(rule)}]
+            operation["security"] = schemes.asked(path, rule)
+            _answers(operation, _GUARDED)
     for route in routes:
         if route.api:
             path = document.setdefault("paths", {}).setdefault(route.path, {})
             for method in route.methods:
                 if method != "HEAD":
-                    path[method.lower()] = _operation(route, method)
+                    path[method.lower()] = _operation(route, method, schemes)
     components = document.setdefault("components", {})
-    components.setdefault("securitySchemes", {})["session"] = {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": cookie,
-        "description": "The cookie of a session, opened by signing in.",
-    }
+    components.setdefault("securitySchemes", {}).update(schemes.components())
     return document
 
 
@@ -73,18 +96,31 @@ def _as_refused(document: dict[str, Any]) -> None:
             if method in _METHODS:
                 operation.setdefault("responses", {}).pop("422", None)
                 operation["responses"]["default"] = _PROBLEM
-    schemas = document.get("components", {}).get("schemas", {})
+                _answers(operation, _ALWAYS)
+                if "requestBody" in operation:
+                    _answers(operation, _BODY)
+                elif operation.get("parameters"):
+                    _answers(operation, _VALID)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in _FRAMEWORKS_OWN:
         schemas.pop(name, None)
+    schemas["Refusal"] = _SCHEMA
 
 
-def _operation(route: Route, method: str) -> dict[str, Any]:
+def _answers(operation: dict[str, Any], refusals: dict[str, Any]) -> None:
+    """Say which refusals there may be, where the application has not said so in its own words."""
+    for status, refusal in refusals.items():
+        operation["responses"].setdefault(status, refusal)
+
+
+def _operation(route: Route, method: str, schemes: Schemes) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "tags": ["account"],
         "summary": route.endpoint.title,
         "operationId": f"bylaw_{route.path.strip('/').translate(_NAME)}_{method.lower()}",
         "responses": {
             "2XX": {"description": "Done", "content": {"application/json": {"schema": {}}}},
+            **_ALWAYS,
             "default": _PROBLEM,
         },
     }
@@ -93,18 +129,38 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
             {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
         ]
     if method == "POST":
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": _schema(route.endpoint.fields)}},
-        }
+        schema = _schema(route.endpoint.fields)
+        taken = {"application/json": {"schema": schema}}
+        if route.endpoint.refused is not None:
+            taken = _protocol(operation, schema)
+        operation["requestBody"] = {"required": True, "content": taken}
+        _answers(operation, _OWN)
+    elif route.endpoint.show is not None:
+        _answers(operation, _VALID)
+    if "{id}" in route.path:
+        _answers(operation, {"404": _problem("There is no such thing")})
     if route.rule.kind != "public":
-        operation["security"] = [{"session": _shown(route.rule)}]
+        operation["security"] = schemes.asked(route.path, route.rule)
+        _answers(operation, _GUARDED)
     return operation
 
 
-def _shown(rule: AccessRule) -> list[str]:
-    """What the session must have shown besides (OpenAPI 3.1, Security Requirement Object: roles)."""
-    return [*(["aal2"] if rule.assurance > 1 else []), *([f"max_age={rule.max_age}"] if rule.max_age else [])]
+def _protocol(operation: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """What an endpoint of OAuth 2.0 takes; its refusals have the members of both (RFC 6749 section 5.2)."""
+    refusal = {
+        "allOf": [{"$ref": "#/components/schemas/Refusal"}],
+        "required": ["error", "error_description"],
+        "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+    }
+    content = {"application/json": {"schema": refusal}, **_PROBLEM["content"]}
+    for status in ("400", "401", "403", "413", "415", "429", "503"):
+        description = {**_ALWAYS, **_OWN}[status]["description"]
+        operation["responses"][status] = {"description": description, "content": content}
+    schema = {**schema, "additionalProperties": True}
+    return {
+        "application/x-www-form-urlencoded": {"schema": schema},
+        "application/json": {"schema": schema},
+    }
 
 
 _NAME = str.maketrans("/{}-", "____")

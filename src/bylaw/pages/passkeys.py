@@ -13,7 +13,7 @@ from bylaw.controls import errors, passkeys
 from bylaw.identity import OWING, AccessRule
 from bylaw.operations import passkeys as operations
 from bylaw.pages import account, arriving, factors
-from bylaw.pages.endpoints import Call, Done, Endpoint, Handler, Show
+from bylaw.pages.endpoints import Call, Done, Endpoint, File, Handler, Show
 from bylaw.pages.forms import Field
 from bylaw.reasons import Refused
 
@@ -141,11 +141,11 @@ def _page(table: tuple[Endpoint, ...], name: str) -> Handler:
     return next(e.show for e in table if e.name == name and e.show is not None)
 
 
-def _show_sign_in(call: Call) -> Show | Done:
+def _show_sign_in(call: Call) -> Show | Done | File:
     return _page(account.ENDPOINTS, "sign_in")(call)
 
 
-def _show_proof(call: Call) -> Show | Done:
+def _show_proof(call: Call) -> Show | Done | File:
     return _page(factors.ENDPOINTS, "second_factor" if call.owes else "step_up")(call)
 
 

@@ -112,6 +112,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         ),
         "Change the password",
         finishes=("password",),
+        needs=passwords.on,
     ),
     Endpoint(
         "password_strength",
@@ -126,5 +127,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             Field("name", "Name", required=False, limit=signup.MAX_NAME),
         ),
         "Measure a password's strength",
+        needs=passwords.on,
     ),
 )

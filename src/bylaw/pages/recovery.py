@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bylaw.control import spoken
-from bylaw.controls import cookies, reset
+from bylaw.controls import cookies, passwords, reset
 from bylaw.identity import AccessRule
 from bylaw.operations import recovering
 from bylaw.pages.endpoints import Call, Done, Endpoint, Show
@@ -117,6 +117,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         _ask,
         (Field("email", "Mail address"),),
         "Ask for a link to choose a new password",
+        needs=passwords.on,
     ),
     Endpoint(
         "reset_link",
@@ -127,6 +128,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         _choose,
         (_PASSWORD,),
         "Open a mailed link",
+        needs=passwords.on,
     ),
     Endpoint(
         "reset_password",
@@ -138,5 +140,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         # Needed by programs; a browser that has opened the link has its ceremony instead.
         (Field("token", required=False, secret=True), _PASSWORD),
         "Choose a new password after a mailed link",
+        needs=passwords.on,
     ),
 )

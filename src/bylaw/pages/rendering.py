@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from bylaw.controls import csrf, headers, passkeys
+from bylaw.controls import csrf, email, headers, passkeys, passwords, tokens
 from bylaw.exchange import Exchange, Refuse, Response
 from bylaw.house import House
 from bylaw.identity import ANONYMOUS
@@ -58,6 +58,8 @@ class Renderer:
         )
         self._templates.filters["moment"] = _moment
         self._templates.filters["plain"] = _plain
+        self._templates.filters["address"] = _address
+        self._templates.filters["called"] = _called
 
     def page(self, exchange: Exchange, template: str, *, status: int = 200, **context: Any) -> Response:
         """The page `template`; never stored by a browser: it may hold a token or a name."""
@@ -73,6 +75,8 @@ class Renderer:
             development=not policy.production,
             csrf_field=lambda: field(self._house, exchange),
             csrf_header=policy.of(csrf.Settings).header,
+            passwords_on=passwords.on(policy),
+            tokens_on=tokens.used(policy),
             passkeys_for=passkeys.rp_id(policy),
             csrf_name=policy.of(csrf.Settings).field,
             csp_nonce=lambda: headers.nonce(exchange),
@@ -126,6 +130,17 @@ def field(house: House, exchange: Exchange) -> Markup:
 def _plain(value: Any) -> str:
     """What a record holds, on one line."""
     return json.dumps(value, ensure_ascii=False)
+
+
+def _address(address: str) -> str:
+    """A mail address for people: what stands for none is nobody's to read."""
+    return address if email.reachable(address) else "no mail address"
+
+
+def _called(who: Any) -> str:
+    """What somebody is shown as, an identity or an account: the address, or the name where there is none."""
+    address, name = (who["email"], who["name"]) if isinstance(who, dict) else (who.email, who.name)
+    return address if email.reachable(address) else name or "no mail address"
 
 
 def _moment(at: float) -> Markup:

@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping
 
 from bylaw.controls import lockout
 from bylaw.identity import SIGNED_IN
-from bylaw.operations import devices, signing_in
+from bylaw.operations import devices, signing_in, token_families
 from bylaw.pages.account import gone, sign_out
 from bylaw.pages.endpoints import Call, Done, Endpoint, Show
 from bylaw.pages.forms import Field
@@ -29,11 +29,9 @@ def _show_sessions(call: Call) -> Show:
     page = min(max(1, _number(call.query("page"))), pages)
     listed = [_session(row, call.who.session) for row in rows[(page - 1) * PAGE : page * PAGE]]
     counted = {"count": len(rows), "page": page, "pages": pages}
-    return Show(
-        "sessions.html",
-        {"sessions": listed, "notice": call.query("notice"), **counted},
-        data={"sessions": listed, **counted},
-    )
+    programs = [_program(row) for row in token_families.own(call.house, call.who)]
+    shown = {"sessions": listed, "programs": programs, **counted}
+    return Show("sessions.html", {**shown, "notice": call.query("notice")}, data=shown)
 
 
 def _number(text: str) -> int:
@@ -57,6 +55,21 @@ def _session(row: SessionRow, mine: str) -> dict[str, Any]:
     }
 
 
+def _program(row: RowMapping) -> dict[str, Any]:
+    """A program that holds a refresh token (see jwt)."""
+    return {
+        "id": row["id"],
+        "device": devices.described(row["agent"]),
+        "method": row["method"],
+        "method_in_words": devices.in_words(row["method"]),
+        "address": row["address"],
+        "agent": row["agent"],
+        "created_at": row["created_at"],
+        "seen_at": row["seen_at"],
+        "expires_at": row["expires_at"],
+    }
+
+
 def _end_session(call: Call) -> Done:
     which = call.values["session"]
     if which == EVERYWHERE:
@@ -66,8 +79,8 @@ def _end_session(call: Call) -> Done:
         signing_in.end_other_sessions(call.house, call.who, call.exchange.session.digest)
     elif which == call.who.session:
         return sign_out(call)
-    else:
-        signing_in.end_session(call.house, call.who, which)
+    elif not signing_in.end_session(call.house, call.who, which):
+        token_families.end(call.house, call.who, which)
     return Done(f"{call.urls['sessions']}?notice=ended", {"message": "Ended."})
 
 

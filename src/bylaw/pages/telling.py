@@ -7,6 +7,11 @@ from datetime import UTC
 from typing import Any, Final
 
 SAID: Final = {
+    "api_key_created": "made an API key",
+    "api_key_refused": "was refused with an API key",
+    "api_key_revoked": "revoked an API key",
+    "api_key_rotated": "rotated an API key",
+    "access_reviewed": "reviewed who has access",
     "authn_login_success": "signed in",
     "authn_login_fail": "failed to sign in",
     "authn_login_fail_max": "gave so many wrong passwords that the account was shut",
@@ -19,8 +24,12 @@ SAID: Final = {
     "authn_password_reset_ask": "asked for a link to choose a new password",  # nosec B105  # no secret: words
     "authn_password_reset_fail": "opened a link to choose a password that had ended",  # nosec B105  # no secret: words
     "authn_password_reset_link": "sent a link to choose a password",  # nosec B105  # no secret: words
+    "authn_token_created": "made an access token",  # nosec B105  # no secret: words
+    "authn_token_reuse": "used an access token that was revoked",  # nosec B105  # no secret: words
+    "authn_token_revoked": "revoked an access token",  # nosec B105  # no secret: words
     "authz_fail": "was refused",
     "privilege_permissions_changed": "changed the roles",
+    "role_expired": "noted that a role has expired",
     "session_ended": "ended sessions",
     "session_ended_others": "ended all other sessions",
     "session_logout": "signed out",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bylaw.controls import lockout
+from bylaw.controls import lockout, passwords
 from bylaw.identity import AccessRule
 from bylaw.operations import unlocking
 from bylaw.pages.endpoints import Call, Done, Endpoint, Show
@@ -49,6 +49,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         _ask,
         (Field("email", "Mail address"),),
         "Ask for a link to sign in while somebody guesses",
+        needs=passwords.on,
     ),
     Endpoint(
         "unlock_link",
@@ -59,5 +60,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         _use_link,
         (Field("token", secret=True),),
         "Let this browser sign in while somebody guesses",
+        needs=passwords.on,
     ),
 )

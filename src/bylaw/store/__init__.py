@@ -30,21 +30,32 @@ class Store:
     ) -> None:
         self.engine = connect(url, root).execution_options(**{CLOCK: clock})
         self.memory = SessionMemory(cached)
-        self.feed = Feed(self.engine, self.memory, clock, bound)
+        # Connections of its own: who takes all of the pool must not keep a process from hearing of the end
+        # of a session.
+        self.feed = Feed(
+            connect(url, root, pool_size=1, max_overflow=2),
+            self.memory,
+            clock,
+            bound,
+            moved=self.engine.dispose,
+        )
         self._writing = self.engine.execution_options(**{IMMEDIATE: True})
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection to read with, for as short as possible."""
+        """A connection to read with, for as short as possible. Raises OperationalError, at once where the
+        database has not answered the feed for seconds: nobody else need wait for it as well."""
+        self.feed.demand_answers()
         with self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction that writes: all of it is kept, or nothing."""
+        """A transaction that writes: all of it is kept, or nothing. Raises as `reading` does."""
+        self.feed.demand_answers()
         with self._writing.begin() as connection:
             yield connection
 
     def close(self) -> None:
-        self.feed.stop()
+        self.feed.close()
         self.engine.dispose()

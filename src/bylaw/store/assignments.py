@@ -89,26 +89,50 @@ def grant(connection: Connection, user_id: str, role: str, **facts: Any) -> None
 
 
 def end(connection: Connection, user_id: str, role: str, *, scope: str = "", by: str | None) -> bool:
-    """Take a role away; whether it was there."""
+    """Take a role away; whether it was held. One that has expired ended when it did, by nobody."""
+    found = select(table).where(
+        table.c.user_id == user_id,
+        table.c.role == role,
+        table.c.scope == scope,
+        table.c.ended_at.is_(None),
+    )
+    row = connection.execute(found).one_or_none()
+    if row is None:
+        return False
+    moment = now(connection)
+    if row.expires_at is not None and row.expires_at <= moment:
+        close(connection, Assignment(**row._mapping))
+        return False
+    ended = update(table).where(table.c.id == row.id, table.c.ended_at.is_(None))
+    return connection.execute(ended.values(ended_at=moment, ended_by=by)).rowcount > 0
+
+
+def expired(connection: Connection, at: float, limit: int) -> list[Assignment]:
+    """Those that have expired and were not ended yet, the longest first."""
+    query = select(table).where(table.c.ended_at.is_(None), table.c.expires_at <= at)
+    rows = connection.execute(query.order_by(table.c.expires_at, table.c.id).limit(limit))
+    return [Assignment(**row._mapping) for row in rows]
+
+
+def close(connection: Connection, expired: Assignment) -> bool:
+    """Write that one ended when it expired; whether nobody has written so before."""
     done = connection.execute(
         update(table)
-        .where(
-            table.c.user_id == user_id,
-            table.c.role == role,
-            table.c.scope == scope,
-            table.c.ended_at.is_(None),
-        )
-        .values(ended_at=now(connection), ended_by=by)
+        .where(table.c.id == expired.id, table.c.ended_at.is_(None))
+        .values(ended_at=expired.expires_at)
     )
-    return done.rowcount > 0
+    return done.rowcount == 1
 
 
-def with_role(connection: Connection, role: str, *, scope: str = "") -> list[str]:
-    """Ids of the accounts that hold `role` and are not disabled."""
+def with_role(connection: Connection, role: str, *, scope: str = "", lasting: bool = False) -> list[str]:
+    """Ids of the people who hold `role` and are not disabled; `lasting`: without an expiry. Service accounts
+    are none: they manage nothing."""
     query = (
         select(users.c.id)
         .join(table, table.c.user_id == users.c.id)
         .where(table.c.role == role, table.c.scope == scope, held(now(connection)))
-        .where(users.c.disabled_at.is_(None))
+        .where(users.c.disabled_at.is_(None), users.c.contact.is_(None))
     )
+    if lasting:
+        query = query.where(table.c.expires_at.is_(None))
     return list(connection.execute(query).scalars())

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, select
+from sqlalchemy import Connection, and_, insert, or_, select
 
+from bylaw.store import users
 from bylaw.store.tables import audit_log
 
 
@@ -73,6 +74,50 @@ def history(
         found.update({row["id"]: row for row in connection.execute(query).mappings()})
     newest = sorted(found, reverse=True)[:limit]
     return [{**found[number], "timestamp": _utc(found[number]["timestamp"])} for number in newest]
+
+
+def numbered(connection: Connection, numbers: list[int]) -> list[dict[str, Any]]:
+    """The rows with these numbers."""
+    query = select(audit_log).where(audit_log.c.id.in_(numbers))
+    return [{**row, "timestamp": _utc(row["timestamp"])} for row in connection.execute(query).mappings()]
+
+
+def on_others(connection: Connection, *, after: int, limit: int) -> list[dict[str, Any]]:
+    """What was done to accounts by somebody else than their owners, the oldest first, behind the row `after`:
+    by another person, in somebody's name, or at the command line."""
+    other = and_(
+        audit_log.c.entity_type == "user",
+        or_(
+            audit_log.c.user_id != audit_log.c.entity_id,
+            and_(audit_log.c.user_id.is_(None), audit_log.c.actor_role == "system"),
+        ),
+    )
+    query = select(audit_log).where(
+        audit_log.c.id > after,
+        audit_log.c.outcome == "success",
+        or_(other, audit_log.c.acting.is_not(None)),
+    )
+    found = connection.execute(query.order_by(audit_log.c.id).limit(limit)).mappings()
+    return [{**row, "timestamp": _utc(row["timestamp"])} for row in found]
+
+
+def named(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with those they are about by their address: `by`, `acting_as`, `about`."""
+    people = {row["user_id"] for row in rows} | {row["acting"] for row in rows}
+    people |= {row["entity_id"] for row in rows if row["entity_type"] == "user"}
+    known = users.addresses(connection, people - {None, ""})
+    return [_named(row, known) for row in rows]
+
+
+def _named(row: dict[str, Any], known: dict[str, str]) -> dict[str, Any]:
+    who, acting = row["user_id"], row["acting"]
+    about = row["entity_id"] if row["entity_type"] == "user" else ""
+    return {
+        **row,
+        "by": known.get(acting or who or "", acting or who or ""),
+        "acting_as": known.get(who, who) if acting else "",
+        "about": known.get(about, about),
+    }
 
 
 def _utc(at: datetime) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -18,8 +18,22 @@ IMMEDIATE = "immediate"
 and then write cannot both go on (SQLITE_BUSY_SNAPSHOT), and no waiting would help."""
 
 
-def connect(url: str, root: Path | None = None) -> Engine:
-    """An engine for `url`; a relative SQLite path is below `root`. Raises StoreError."""
+KEEPING: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""libpq's options for a PostgreSQL server that is cut off without a word: it is found out in seconds, where
+the system's own defaults would have a request wait for hours. What the URL says wins."""
+
+
+def connect(url: str, root: Path | None = None, **pool: int) -> Engine:
+    """An engine for `url`; a relative SQLite path is below `root`. Raises StoreError.
+
+    `pool`: SQLAlchemy's own words for how many connections there are at once.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -29,7 +43,14 @@ def connect(url: str, root: Path | None = None) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if not parsed.drivername.startswith("sqlite"):
         try:
-            return _forked(create_engine(parsed, pool_pre_ping=True, hide_parameters=True))
+            keeping = (
+                {name: value for name, value in KEEPING.items() if name not in parsed.query}
+                if parsed.drivername == "postgresql+psycopg"
+                else {}
+            )
+            return _forked(
+                create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=keeping, **pool)
+            )
         except (NoSuchModuleError, ImportError):
             raise StoreError(
                 f"there is no driver for {parsed.drivername} databases here; sqlite is built in, "
@@ -42,10 +63,17 @@ def connect(url: str, root: Path | None = None) -> Engine:
         file = root / file
     file.parent.mkdir(parents=True, exist_ok=True)
     # What a statement carries (a hash, an address) is not for the log of an error.
-    engine = create_engine(parsed.set(database=str(file)), connect_args={"timeout": 30}, hide_parameters=True)
+    engine = create_engine(
+        parsed.set(database=str(file)), connect_args={"timeout": 30}, hide_parameters=True, **pool
+    )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return _forked(engine)
+
+
+def file_of(engine: Engine) -> Path | None:
+    """The file of a SQLite database; None where it is another one."""
+    return Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
 
 
 def _forked(engine: Engine) -> Engine:

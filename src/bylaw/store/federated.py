@@ -17,6 +17,7 @@ from sqlalchemy import (
     update,
 )
 
+from bylaw.store.access_tokens import count_good
 from bylaw.store.tables import federated_accounts, passkeys, users
 
 
@@ -60,9 +61,19 @@ def end_of_user(connection: Connection, user_id: str) -> int:
     return connection.execute(ended).rowcount
 
 
-def ways_in(connection: Connection, user_id: str, providers: Iterable[str]) -> int:
-    """In how many ways an account can be signed in to: its password, passkeys, and links with `providers`."""
-    password = exists().where(and_(users.c.id == user_id, users.c.password_hash.is_not(None)))
+def ways_in(
+    connection: Connection,
+    user_id: str,
+    providers: Iterable[str],
+    *,
+    password: bool = True,
+    tokens_at: float | None = None,
+) -> int:
+    """In how many ways an account can be signed in to: its password, passkeys, and links with `providers`.
+
+    `password`: whether there are any. `tokens_at`: when access tokens must be good to count; None: they do not.
+    """
+    kept = exists().where(and_(users.c.id == user_id, users.c.password_hash.is_not(None)))
     keys = select(func.count()).select_from(passkeys).where(passkeys.c.user_id == user_id)
     links = (
         select(func.count())
@@ -72,8 +83,9 @@ def ways_in(connection: Connection, user_id: str, providers: Iterable[str]) -> i
             federated_accounts.c.oauth_provider.in_(list(providers)),
         )
     )
-    counted = connection.execute(select(password, keys.scalar_subquery(), links.scalar_subquery())).one()
-    return sum(map(int, counted))
+    one, *more = connection.execute(select(kept, keys.scalar_subquery(), links.scalar_subquery())).one()
+    tokens = 0 if tokens_at is None else count_good(connection, user_id, tokens_at)
+    return int(one and password) + sum(map(int, more)) + tokens
 
 
 def _is(provider: str, subject: str) -> ColumnElement[bool]:

@@ -1,8 +1,9 @@
 """The revocation feed: how every process learns, within a bound, that somebody's standing changed.
 
-A change and its entry are one transaction. Each process reads what is new several times within the
-bound and forgets the sessions that it names; a process that could not read for as long as the bound
-stops trusting its memory and asks the database for each request until it can read again.
+A change and its entry are one transaction. Each process reads what is new as soon as it is woken
+(`store.notice`), and several times within the bound in any case, and forgets what it names: sessions, access
+tokens, API keys. A process that could not read for as long as the bound stops trusting its memory and asks
+the database for each request until it can read again; a database that does not answer at all is not asked.
 """
 
 from __future__ import annotations
@@ -15,14 +16,23 @@ from collections.abc import Callable
 from typing import Final
 
 from sqlalchemy import Connection, Engine, delete, insert, or_, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from bylaw.store import notice
+from bylaw.store.engine import file_of
 from bylaw.store.memory import SessionMemory
+from bylaw.store.notice import Notices
 from bylaw.store.tables import revocations
 
 log = logging.getLogger("bylaw.store.feed")
 
 READS_PER_BOUND: Final = 5
+"""How often the table is read within the bound, whether anything woke the reader or not."""
+PAUSE: Final = 0.01
+"""Seconds between two readings at least: of a thousand changes at once, one reading sees many."""
+HANGS: Final = 5.0
+"""Seconds after which a reading that has not ended is taken for a database that does not answer. A small
+query of an index takes milliseconds; whoever waits for such a database would wait as long."""
 KEPT: Final = 3600
 """Seconds for which entries are kept: far longer than any process can lag and still be trusted."""
 GAPS: Final = 200
@@ -32,24 +42,42 @@ GAPS: Final = 200
 def revoke(connection: Connection, now: float, user_id: str, digest: str | None = None) -> None:
     """Append to the feed, in the transaction of the change: one session, or all that a user holds."""
     connection.execute(insert(revocations).values(user_id=user_id, digest=digest, at=now))
+    notice.notify(connection)
 
 
 class Feed:
     """Follows the feed in a thread of this process, from its first use on."""
 
-    def __init__(self, engine: Engine, memory: SessionMemory, clock: Callable[[], float], bound: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        memory: SessionMemory,
+        clock: Callable[[], float],
+        bound: int,
+        *,
+        moved: Callable[[], object] = lambda: None,
+    ) -> None:
         self._engine = engine
+        self._path = file_of(engine)
         self._memory = memory
         self._clock = clock
         self.bound = bound
+        self._moved = moved
+        """Called when another file has taken the place of a SQLite database."""
         self.chores: list[Callable[[], None]] = []
         """Called every second: what else a process does off the request path."""
         self._read_at = 0.0
+        self._reading: tuple[int, float] | None = None
+        """The process and the moment of a reading that is under way."""
+        self._failing = False
+        self._file: tuple[int, int] | None = None
         self._high = 0
         self._gaps: dict[int, float] = {}
         self._pid = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._woken = threading.Event()
+        self.notices = Notices(engine, bound, self._wake)
 
     @property
     def current(self) -> bool:
@@ -57,40 +85,83 @@ class Feed:
         a test that turns the clock must not make a memory look fresh)."""
         return time.monotonic() - self._read_at < self.bound
 
+    def demand_answers(self) -> None:
+        """Raise OperationalError where the database does not answer: a reading hangs, for seconds already.
+
+        Each request that went on to wait for it would take a thread until none is left.
+        """
+        reading = self._reading
+        if reading and time.monotonic() - reading[1] > HANGS and reading[0] == os.getpid():
+            raise OperationalError("the revocation feed", {}, TimeoutError("the database does not answer"))
+
     def follow(self) -> None:
         """See to it that this process follows; after a fork the child has no thread yet."""
-        if self._pid == os.getpid():
+        if self._pid == os.getpid() or not self._lock.acquire(timeout=HANGS):
             return
-        with self._lock:
+        try:
             if self._pid != os.getpid():
                 self._memory.clear()
-                self._stop = threading.Event()
+                # Others than before: a lock may have been held while this process was forked off.
+                self._stop, self._woken = threading.Event(), threading.Event()
                 self._high, self._gaps = 0, {}
                 self.read()
-                for name, work in (("feed", self._run), ("chores", self._do_chores)):
-                    threading.Thread(target=work, name=f"bylaw-{name}", daemon=True).start()
+                work = {"feed": self._run, "chores": self._do_chores, "notice": self._be_woken}
+                for name, each in work.items():
+                    threading.Thread(target=each, name=f"bylaw-{name}", daemon=True).start()
                 self._pid = os.getpid()
+        finally:
+            self._lock.release()
 
     def stop(self) -> None:
         self._stop.set()
+        self._woken.set()
         self._pid = 0
+
+    def close(self) -> None:
+        """Stop, and let go of the database."""
+        self.stop()
+        self._engine.dispose()
 
     def read(self) -> None:
         """Read what is new and heed it. Leaves the memory untrusted when it cannot."""
         started = time.monotonic()
+        self._reading = (os.getpid(), started)
         try:
+            self._look_at_the_file()
             with self._engine.connect() as connection:
                 rows = connection.execute(
                     select(revocations.c.id, revocations.c.user_id, revocations.c.digest)
                     .where(or_(revocations.c.id > self._high, revocations.c.id.in_(self._gaps)))
                     .order_by(revocations.c.id)
                 ).all()
-        except SQLAlchemyError:
-            log.warning("the revocation feed could not be read; sessions are asked of the database")
+        except (SQLAlchemyError, OSError):
+            if not self._failing:  # once, not five times a second for as long as it lasts
+                log.warning("the revocation feed could not be read; the database is asked for each request")
+            self._failing = True
             return
+        finally:
+            self._reading = None
         self._heed([(row.id, row.user_id, row.digest) for row in rows], started)
         # Only now: what the reading did not see was committed after it began.
         self._read_at = started
+        if self._failing:
+            self._failing = False
+            log.warning("the revocation feed is read again")
+
+    def _look_at_the_file(self) -> None:
+        """Raise OSError where the SQLite file is gone, and begin anew where another has taken its place
+        (a backup was put back): open connections would go on with the one that nobody writes any more."""
+        if self._path is None:
+            return
+        found = self._path.stat()
+        here = (found.st_dev, found.st_ino)
+        if self._file is not None and here != self._file:
+            log.warning("another file has taken the place of the database")
+            self._engine.dispose()
+            self._moved()
+            self._memory.clear()
+            self._high, self._gaps = 0, {}
+        self._file = here
 
     def _heed(self, rows: list[tuple[int, str, str | None]], now: float) -> None:
         for number, user_id, digest in rows:
@@ -108,14 +179,24 @@ class Feed:
             self._gaps.pop(number, None)
 
     def _run(self) -> None:
-        stop = self._stop
-        while not stop.wait(self.bound / READS_PER_BOUND):
+        stop, woken = self._stop, self._woken
+        while not stop.wait(PAUSE):
+            woken.wait(self.bound / READS_PER_BOUND)
+            woken.clear()  # before the reading: whoever wakes it meanwhile has it read once more
+            if stop.is_set():
+                break
             try:
                 self.read()
             except Exception:
                 # The thread must outlive whatever this was, such as a module that is being imported
                 # elsewhere: nobody would read the feed again. The memory is untrusted meanwhile.
                 log.exception("the revocation feed could not be read and is tried again")
+
+    def _wake(self) -> None:
+        self._woken.set()
+
+    def _be_woken(self) -> None:
+        self.notices.run(self._stop)
 
     def _do_chores(self) -> None:
         """In a thread of their own: a mail server that is slow must not keep the feed from being read."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 from bylaw.identity import Identity
 
@@ -25,6 +26,10 @@ class Remembered:
     """What is still to be done before anybody is signed in (see sessions.OWED)."""
     kind: str = "session"
     """What it was read for: a `session`'s cookie, or a bearer's `jwt` or `api_key`."""
+    rates: tuple[str, ...] = ()
+    """Limits of its own, in the place of its owner's (see rate_limits)."""
+    networks: Any = None
+    """Addresses that it may be used from (`address in networks`); None: any."""
 
 
 class SessionMemory:

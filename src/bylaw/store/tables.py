@@ -71,6 +71,8 @@ users = Table(
     Column("password_rules", String(120), nullable=False, default=""),
     # An administrator wants another password: the next sign-in asks for one.
     Column("renew_password", Boolean, nullable=False, default=False),
+    # Set: no person but a service, which has keys alone; this is the mail address of who answers for it.
+    Column("contact", String(254)),
 )
 
 # What an administrator looks for: names, and who cannot sign in (see store.users.page).
@@ -78,6 +80,7 @@ Index("ix_users_name_key", users.c.name_key, users.c.email)
 for _name, _column in (
     ("disabled", users.c.disabled_at.is_not(None)),
     ("unconfirmed", users.c.confirmed_at.is_(None)),
+    ("service", users.c.contact.is_not(None)),
 ):
     Index(f"ix_users_{_name}", users.c.email, sqlite_where=_column, postgresql_where=_column)
 
@@ -91,13 +94,15 @@ role_assignments = Table(
     Column("scope", String(120), nullable=False, default=""),
     Column("granted_by", String(36)),
     Column("granted_at", Float, nullable=False),
-    Column("because", String(200), nullable=False, default=""),
+    Column("because", String(500), nullable=False, default=""),
     Column("expires_at", Float),
     # Ended, not deleted: what somebody held on a day can be told afterwards.
     Column("ended_at", Float),
     Column("ended_by", String(36)),
     # Which roles there are is the policy's to say; what no role can be called never gets in (S3-024).
     CheckConstraint("role <> '' AND role = lower(trim(role))", name="role"),
+    CheckConstraint("scope = trim(scope)", name="scope"),
+    CheckConstraint("expires_at > granted_at", name="expires_at"),
     Index("ix_role_assignments_role", "role", "user_id"),
 )
 
@@ -365,7 +370,14 @@ def _bearer(name: str, *more: Column[Any]) -> Table:
 
 
 # A person signs in with one; it opens sessions and nothing else.
-access_tokens = _bearer("access_tokens")
+access_tokens = _bearer(
+    "access_tokens",
+    # Where it comes from: empty where it was issued; `first` where the environment had it at the first start
+    # and it is still to be changed; `variable` where the environment had it later.
+    Column("origin", String(16), nullable=False, default=""),
+    # When its owner was told that it will expire.
+    Column("warned_at", Float),
+)
 
 # A program sends one with each request.
 api_keys = _bearer(
@@ -407,4 +419,7 @@ refresh_tokens = Table(
     Column("expires_at", Float, nullable=False),
     # Set at its use: a second use ends the family, for one of the two was a thief's (RFC 9700 4.14.2).
     Column("used_at", Float),
+    # By whom, for the record of a second use.
+    Column("used_address", String(64), nullable=False, default=""),
+    Column("used_agent", String(256), nullable=False, default=""),
 )

@@ -36,6 +36,20 @@ class User:
     confirmed_at: float | None = None
     password_rules: str = ""
     renew_password: bool = False
+    scoped_roles: frozenset[str] = frozenset()
+    """Those that hold within one object alone, whichever it is."""
+    contact: str | None = None
+    """Of a service account: the mail address of who answers for it."""
+
+    @property
+    def service(self) -> bool:
+        """Whether it is no person's: it has API keys, and no way to sign in."""
+        return self.contact is not None
+
+    @property
+    def every_role(self) -> frozenset[str]:
+        """The roles that hold anywhere: what asks for a second factor asks wherever the role holds."""
+        return self.roles | self.scoped_roles
 
     def __repr__(self) -> str:
         return f"User({self.id})"
@@ -57,12 +71,7 @@ def _one(connection: Connection, condition: object) -> User | None:
     row = connection.execute(select(*_COLUMNS).where(condition)).mappings().one_or_none()  # type: ignore[arg-type]
     if row is None:
         return None
-    return User(**row, roles=_roles(connection, [row["id"]]).get(row["id"], frozenset()))
-
-
-def _roles(connection: Connection, ids: list[str]) -> dict[str, frozenset[str]]:
-    held = assignments.of_users(connection, ids)
-    return {user_id: frozenset(a.role for a in each if not a.scope) for user_id, each in held.items()}
+    return _whole(connection, [row])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +197,21 @@ def _anywhere(wanted: Wanted) -> Iterable[ColumnElement[bool]]:
 
 def _whole(connection: Connection, rows: Sequence[Any]) -> list[User]:
     """Rows of accounts with their roles."""
-    roles = _roles(connection, [row["id"] for row in rows])
-    return [User(**row, roles=roles.get(row["id"], frozenset())) for row in rows]
+    held = assignments.of_users(connection, [row["id"] for row in rows])
+
+    def roles(user_id: str, *, scoped: bool) -> frozenset[str]:
+        return frozenset(each.role for each in held.get(user_id, ()) if bool(each.scope) == scoped)
+
+    return [
+        User(**row, roles=roles(row["id"], scoped=False), scoped_roles=roles(row["id"], scoped=True))
+        for row in rows
+    ]
+
+
+def services(connection: Connection) -> list[User]:
+    """Every service account, by name."""
+    query = select(*_COLUMNS).where(users.c.contact.is_not(None)).order_by(users.c.email)
+    return _whole(connection, connection.execute(query).mappings().all())
 
 
 def addresses(connection: Connection, ids: Iterable[str]) -> dict[str, str]:

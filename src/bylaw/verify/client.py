@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
+from bylaw.bearer import Family
+
 Pairs = list[tuple[str, str]]
 
 
@@ -287,7 +289,12 @@ class Client:
     scheme: str = "https"
     email: str = ""
     password: str = ""
+    access_token: str = field(default="", repr=False)
+    """With which whoever this is signs in, where the policy has people sign in by tokens."""
     id: str = ""
+    bearer: str = field(default="", repr=False)
+    """What is sent in the Authorization field on the paths of `bearing` (see `Laboratory.bear`)."""
+    bearing: Family = field(default_factory=lambda: Family(()))
 
     def send(
         self,
@@ -350,6 +357,8 @@ class Client:
         if cookies and self.cookies and "cookie" not in named:
             pairs.append(("Cookie", "; ".join(f"{k}={v}" for k, v in self.cookies.items())))
         path, _, query = target.partition("?")
+        if self.bearer and self.bearing.covers(path) and "authorization" not in named:
+            pairs.append(("Authorization", f"Bearer {self.bearer}"))
         path = quote(path, safe="/%:;,@!$&'()*+=~-._")
         return Sent(method, path, query, pairs, body, self.scheme, self.peer, chunks)
 

@@ -7,12 +7,10 @@ application's real database, mail or environment.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import multiprocessing
 import os
 import shutil
-import sys
 import tempfile
 import threading
 import uuid
@@ -26,26 +24,37 @@ from email.policy import EmailPolicy
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from sqlalchemy import Connection
+
 from bylaw import ports
 from bylaw.control import Broken, CouldNotLook
-from bylaw.controls import audit, cookies, csrf, federated, rate_limits, secrets, signup
+from bylaw.controls import audit, cookies, csrf, federated, jwt, passwords, sessions, signup, tokens
 from bylaw.controls.roles import Settings as Roles
+from bylaw.controls.tokens import form
 from bylaw.errors import MisuseError, PolicyError
 from bylaw.identity import AccessRule
-from bylaw.operations import administering, chores, signing_in
+from bylaw.operations import administering, api_keys, chores, services, signing_in, token_families
+from bylaw.operations import tokens as token_verbs
+from bylaw.operations.api_keys import Made
+from bylaw.operations.authority import SYSTEM
+from bylaw.operations.minting import Given
+from bylaw.operations.signing_in import Known
+from bylaw.operations.token_families import Pair, Use
+from bylaw.pages import Pages
 from bylaw.site import Site
 from bylaw.store import audit as audit_rows
-from bylaw.store import migrate, users
+from bylaw.store import bearers, migrate, users
 from bylaw.store.engine import connect
+from bylaw.store.tables import access_tokens
 from bylaw.verify import live, stubs
 from bylaw.verify.authenticator import Authenticator
 from bylaw.verify.client import AsgiTransport, Client, Reply, Sent, Transport, WsgiTransport
 from bylaw.verify.issuer import Issuer
+from bylaw.verify.target import Target
+from bylaw.verify.world import BASE_URL, BUILDING, defaults, environment
 
 T = TypeVar("T")
-BASE_URL = "https://app.lab"
 PASSWORD = "Tr4vel by night, sleep by day!"  # noqa: S105 - of people who exist only here  # nosec B105  # no secret: an example, a word or a laboratory's
-_BUILDING = threading.Lock()
 
 
 class Protected(Protocol):
@@ -109,111 +118,6 @@ class Logs(logging.Handler):
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """An application that can be started: its factory, and what prepares a database for it."""
-
-    name: str
-    factory: Callable[[], Any]
-    prepare: Callable[[Any], None] | None = None
-    environ: Mapping[str, str] | None = None
-    sample: Callable[[Any], None] | None = None
-    transport: Callable[[Any], Transport] | None = None
-    """How the application is called, where it is neither WSGI nor ASGI."""
-
-    @classmethod
-    def attribute(cls, text: str) -> tuple[str, bool]:
-        """The attribute that `text` means, and whether it is a factory. Raises LookupError."""
-        return cls._attribute(_imported(text), text)
-
-    @staticmethod
-    def _attribute(module: Any, text: str) -> tuple[str, bool]:
-        attribute = text.partition(":")[2]
-        names = [attribute] if attribute else ["create_app", "make_app", "app"]
-        for name in names:
-            if hasattr(module, name):
-                return name, _is_factory(getattr(module, name))
-        raise LookupError(f"{module.__name__} has none of {', '.join(names)}")
-
-    @classmethod
-    def named(cls, text: str) -> Target:
-        """`package.module`, `package.module:factory` or `package.module:app`. Raises LookupError.
-
-        A module may offer `prepare_laboratory(engine)`, which brings an empty database to where the
-        application can start, with a little to attack; and `sample(bylaw)`, which loads what a
-        developer sees at first.
-        """
-        module = _imported(text)
-        name, is_factory = cls._attribute(module, text)
-        found = getattr(module, name)
-        return cls(
-            text,
-            found if is_factory else lambda: found,
-            getattr(module, "prepare_laboratory", None),
-            sample=getattr(module, "sample", None),
-        )
-
-    @classmethod
-    def afresh(cls, text: str) -> Target:
-        """The same for laboratories, one after another. Raises LookupError, PolicyError.
-
-        An application that is made when its module is imported is imported anew for each of them, in
-        the laboratory's environment: it would otherwise be the first one's, or this machine's.
-        """
-        with tempfile.TemporaryDirectory(prefix="bylaw-import-") as folder:
-            environ = defaults(f"sqlite:///{folder}/unused.db")
-            with (
-                _BUILDING,
-                environment(environ),
-                ports.using(database=environ["DATABASE_URL"], environ={**os.environ, **environ}),
-            ):
-                module = _imported(text, anew=True)
-        name, is_factory = cls._attribute(module, text)
-        return cls(
-            text,
-            getattr(module, name) if is_factory else lambda: getattr(_imported(text, anew=True), name),
-            getattr(module, "prepare_laboratory", None),
-            sample=getattr(module, "sample", None),
-        )
-
-
-_CAME_ALONG: dict[str, set[str]] = {}
-"""The application's own modules, by the module that brought them."""
-
-
-def _imported(text: str, *, anew: bool = False) -> Any:
-    """The module that `text` names; `anew` together with whatever of the application came with it."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    name = text.partition(":")[0]
-    if anew:
-        for each in _CAME_ALONG.get(name, {name}):
-            sys.modules.pop(each, None)
-    before = set(sys.modules)
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        missing = str(error.name)
-        if name == missing or name.startswith(f"{missing}."):
-            raise LookupError(f"no module {missing}; name it as you import it") from None
-        raise LookupError(f"{name} needs the module {missing}, which is not there") from None
-    if anew:
-        _CAME_ALONG[name] = {name, *(n for n in set(sys.modules) - before if _beside(n, module))}
-    return module
-
-
-def _beside(name: str, module: Any) -> bool:
-    """Whether the module `name` is of the same application: a file in or below the same folder."""
-    files = [getattr(each, "__file__", None) for each in (sys.modules[name], module)]
-    if None in files or "site-packages" in str(files[0]):
-        return False
-    return Path(str(files[0])).is_relative_to(Path(str(files[1])).parent)
-
-
-def _is_factory(found: Any) -> bool:
-    return callable(found) and not any(hasattr(found, name) for name in ("extensions", "state", "site"))
 
 
 class Laboratory:
@@ -287,14 +191,19 @@ class Laboratory:
         return sorted(self.policy.of(Roles).grants)
 
     def url(self, name: str) -> str:
-        """The path of one of bylaw's own pages, e.g. `sign_in`."""
+        """The path of one of bylaw's own pages, e.g. `sign_in`. Raises CouldNotLook where it is not there."""
         if name == "stylesheet":
             return f"{self.policy.pages.prefix}/static/bylaw.css"
+        if name not in self.site.pages.urls:
+            raise CouldNotLook(f"the policy has no page that could be attacked: {name.replace('_', ' ')}")
         return self.site.pages.urls[name]
 
     def api(self, name: str) -> str:
-        """The path of a page's JSON twin, e.g. of `sign_in`."""
-        return next(r.path for r in self.site.pages.routes() if r.api and r.endpoint.name == name)
+        """The path of a page's JSON twin, e.g. of `sign_in`. Raises CouldNotLook where it is not there."""
+        for route in self.site.pages.routes():
+            if route.api and route.endpoint.name == name:
+                return route.path
+        raise CouldNotLook(f"the policy has no endpoint that could be attacked: {name.replace('_', ' ')}")
 
     # People
 
@@ -310,7 +219,10 @@ class Laboratory:
         )
 
     def person(self, *roles: str, email: str = "", password: str | None = PASSWORD) -> Client:
-        """A new account with these roles, not signed in yet; None: there is no password to do it."""
+        """A new account with these roles, not signed in yet, with what this policy has people sign in by: a
+        password (None: this one has none) or an access token."""
+        if not passwords.on(self.policy):
+            password = None
         email = email or f"{'-'.join(roles) or 'nobody'}-{uuid.uuid4().hex[:8]}@people.test"
         user_id = str(uuid.uuid4())
         with self.site.house.store.transaction() as connection:
@@ -327,9 +239,33 @@ class Laboratory:
                 },
             )
             users.set_roles(connection, user_id, frozenset(roles), by=None)
+            secret = self._give_token(connection, user_id)
         client = self.visitor()
         client.email, client.password, client.id = email, password or "", user_id
+        client.access_token = secret
         return client
+
+    def _give_token(self, connection: Connection, user_id: str) -> str:
+        """A token of somebody's, where people sign in by one: given without a record, as if long ago."""
+        if not tokens.used(self.policy):
+            return ""
+        secret, now = self.access_token(), self.site.house.now()
+        row = {
+            "id": uuid.uuid4().hex[:22],
+            "digest": tokens.stored(self.policy, secret),
+            "user_id": user_id,
+            "name": "laboratory",
+            "created_at": now,
+            "expires_at": now + self.policy.of(tokens.Settings).lifetime,
+            "origin": "",
+        }
+        bearers.add(connection, access_tokens, row)
+        return secret
+
+    def access_token(self) -> str:
+        """An access token as the policy has them, which is nobody's."""
+        count = self.policy.of(tokens.Settings).bytes
+        return form.make(tokens.head(self.policy), self.site.house.ports.entropy(count))
 
     def _hash(self, password: str) -> str:
         known = _HASHES.get((self.site.house.scheme.name, password))
@@ -343,7 +279,7 @@ class Laboratory:
         client = self.person(*roles)
         client.peer = peer
         self.open_session(client)
-        client.token_page = self.url("change_password")
+        client.token_page = self.url("sessions")
         return client
 
     def browser(self, of: Client, *, assurance: int = 1) -> Client:
@@ -374,6 +310,35 @@ class Laboratory:
         client.cookies[self.cookie] = opened.secret
         return opened.secret
 
+    def pair(self, client: Client, *, assurance: int = 2) -> Pair:
+        """A new access token and refresh token of somebody's, given without a request. Raises CouldNotLook
+        where the policy has none."""
+        if not jwt.used(self.policy):
+            raise CouldNotLook("there are no JWT access tokens here")
+        with self.site.house.store.reading() as connection:
+            user = users.by_id(connection, client.id)
+        if user is None:
+            raise LookupError("the client has no account")
+        known = Known(user, (), None, "")
+        return token_families.begin(
+            self.site.house,
+            known,
+            method="password",
+            assurance=assurance,
+            use=Use(client.peer, "laboratory"),
+        )
+
+    def borne(self, path: str) -> bool:
+        """Whether credentials come in the Authorization field there, and a cookie says nothing."""
+        return sessions.bearers(self.policy).covers(self.sample(path))
+
+    def bear(self, client: Client) -> Client:
+        """Have the client bear an access token of its own wherever bearers are asked for. It keeps its
+        cookies, which count everywhere else."""
+        client.bearer = self.pair(client).access
+        client.bearing = jwt.family(self.policy)
+        return client
+
     @property
     def cookie(self) -> str:
         """The name of the session's cookie."""
@@ -392,14 +357,39 @@ class Laboratory:
                 return self.client(role)
         raise CouldNotLook("no role of the policy may do everything")
 
+    @property
+    def door(self) -> str:
+        """The endpoint at which people sign in with what they know: a password, or an access token. Raises
+        CouldNotLook where there is neither."""
+        if passwords.on(self.policy):
+            return "sign_in"
+        if tokens.used(self.policy):
+            return "sign_in_token"
+        raise CouldNotLook("people sign in with another provider's account or a passkey alone")
+
+    def shown(self, client: Client, wrong: str = "") -> dict[str, str]:
+        """What somebody shows there; `wrong` in the place of the secret."""
+        if passwords.on(self.policy):
+            return {"email": client.email, "password": wrong or client.password}
+        return {"token": wrong or client.access_token}
+
+    def proof(self, client: Client, wrong: str = "") -> dict[str, str]:
+        """What somebody without a second factor shows to be trusted with more."""
+        return {name: value for name, value in self.shown(client, wrong).items() if name != "email"}
+
     def sign_in(self, client: Client, password: str | None = None) -> Reply:
-        """Sign in over HTTP, as a script of this site."""
+        """Sign in over HTTP, as a script of this site: `password` is the secret, where it is not the own."""
         return client.send(
-            "POST",
-            self.api("sign_in"),
-            headers=client.from_here,
-            json={"email": client.email, "password": password or client.password},
+            "POST", self.api(self.door), headers=client.from_here, json=self.shown(client, password or "")
         )
+
+    def token(self, client: Client, **how: Any) -> Given:
+        """An access token of the client's, as an administrator makes it; `lifetime` in seconds."""
+        return token_verbs.issue(self.site.house, SYSTEM, client.id, **how)
+
+    def sign_in_with(self, client: Client, token: str) -> Reply:
+        """Sign in with an access token over HTTP, as a script of this site."""
+        return client.send("POST", self.api("sign_in_token"), headers=client.from_here, json={"token": token})
 
     def authenticator(self, **how: Any) -> Authenticator:
         """A device of somebody's, in a browser that shows this site."""
@@ -420,6 +410,33 @@ class Laboratory:
         if asked.status != 200:
             raise Broken(f"nobody can set up a passkey: {asked}")
         return device
+
+    def key(self, client: Client, *scopes: str, **wanted: Any) -> Made:
+        """An API key of somebody's: `lab.key(person, "note:read", rate="2/minute")`.
+        The policy may have no keys: a probe takes them on a path of its own (`lab.under`)."""
+        wanted = {"name": "laboratory", "scopes": scopes or ("*",), **wanted}
+        return api_keys.make(self.site.house, SYSTEM, owner=client.id, **wanted)
+
+    def rotate_key(self, client: Client, key_id: str, overlap: int | str) -> Made:
+        """Have somebody's API key replaced."""
+        return api_keys.rotate(self.site.house, SYSTEM, key_id, overlap=overlap, owner=client.id)
+
+    def revoke_key(self, client: Client, key_id: str) -> None:
+        """Have somebody's API key end now."""
+        api_keys.revoke(self.site.house, SYSTEM, key_id, owner=client.id)
+
+    def keys_of(self, client: Client) -> list[dict[str, Any]]:
+        """What is shown of somebody's good API keys."""
+        return api_keys.of_account(self.site.house, SYSTEM, client.id)
+
+    def service(self, *roles: str) -> Client:
+        """A service account with these roles, and somebody of its own who answers for it."""
+        name = f"lab-{uuid.uuid4().hex[:8]}"
+        contact = f"{name}@people.test"
+        made = services.make(self.site.house, SYSTEM, name=name, contact=contact, granted=roles)
+        client = self.visitor()
+        client.email, client.id = made.email, made.id
+        return client
 
     def disable(self, client: Client) -> None:
         """Shut somebody's account."""
@@ -532,13 +549,22 @@ class Laboratory:
         site, before, gate = self.site, self.site.policy, self.site.gate
         name = next(name for name, found in before.controls.items() if type(found) is settings)
         changed = before.controls[name].model_copy(update=changes)
+        pages = site.pages
         site.policy = site.house.policy = replace(before, controls={**before.controls, name: changed})
+        self._serve(Pages(site.house))
         site.gate = site.compiled()
         try:
             yield
         finally:
             site.policy = site.house.policy = before
+            self._serve(pages)
             site.gate = gate
+
+    def _serve(self, pages: Pages) -> None:
+        """Have these of bylaw's own pages answer: which there are, a policy decides."""
+        self.site.pages = pages
+        self.site.house.routes.twins = pages.twins()
+        self.site.house.routes.forget()
 
     @contextmanager
     def issuer(self, name: str = "laboratory") -> Iterator[Issuer]:
@@ -669,41 +695,13 @@ class Elsewhere:
 _HASHES: dict[tuple[str, str], str] = {}
 
 
-def defaults(database: str) -> dict[str, str]:
-    """The environment of a laboratory: production, with secrets made for it."""
-    return {
-        "BYLAW_ENV": "production",
-        "SECRET_KEY": secrets.new(),
-        "FLASK_SECRET_KEY": secrets.new(),
-        "JWT_SECRET_KEY": secrets.new(),
-        "DATABASE_URL": database,
-        "BASE_URL": BASE_URL,
-        "REDIS_URL": "redis://laboratory.invalid",  # named by policies; a laboratory counts where it is told
-        **dict.fromkeys(rate_limits.VARIABLES, ""),  # they speak of a server that serves no laboratory
-    }
-
-
-@contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """The process's environment with `variables`; what is empty is absent."""
-    before = dict(os.environ)
-    os.environ.update({k: v for k, v in variables.items() if v})
-    for name in [k for k, v in variables.items() if not v]:
-        os.environ.pop(name, None)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
 def prepare(target: Target, database: str, environ: Mapping[str, str]) -> None:
     """Bring an empty database to where the application can start."""
     engine = connect(database)
     try:
         migrate.upgrade(engine)
         if target.prepare is not None:
-            with _BUILDING, environment(environ):
+            with BUILDING, environment(environ):
                 target.prepare(engine)
     finally:
         engine.dispose()
@@ -718,7 +716,7 @@ def start(
 ) -> tuple[Any, Protected]:
     """Start the application in this process, with the laboratory's world. Raises PolicyError."""
     with (
-        _BUILDING,
+        BUILDING,
         environment(environ),
         ports.using(
             clock=clock,
@@ -747,13 +745,20 @@ def start(
 
 
 class Bench:
-    """Laboratories of one target: the first prepares a database, the others begin with its copy."""
+    """Laboratories of one target: the first prepares a database, the others begin with its copy.
 
-    def __init__(self, target: Target) -> None:
+    `template` is the database that another process has prepared, and keeps as long as this one works.
+    """
+
+    def __init__(self, target: Target, template: Path | None = None) -> None:
         self.target = target
         self._directory = Path(tempfile.mkdtemp(prefix="bylaw-bench-"))
-        self._template = self._directory / "template.db"
-        database = f"sqlite:///{self._template}"
+        self.template = template or self._directory / "template.db"
+        if template is None:
+            self._prepare(target)
+
+    def _prepare(self, target: Target) -> None:
+        database = f"sqlite:///{self.template}"
         prepare(target, database, {**defaults(database), **(target.environ or {})})
         # One file, nothing left in the write-ahead log: it is copied as it is.
         engine = connect(database)
@@ -763,7 +768,7 @@ class Bench:
         engine.dispose()
 
     def laboratory(self, environ: Mapping[str, str] | None = None, *, counters: str = "memory") -> Laboratory:
-        return Laboratory(self.target, environ=environ, template=self._template, counters=counters)
+        return Laboratory(self.target, environ=environ, template=self.template, counters=counters)
 
     def close(self) -> None:
         with suppress(OSError):
@@ -782,4 +787,6 @@ __all__ = [
     "Protected",
     "Target",
     "audit",
+    "defaults",
+    "environment",
 ]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from bylaw.control import Broken, Control, CouldNotLook, Probe, Sabotage
 from bylaw.controls import CONTROLS
-from bylaw.errors import PolicyError
 from bylaw.verify.laboratory import Bench, Laboratory
+from bylaw.verify.target import Target
 
 Outcome = Literal["pass", "fail", "not_examined"]
 
@@ -117,17 +122,49 @@ def attempt(control: Control, probe: Probe, laboratory: Laboratory) -> Result:
     )
 
 
-def sabotage(bench: Bench, *, only: Iterable[str] = (), progress: Progress = _silent) -> Report:
-    """Break every control in each of its ways, and see which probe notices."""
+def sabotage(
+    bench: Bench, *, only: Iterable[str] = (), jobs: int = 1, progress: Progress = _silent
+) -> Report:
+    """Break every control in each of its ways, and see which probe notices.
+
+    `jobs` processes do it, each with defects of its own: what one breaks is whole in the others. The order
+    of what is reported is the registry's, however many there are.
+    """
     report = Report()
     with bench.laboratory() as first:
         controls = on_trial(first.policy, only)
-    for control in controls:
-        for way in control.sabotages:
-            caught = _try(bench, control, way)
-            report.sabotages.append(caught)
-            progress(control, caught)
+    ways = [(control, way) for control in controls for way in control.sabotages]
+    for (control, _), caught in zip(ways, _tried(bench, ways, jobs), strict=True):
+        report.sabotages.append(caught)
+        progress(control, caught)
     return report
+
+
+def _tried(bench: Bench, ways: list[tuple[Control, Sabotage]], jobs: int) -> Iterator[Caught]:
+    """What became of each, in order. A target that only this process knows is tried in this process."""
+    if jobs < 2 or not bench.target.importable:
+        yield from (_try(bench, control, way) for control, way in ways)
+        return
+    context = multiprocessing.get_context("spawn")  # not forked: threads would not come along
+    begin = (bench.target.name, bench.template, str(Path.cwd()))
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=begin) as pool:
+        yield from pool.map(_try_by_name, *zip(*((c.name, w.name) for c, w in ways), strict=True))
+
+
+_BENCH: list[Bench] = []
+"""The bench of a process that tries sabotages for another one."""
+
+
+def _begin(target: str, template: Path, folder: str) -> None:
+    """Be such a process."""
+    os.chdir(folder)
+    _BENCH.append(Bench(Target.afresh(target), template))
+    atexit.register(_BENCH[0].close)
+
+
+def _try_by_name(control: str, way: str) -> Caught:
+    found = next(c for c in CONTROLS if c.name == control)
+    return _try(_BENCH[0], found, next(s for s in found.sabotages if s.name == way))
 
 
 def _try(bench: Bench, control: Control, way: Sabotage) -> Caught:
@@ -139,7 +176,8 @@ def _try(bench: Bench, control: Control, way: Sabotage) -> Caught:
                     result = attempt(control, probe, laboratory)
                     if result.outcome == "fail" and not result.stumbled:
                         return Caught(control.name, way.name, way.title, probe.name, result.evidence)
-        except PolicyError as error:
+        except Exception as error:  # a defect by which nothing starts is none that a probe has noticed
+            logging.getLogger("bylaw.verify").debug("sabotage %s", way.name, exc_info=error)
             return Caught(control.name, way.name, way.title, None, f"the laboratory did not start: {error}")
     return Caught(control.name, way.name, way.title, None)
 

@@ -24,7 +24,7 @@ from bylaw.control import Conflict, Control
 from bylaw.controls.audit import probes
 from bylaw.exchange import Exchange, current
 from bylaw.house import House
-from bylaw.identity import Identity
+from bylaw.identity import API_KEY, Identity
 from bylaw.policy import Policy
 from bylaw.store import audit as store
 
@@ -72,6 +72,8 @@ def record(
     # Whoever acts as somebody else is named beside him, whichever of the two the caller named.
     acting = actor if isinstance(actor, Identity) else exchange.identity if exchange is not None else None
     roles = sorted(actor.roles) if isinstance(actor, Identity) else []
+    if isinstance(actor, Identity) and actor.method == API_KEY:
+        roles = [f"{API_KEY} {actor.session}"]  # it bears no role; which of the owner's keys it was counts
     agent = exchange.headers.all("user-agent") if exchange is not None else []
     store.add(
         connection,

@@ -248,7 +248,7 @@ def _shape(house: House) -> Step:
             return ALLOW
         rule = rules.at(exchange.path)
         access = route_at(exchange.method, exchange.path).rule
-        if access is not None and access.decide(exchange.asker(access), house.now()) is not None:
+        if access is not None and access.of_any().decide(exchange.asker(access), house.now()) is not None:
             # Whoever may not call the route is told so, and not what it would take. Nothing of the body is
             # read for that; its size is bounded all the same, should the framework see another route there.
             exchange.meter = streams.Sized(rule.size, length)

@@ -170,7 +170,7 @@ def json_is_read_one_way(lab: Any) -> str:
             sent = document.replace(b"%b", CANARY.encode()).replace(
                 "%b".encode("utf-16-le"), CANARY.encode("utf-16-le")
             )
-            for where in (path, lab.api("sign_in")):
+            for where in (path, lab.api(lab.door)):
                 began = process_time()
                 reply = _post(lab, where, media.JSON, sent)
                 _refused(f"{what} at {where}", reply, code)

@@ -5,7 +5,9 @@ they notice. Every path is bylaw's own, or one of the application's route table.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from functools import wraps
 from typing import Any, Final
 
 from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
@@ -17,10 +19,28 @@ TWICE: Final = "errors.malformed"
 """What is said to an origin that could be read as two."""
 NOWHERE: Final = "/no/such/path-7f3a"
 _GRANTS: Final = "access-control-"
+NAMED: Final = "https://frontend.lab"
+"""The origin that is named for a while, where the policy names none."""
 _PLACEHOLDER: Final = re.compile(r"<[^>]*>|\{[^}]*\}")
 
 
+def _named_or_not(run: Callable[[Any], str]) -> Callable[[Any], str]:
+    """A probe of what holds for named origins too: where the policy names none, once more with one."""
+
+    @wraps(run)
+    def both(lab: Any) -> str:
+        if _settings(lab).origins:
+            return run(lab)
+        with suppress(CouldNotLook):
+            run(lab)
+        with lab.under(cors.Settings, origins=(NAMED,), credentials=True):
+            return f"{run(lab)}; the policy names none: {NAMED} was named for this"
+
+    return both
+
+
 @probe("high", "S1-047", "S1-051", "S1-054", "S1-059", "S3-046", "S3-050", "S3-051")
+@_named_or_not
 def other_origins_read_nothing(lab: Any) -> str:
     """No answer to an origin that is not named bears a CORS field, whatever it looks like or carries."""
     person, origins = lab.ordinary(), list(_foreign(lab))
@@ -36,6 +56,7 @@ def other_origins_read_nothing(lab: Any) -> str:
 
 
 @probe("high", "S1-048", "S1-053", "S3-047")
+@_named_or_not
 def named_origins_read_what_they_may(lab: Any) -> str:
     """A named origin, and it alone, is named on answers, refusals and errors; cookies as the policy says."""
     settings, person = _settings(lab), lab.ordinary()
@@ -54,6 +75,7 @@ def named_origins_read_what_they_may(lab: Any) -> str:
 
 
 @probe("high", "S1-049", "S1-050", "S1-052", "S1-055", "S1-056", "S1-057", "S1-058", "S3-048", "S3-049")
+@_named_or_not
 def a_preflight_grants_what_policy_and_route_have(lab: Any) -> str:
     """A preflight never reaches the application; it grants what policy and route both have, and no TRACE."""
     settings, at = _settings(lab), lab.site.house.routes.at
@@ -94,6 +116,7 @@ def _granted(reply: Any, what: str, granted: Collection[str], settings: cors.Set
 
 
 @probe("medium", "C-18")
+@_named_or_not
 def caches_keep_an_answer_for_each_origin(lab: Any) -> str:
     """Every answer says that it depends on Origin, once, beside what the application says."""
     if not _settings(lab).origins:
@@ -121,6 +144,7 @@ def _vary_once(reply: Any, what: str, *also: str) -> None:
 
 
 @probe("high", "S1-054", "S3-051")
+@_named_or_not
 def the_application_has_no_say(lab: Any) -> str:
     """What the application says about origins does not leave: there is one policy."""
     generous = [
@@ -150,6 +174,7 @@ def the_application_has_no_say(lab: Any) -> str:
 
 
 @probe("medium")
+@_named_or_not
 def private_networks_are_not_opened(lab: Any) -> str:
     """No preflight lets a public site's script reach a private network (CVE-2024-6221)."""
     asking = [("Access-Control-Request-Private-Network", "true")]
@@ -162,6 +187,7 @@ def private_networks_are_not_opened(lab: Any) -> str:
 
 
 @probe("high", "S1-059", "C-17")
+@_named_or_not
 def what_may_not_be_read_is_not_done(lab: Any) -> str:
     """An unsafe request of an origin that may not send it is refused here, not by the browser alone."""
     settings = _settings(lab)
@@ -178,7 +204,7 @@ def what_may_not_be_read_is_not_done(lab: Any) -> str:
             _refused(person, lab, origin, token, method)
         if "POST" in settings.methods:
             sent = [("Origin", origin), ("Sec-Fetch-Site", "cross-site")]
-            reply = lab.visitor().send("POST", lab.api("sign_in"), headers=sent, json={})
+            reply = lab.visitor().send("POST", lab.api(lab.door), headers=sent, json={})
             if reply.code.startswith("csrf."):
                 raise Broken(f"{origin} may send POST without cookies and was refused: {reply}")
     if lab.whoami(person).status != 200:

@@ -305,6 +305,17 @@ CONTROL = Control(
     probes=probes.PROBES,
     sabotages=probes.SABOTAGES,
     conflicts=_conflicts,
-    requirements=("S1-034", "S1-038", "S1-039", "S1-043", "S1-044", "S2-016", "C-15", "C-17"),
+    requirements=(
+        "S1-034",
+        "S1-038",
+        "S1-039",
+        "S1-043",
+        "S1-044",
+        "S2-010",
+        "S2-016",
+        "C-09",
+        "C-15",
+        "C-17",
+    ),
     asvs=("3.5.1", "3.5.2", "3.5.3", "4.4.2"),
 )

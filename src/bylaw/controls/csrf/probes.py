@@ -12,8 +12,9 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
-from bylaw.controls import csrf
+from bylaw.controls import cors, csrf
 from bylaw.controls.csrf import forms
+from bylaw.controls.headers import Settings as Headers
 from bylaw.exchange import SAFE_METHODS, Allow, Exchange, PairHeaders, Peek, Read, Refuse, Verdict
 from bylaw.exchange import request as exchanges
 from bylaw.reasons import Reason
@@ -41,29 +42,48 @@ def foreign_requests_are_refused(lab: Any) -> str:
     return f"{len(list(_foreign(lab)))} ways to come from elsewhere, {len(routes)} routes, all refused"
 
 
+@probe("high", "S2-010", "S2-016", "C-09")
+def a_site_that_shows_this_one_in_a_frame_is_a_foreign_one(lab: Any) -> str:
+    """Whoever may show the application in a frame may send nothing in a visitor's name."""
+    # The framed session's cookie is SameSite=None where that is used: it comes along with this request.
+    trusted = {*_settings(lab).trusted_origins, *lab.policy.of(cors.Settings).origins}
+    named = [s for s in lab.policy.of(Headers).frame_ancestors if s.startswith("https://")]
+    framing = [FOREIGN, *(site for site in named if site not in trusted)]
+    client = lab.ordinary()
+    token = (client.token_header, client.token())
+    with lab.under(Headers, frame_ancestors=tuple(framing)):
+        for origin in framing:
+            for site in ("cross-site", "same-site", None):
+                said = [("Origin", origin), *([("Sec-Fetch-Site", site)] if site else [])]
+                reply = client.send("POST", lab.api("sign_out"), headers=[*said, token], json={})
+                _expect(lab, reply, csrf.CROSS_SITE, f"{origin}, which shows this site in a frame")
+    _still_signed_in(lab, client)
+    return f"{', '.join(framing)}: refused with the session's own token"
+
+
 @probe("high", "S1-041", "C-17")
 def a_stranger_cannot_be_signed_in_by_another_site(lab: Any) -> str:
     """Signing in with the attacker's credentials from another site's page opens no session."""
     person = lab.person()
-    known = {"email": person.email, "password": person.password}
-    if _exempt(lab, lab.url("sign_in")):
+    known = lab.shown(person)
+    if _exempt(lab, lab.url(lab.door)):
         raise CouldNotLook("the policy exempts the sign-in form")
     foreign = [("Origin", FOREIGN), ("Sec-Fetch-Site", "cross-site")]
     here = lab.visitor().from_here
     for what, reply, reason in (
         (
             "JSON from another site",
-            person.send("POST", lab.api("sign_in"), headers=foreign, json=known),
+            person.send("POST", lab.api(lab.door), headers=foreign, json=known),
             csrf.CROSS_SITE,
         ),
         (
             "a form from another site",
-            person.send("POST", lab.url("sign_in"), headers=foreign, form=known),
+            person.send("POST", lab.url(lab.door), headers=foreign, form=known),
             csrf.CROSS_SITE,
         ),
         (
             "a form of this site without a token",
-            person.send("POST", lab.url("sign_in"), headers=here, form=known),
+            person.send("POST", lab.url(lab.door), headers=here, form=known),
             csrf.TOKEN_MISSING,
         ),
     ):
@@ -102,7 +122,7 @@ def a_session_acts_only_with_its_token(lab: Any) -> str:
         if reply.code.startswith("csrf."):
             raise Broken(f"{method} with the right token was refused: {reply}")
         _still_signed_in(lab, client)
-    asked = [(m, p) for m, p in _unsafe_routes(lab) if not _exempt(lab, p)]
+    asked = [(m, p) for m, p in _unsafe_routes(lab) if not _exempt(lab, p) and not lab.borne(p)]
     for method, path in asked:
         client = _somebody(lab)
         reply = client.send(method, path, headers=client.from_here, json={})
@@ -139,11 +159,11 @@ def a_token_is_good_for_one_session(lab: Any) -> str:
 def a_form_bears_its_token_once_and_first(lab: Any) -> str:
     """A form's token is found in its body, once and in the first 64 KiB, and the body can be read again."""
     field = _settings(lab).field
-    if _exempt(lab, lab.url("sign_in")):
+    if _exempt(lab, lab.url(lab.door)):
         raise CouldNotLook("the policy exempts the sign-in form")
     for kind, encode in (("urlencoded", _urlencoded), ("multipart", _multipart)):
         person = lab.person()
-        known = [("email", person.email), ("password", person.password)]
+        known = list(lab.shown(person).items())
         token = (field, person.token())
         filler = ("filler", "x" * csrf.PEEKED)
         for what, fields in (
@@ -151,11 +171,11 @@ def a_form_bears_its_token_once_and_first(lab: Any) -> str:
             ("with the token twice", [token, token, *known]),
             ("with the token behind 64 KiB of something else", [filler, token, *known]),
         ):
-            reply = person.send("POST", lab.url("sign_in"), **_with(person, *encode(fields)))
+            reply = person.send("POST", lab.url(lab.door), **_with(person, *encode(fields)))
             if fields[0] is filler and reply.code == "body.too_large":
                 continue  # no form of bylaw's own is that long
             _expect(lab, reply, csrf.TOKEN_MISSING, f"{kind} {what}")
-        reply = person.send("POST", lab.url("sign_in"), **_with(person, *encode([token, *known])))
+        reply = person.send("POST", lab.url(lab.door), **_with(person, *encode([token, *known])))
         if reply.status != 303 or lab.whoami(person).status != 200:
             raise Broken(f"{kind} with its token did not sign in: {reply}")
     return "urlencoded and multipart: three refused each, one signed in"
@@ -310,7 +330,7 @@ def _exempt(lab: Any, path: str) -> bool:
 
 def _unexempt(lab: Any) -> str:
     """A path of bylaw's own that takes JSON and asks for a token."""
-    for name in ("sign_out", "change_password", "sessions"):
+    for name in ("sign_out", "sessions", "devices"):
         if not _exempt(lab, lab.api(name)):
             return str(lab.api(name))
     raise CouldNotLook("the policy exempts every path of bylaw's own")
@@ -416,6 +436,7 @@ def websockets_count_as_reading(patch: Patch) -> None:
 
 PROBES: Final = (
     foreign_requests_are_refused,
+    a_site_that_shows_this_one_in_a_frame_is_a_foreign_one,
     a_stranger_cannot_be_signed_in_by_another_site,
     a_session_acts_only_with_its_token,
     a_token_is_good_for_one_session,

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from email.headerregistry import AddressHeader
 from email.message import EmailMessage
 from email.policy import SMTP
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field
@@ -56,6 +57,25 @@ class Settings(control.Settings):
     def below_standard(self) -> Iterable[Below]:
         if not self.confirm:
             yield Below("confirm", "false", "true", "OWASP Email Validation and Verification")
+
+
+NOWHERE: Final = "@no-address.invalid"
+"""What stands in the place of a mail address where an account has none (RFC 2606: it is nobody's, ever)."""
+
+
+def unaddressed(user_id: str) -> str:
+    """What stands in the place of the address of an account without one."""
+    return user_id + NOWHERE
+
+
+def reachable(address: str) -> bool:
+    """Whether there is anywhere that mail for it could go."""
+    return not address.endswith(NOWHERE)
+
+
+def on(policy: Policy) -> bool:
+    """Whether people confirm and change their addresses themselves."""
+    return not policy.of(Settings).off
 
 
 def must_confirm(policy: Policy) -> bool:

@@ -115,6 +115,13 @@ def problem(exchange: Exchange, refuse: Refuse) -> Response:
 
     ASCII alone: the name of a field is the caller's, and a lone surrogate in it is no UTF-8.
     """
+    headers = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store"), *refuse.headers]
+    status = refuse.status or refuse.reason.status
+    return Response(status, headers, json.dumps(shape(exchange, refuse)).encode())
+
+
+def shape(exchange: Exchange, refuse: Refuse) -> dict[str, object]:
+    """The members of a refusal (RFC 9457 section 3.1)."""
     reason, status = refuse.reason, refuse.status or refuse.reason.status
     body: dict[str, object] = {
         "type": f"urn:bylaw:{reason.code}",
@@ -123,15 +130,15 @@ def problem(exchange: Exchange, refuse: Refuse) -> Response:
         "code": reason.code,
         "instance": f"urn:request:{exchange.request_id}",
     }
-    if refuse.detail:
-        body["detail"] = refuse.detail
+    detail = refuse.detail or ("Internal server error" if status == 500 else "")
+    if detail:
+        body["detail"] = detail  # of a 500 these three words, which S3-053 names
     if refuse.fields:
         body["errors"] = [
             {"pointer": f"#/{_NO_NAME.sub('?', name)[:100]}", "detail": text}
             for name, text in list(refuse.fields.items())[:_FIELDS]
         ]
-    headers = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store"), *refuse.headers]
-    return Response(status, headers, json.dumps(body).encode())
+    return body
 
 
 def failed(exchange: Exchange, error: BaseException) -> Refuse:

@@ -154,28 +154,36 @@ def a_lost_database_says_nothing(lab: Any) -> str:
 def junk_is_refused(lab: Any) -> str:
     """What cannot be read is refused as the client's mistake, and never becomes one of ours."""
     seen = set()
+    paths = [
+        lab.api(lab.door),
+        lab.url(lab.door),
+        *(lab.api(n) for n in ("sign_up",) if n in lab.site.pages.urls),
+    ]
     for what, header, body in JUNK:
-        for path in (lab.api("sign_in"), lab.url("sign_in"), lab.api("sign_up")):
+        for path in paths:
             visitor = lab.visitor()
             reply = visitor.send("POST", path, headers=[*visitor.from_here, header], body=body)
             _quiet(what, reply)
             if not 400 <= reply.status < 500 or lab.whoami(visitor).status == 200:
                 raise Broken(f"{what} at {path}: {reply}")
             seen.add(reply.status)
-    return f"{len(JUNK)} kinds of junk, at three endpoints: {', '.join(map(str, sorted(seen)))}"
+    return f"{len(JUNK)} kinds of junk, at {len(paths)} endpoints: {', '.join(map(str, sorted(seen)))}"
 
 
 @probe("high", "C-11", "S3-030")
 def values_are_not_repeated(lab: Any) -> str:
     """A refusal names the field and what is wrong with it, never the value."""
     visitor = lab.visitor()
+    visitor.email = "a@people.test"
+    good = lab.shown(visitor, "x")
+    secret = next(reversed(good))
     for values in (
-        {"email": CANARY, "password": 1},  # nosec B105  # no secret: an example, a word or a laboratory's
-        {"email": f"a@people.test{CANARY}\n"},
-        {"email": [CANARY], "password": {CANARY: CANARY}, "next": CANARY * 300},
-        {"email": "a@people.test", "password": "x", f"<b>{CANARY}": 1},  # nosec B105  # no secret: an example, a word or a laboratory's
+        {**dict.fromkeys(good, CANARY), secret: 1},
+        {**dict.fromkeys(good, f"a@people.test{CANARY}\n"), secret: ""},
+        {**{key: [CANARY] for key in good}, secret: {CANARY: CANARY}, "next": CANARY * 300},
+        {**good, f"<b>{CANARY}": 1},
     ):
-        reply = visitor.send("POST", lab.api("sign_in"), headers=visitor.from_here, json=values)
+        reply = visitor.send("POST", lab.api(lab.door), headers=visitor.from_here, json=values)
         _quiet(f"{values}"[:40], reply)
         named = [each["pointer"] for each in reply.json().get("errors", ())]
         if reply.status != 422 or not named:
@@ -189,22 +197,22 @@ def refusals_have_one_shape(lab: Any) -> str:
     visitor, client = lab.visitor(), lab.client()
     here = visitor.from_here
     refusals: dict[int, Callable[..., Any]] = {
-        400: lambda *h: visitor.send("POST", lab.api("sign_in"), headers=[*here, JSON, *h], body=b"{"),
-        401: lambda *h: visitor.send("POST", lab.api("change_password"), headers=[*here, *h], json={}),
+        400: lambda *h: visitor.send("POST", lab.api(lab.door), headers=[*here, JSON, *h], body=b"{"),
+        401: lambda *h: visitor.send("POST", lab.api("sessions"), headers=[*here, *h], json={}),
         403: lambda *h: client.get(f"{lab.url('users')}?search={MARKUP}", headers=h),
         404: lambda *h: visitor.get(f"{lab.policy.pages.prefix}/{MARKUP}", headers=h),
-        405: lambda *h: visitor.send("DELETE", lab.api("sign_in"), headers=[*here, *h], json={}),
+        405: lambda *h: visitor.send("DELETE", lab.api(lab.door), headers=[*here, *h], json={}),
         413: lambda *h: visitor.send(
-            "POST", lab.api("sign_in"), headers=[*here, JSON, *h], body=b" " * 100_000
+            "POST", lab.api(lab.door), headers=[*here, JSON, *h], body=b" " * 100_000
         ),
         # Not at the sign-in: where a policy asks for no token, csrf refuses what is not JSON before.
         415: lambda *h: client.act(
             "POST",
-            lab.api("change_password"),
+            lab.api("sessions"),
             body=b"x",
             headers=[("Content-Type", MARKUP), ("User-Agent", MARKUP), ("X-Request-Id", MARKUP), *h],
         ),
-        422: lambda *h: visitor.send("POST", lab.api("sign_in"), headers=[*here, *h], json={MARKUP: 1}),
+        422: lambda *h: visitor.send("POST", lab.api(lab.door), headers=[*here, *h], json={MARKUP: 1}),
     }
     members = {"type", "title", "status", "code", "instance"}
     ids = set()

@@ -31,9 +31,7 @@ def _own(lab: Any) -> tuple[str, str]:
     """Two of bylaw's own paths that take JSON of whoever is signed in, one beside the other: neither is
     exempt. Raises CouldNotLook."""
     exempt = lab.policy.of(csrf.Settings).exempt
-    free = [
-        lab.api(n) for n in ("sessions", "change_password") if not any(e.covers(lab.api(n)) for e in exempt)
-    ]
+    free = [lab.api(n) for n in ("sessions", "devices") if not any(e.covers(lab.api(n)) for e in exempt)]
     if len(free) < 2:
         raise CouldNotLook("the policy exempts bylaw's own paths")
     return free[0], free[1]

@@ -21,7 +21,7 @@ from bylaw.control import Below, Conflict, Control, Duration, spoken
 from bylaw.controls.headers import probes
 from bylaw.exchange import Depart, Exchange, Head, HeaderBlock
 from bylaw.house import House
-from bylaw.policy import Policy
+from bylaw.policy import Policy, placeholder
 
 NONCE_BYTES: Final = 16
 PERSONAL: Final = "personal"
@@ -152,6 +152,11 @@ def ancestors(settings: Settings) -> str:
     return " ".join(settings.frame_ancestors) or "'none'"
 
 
+def framed_by_anybody(settings: Settings) -> bool:
+    """Whether sites may show the application in a frame that the policy does not name."""
+    return not _OPEN.isdisjoint(settings.frame_ancestors)
+
+
 def everywhere(settings: Settings, *, tls: bool) -> list[tuple[str, str]]:
     """What every answer bears, whatever the application says; over `tls`, or in the clear."""
     pairs = [("X-Content-Type-Options", "nosniff")]
@@ -241,6 +246,8 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
     for key in ("frame_ancestors", "script_src", "style_src", "img_src", "connect_src"):
         for index, source in enumerate(getattr(settings, key)):
             wrong = _not_a_source(source)
+            if wrong is None and policy.production and placeholder(source):
+                wrong = "a published placeholder", 'the site itself: "https://intranet.acme.eu"'
             if wrong is not None:
                 yield Conflict(f"headers.{key}.{index}", *wrong)
 

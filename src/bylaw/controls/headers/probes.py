@@ -58,13 +58,13 @@ def _answers(lab: Any) -> dict[str, Any]:
         "data": person.get(lab.api("me")),
         "a stylesheet": visitor.get(lab.url("stylesheet")),
         "nothing there": visitor.get(nowhere),
-        "not that way": visitor.send("DELETE", lab.api("sign_in"), headers=visitor.from_here),
+        "not that way": visitor.send("DELETE", lab.api(lab.door), headers=visitor.from_here),
         "a refusal": visitor.send("POST", lab.api("sign_out"), headers=[("Origin", "null")]),
         "a refusal, to a person": visitor.send(
             "POST", lab.api("sign_out"), headers=[("Origin", "null"), ("Accept", "text/html")]
         ),
         "nobody": visitor.get(lab.api("me")),
-        "not acceptable": person.act("POST", lab.api("change_password"), json={"nothing": 1}),
+        "not acceptable": person.act("POST", lab.api("sessions"), json={"nothing": 1}),
         "to the sign-in page": visitor.page(lab.url("sessions")),
         "head": visitor.send("HEAD", lab.url("sign_in")),
         "options": visitor.send(

@@ -7,7 +7,8 @@ asked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -19,7 +20,18 @@ Algorithm = Literal["HS256", "Ed25519", "ES256"]
 TYPE: Final = "at+jwt"
 """What kind of token it is: nothing that was signed for another purpose passes for one."""
 LONGEST: Final = 2048
+SKEW: Final = 60
+"""Seconds by which the clock of the host that made a token may be ahead of ours (RFC 7519 section 4.1.5).
+There is no such leeway at its end: at `exp` it is over."""
 _CLAIMS: Final = frozenset({"iss", "aud", "sub", "exp", "iat", "jti", "sid", "epoch"})
+_HEADER: Final = frozenset({"alg", "typ", "kid"})
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What an id looks like: it is looked up in a database, whoever may have signed it."""
+_KINDS: Final[Mapping[str, tuple[type[OKPKey | ECKey], str]]] = {
+    "Ed25519": (OKPKey, "Ed25519"),
+    "ES256": (ECKey, "P-256"),
+}
+"""The kind of key and the curve that an algorithm is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +77,29 @@ class Maker:
 
     def read(self, text: str, now: float) -> Claims:
         """What `text` says, if it was made here and is still good. Raises Unreadable."""
+        return self._claims(self.verified(text), now)
+
+    def verified(self, text: str) -> Any:
+        """The payload of `text`, if one of the keys has signed it. Raises Unreadable."""
         if len(text) > LONGEST:
             raise Unreadable
         try:
-            token = jws.extract_compact(text.encode("ascii"))
-            header = token.headers()
-            key = self._key(header)
-            if not jws.validate_compact(token, key, algorithms=[self.algorithm]):
-                raise Unreadable
-            payload = json.loads(token.payload)
-        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
+            return json.loads(opened(text, self._key, self.algorithm))
+        except (ValueError, RecursionError):
             raise Unreadable from None
-        return self._claims(payload, now)
 
     def _key(self, header: Any) -> Key:
-        """The key that the header names, of those that there are. Raises Unreadable."""
-        if header.get("typ") != TYPE or header.get("alg") != self.algorithm or "crit" in header:
+        """The key that the header names, of those that there are. Raises Unreadable.
+
+        A header has what was put there and nothing else: no `crit`, and no `jwk`, `jku`, `x5c` or `b64` for
+        anything on the way to heed (RFC 8725 section 3.10, CVE-2018-0114).
+        """
+        if not isinstance(header, dict) or header.keys() != _HEADER:
             raise Unreadable
-        named = header.get("kid")
-        if not isinstance(named, str) or named not in self.keys:
+        named = header["kid"]
+        if header["typ"] != TYPE or header["alg"] != self.algorithm or not isinstance(named, str):
+            raise Unreadable
+        if named not in self.keys:
             raise Unreadable
         return self.keys[named]
 
@@ -94,28 +110,100 @@ class Maker:
             raise Unreadable
         texts = [payload[name] for name in ("sub", "sid", "jti")]
         numbers = [payload[name] for name in ("iat", "exp", "epoch")]
-        if not all(type(t) is str and t for t in texts) or not all(type(n) is int for n in numbers):
+        if not all(isinstance(t, str) and _ID.fullmatch(t) for t in texts):
             raise Unreadable
-        # Made and checked by one clock: no leeway is needed, and at `exp` it is over (RFC 7519 4.1.4).
-        if not payload["iat"] <= now < payload["exp"]:
+        if not all(type(n) is int for n in [*numbers, payload.get("nbf", 0)]):
+            raise Unreadable
+        begins = max(payload["iat"], payload.get("nbf", 0))
+        if not begins <= now + SKEW or not now < payload["exp"]:
             raise Unreadable
         return Claims(
             payload["sub"], payload["sid"], payload["epoch"], payload["iat"], payload["exp"], payload["jti"]
         )
 
+    def published(self) -> list[dict[str, Any]]:
+        """The public keys as a JWK set lists them (RFC 7517 section 5); none of a secret that all share."""
+        if self.algorithm == "HS256":
+            return []
+        return [
+            {**key.as_dict(private=False), "kid": name, "alg": self.algorithm, "use": "sig"}
+            for name, key in self.keys.items()
+        ]
+
+
+def opened(text: str, key_of: Callable[[Any], Key], algorithm: str) -> bytes:
+    """What `text` holds, if it is signed by the key that `key_of` names for its header. Raises Unreadable."""
+    try:
+        token = jws.extract_compact(text.encode("ascii"))
+        if not jws.validate_compact(token, key_of(token.headers()), algorithms=[algorithm]):
+            raise Unreadable
+        return token.payload
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise Unreadable from None
+
 
 def named(keys: Iterable[Key]) -> dict[str, Key]:
-    """Keys by their names: the beginning of their thumbprints (RFC 7638)."""
+    """Keys by their names: the beginning of their thumbprints (RFC 7638), which tell 96 bits of a hash."""
     return {key.thumbprint()[:16]: key for key in keys}
 
 
 def load(algorithm: Algorithm, text: str) -> Key:
-    """A key from the policy: 256 bits as text for HS256, PEM or JWK for the others. Raises ValueError."""
+    """A key from the policy: 256 bits as text for HS256, PEM or JWK for the others. Raises ValueError: it is
+    none, or one of another kind, curve or use."""
+    text = text.strip()
     try:
         if algorithm == "HS256":
-            return OctKey.import_key(text.encode())
-        kinds: dict[str, type[OKPKey | ECKey]] = {"Ed25519": OKPKey, "ES256": ECKey}
-        kind = kinds[algorithm]
-        return kind.import_key(json.loads(text) if text.lstrip().startswith("{") else text)
-    except (JoseError, ValueError, TypeError) as error:
+            if text.startswith(("{", "-----BEGIN", "ssh-")):
+                # What others may know must not sign (CVE-2022-29217).
+                raise ValueError("a key of another algorithm")
+            return shared(text.encode())
+        kind, curve = _KINDS[algorithm]
+        if text.startswith("{"):
+            key = _of_jwk(algorithm, kind, json.loads(text, object_pairs_hook=_once))
+        elif text.startswith("-----BEGIN"):
+            key = kind.import_key(text)
+        else:
+            raise ValueError("neither a JWK nor PEM")
+        if key.curve_name != curve:
+            raise ValueError("of another curve")
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"no key for {algorithm}") from error
+    return key
+
+
+def makes(key: Key) -> bool:
+    """Whether tokens can be made with a key, not only checked."""
+    return isinstance(key, OctKey) or bool(key.is_private)
+
+
+def shared(secret: bytes) -> Key:
+    """A key that all know who make or check. Raises ValueError for what cannot hold 256 bits."""
+    if len(secret) < 32:
+        raise ValueError("too short")
+    return OctKey.import_key(secret)
+
+
+def _of_jwk(algorithm: str, kind: type[OKPKey | ECKey], said: dict[str, Any]) -> OKPKey | ECKey:
+    """A key from a JWK, of which the numbers alone are kept; what else it says must allow what it is for."""
+    allowed = (None, algorithm, "EdDSA") if algorithm == "Ed25519" else (None, algorithm)
+    if said.get("kty") != kind.key_type:
+        raise ValueError("of another kind")
+    if said.get("alg") not in allowed or said.get("use", "sig") != "sig":
+        raise ValueError("for another algorithm or use")
+    if "key_ops" in said and not {"sign", "verify"} & set(said["key_ops"]):
+        raise ValueError("for another operation")
+    kept: Any = {name: said[name] for name in ("kty", "crv", "x", "y", "d") if name in said}
+    key = kind.import_key(kept)
+    # Made anew of what can be computed from it: a public half of another key is found out.
+    made = kind.import_key(key.as_pem(private=key.is_private))
+    if made.thumbprint() != key.thumbprint():
+        raise ValueError("two halves of two keys")
+    return made
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object in which no name comes twice."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a name comes twice")
+    return made

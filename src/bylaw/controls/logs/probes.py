@@ -85,6 +85,7 @@ def secrets_reach_no_log(lab: Any) -> str:
     canaries = {
         "the wrong password": wrong,
         "the right password": person.password,
+        "the access token": person.access_token,
         "its hash": SCHEMES["argon2id"]().make(person.password),
         "a bearer token": JWT,
         "an API key": API_KEY,
@@ -337,6 +338,8 @@ def signing_in_is_logged(lab: Any) -> str:
     stranger.email = f"canary-{secrets.token_hex(6)}@people.test"
     confused = lab.person()
     confused.email = "Canary-" + secrets.token_hex(8) + "-as-a-name"
+    for who in (stranger, confused):
+        who.access_token = who.email  # typed into the one field that there may be
     with _listening() as heard:
         lab.sign_in(person)
         for who in (stranger, confused):

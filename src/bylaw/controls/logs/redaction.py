@@ -126,6 +126,8 @@ _SHAPES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     # Passwords, hashed: modular crypt format, and Werkzeug's.
     ("$", re.compile(r"\$(?:argon2(?:id|i|d)|2[abxy]|[56y]|scrypt|pbkdf2[a-z0-9-]*)\$[\w$./+=,-]{8,}+")),
     ("$", re.compile(r"\b(?:pbkdf2:sha\d+(?::\d+)?|scrypt:\d+:\d+:\d+)\$[^\s'\"$]*+\$[0-9a-fA-F]+")),
+    # An API key of bylaw's own, also where it was cut off, encoded, or stands in the middle of a word.
+    ("bylaw", re.compile(r"bylaw(?:_|%5[Ff])key(?:_|%5[Ff])[0-9A-Za-z]{11}(?:_|%5[Ff])[0-9A-Za-z]{4,}+")),
     # Keys that say whose they are.
     (
         "",

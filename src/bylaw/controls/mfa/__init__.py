@@ -29,7 +29,7 @@ from bylaw.controls.mfa import probes
 from bylaw.house import House
 from bylaw.identity import SIGNED_IN, STEP_UP, Identity, StepUp, asking
 from bylaw.policy import Policy
-from bylaw.reasons import Reason
+from bylaw.reasons import Reason, Refused
 
 WRONG = Reason(
     "mfa.wrong",
@@ -130,6 +130,15 @@ def demand_fresh(house: House, who: Identity) -> None:
     rule = asking(SIGNED_IN, max_age=house.policy.of(Settings).fresh)
     if rule.too_old(who, house.now()):
         raise StepUp(rule)
+
+
+def is_fresh(house: House, who: Identity) -> bool:
+    """Whether whoever asks has shown it lately enough, and would not be asked once more."""
+    try:
+        demand_fresh(house, who)
+    except Refused:
+        return False
+    return True
 
 
 # Codes of an authenticator app: RFC 6238 over RFC 4226, by pyotp

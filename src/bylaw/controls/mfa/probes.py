@@ -133,13 +133,13 @@ def every_way_in_asks_for_it(lab: Any) -> str:
     app = enrol(lab, owner)
     ways = {}
     script = lab.visitor(peer=_anywhere())
-    script.email, script.password = owner.email, owner.password
+    script.email, script.password, script.access_token = owner.email, owner.password, owner.access_token
     ways["a script's sign-in"] = script if lab.sign_in(script).status == 200 else None
     page = lab.visitor(peer=_anywhere())
     field = lab.policy.of(sys.modules["bylaw.controls.csrf"].Settings).field
-    form = [(field, page.token()), ("email", owner.email), ("password", owner.password)]
+    form = [(field, page.token()), *lab.shown(owner).items()]
     reply = page.send(
-        "POST", lab.url("sign_in"), form=form, headers=[("Accept", "text/html"), *page.from_here]
+        "POST", lab.url(lab.door), form=form, headers=[("Accept", "text/html"), *page.from_here]
     )
     ways["the sign-in page"] = page if reply.status == 303 else None
     for method in ("federated", "reset", "remembered"):
@@ -294,8 +294,9 @@ def a_sensitive_step_asks_again(lab: Any) -> str:
         sent = client.send("POST", lab.url("factors"), form=form, headers=client.from_here)
         if sent.status != 303 or not sent.header("location").startswith(f"{lab.url('step_up')}?next="):
             raise Broken(f"a browser is not sent to show it again: {sent} {sent.header('location')!r}")
-        right = {"code": app.next()} if app else {"password": client.password}
-        for wrong in ({"password": client.password}, {}) if app else ({"password": "no"}, {}):  # nosec B105  # no secret: words
+        right = {"code": app.next()} if app else lab.proof(client)
+        less: dict[str, str] = lab.proof(client) if app else lab.proof(client, "no")
+        for wrong in (less, {}):
             reply = client.act("POST", lab.api("step_up"), json=wrong)
             if reply.status not in (401, 422):
                 raise Broken(f"less than the account's strongest is enough: {reply} to {sorted(wrong)}")
@@ -462,12 +463,14 @@ def a_proof_never_grows_old(patch: Patch) -> None:
 
 @sabotage
 def stepping_up_takes_the_weaker_proof(patch: Patch) -> None:
-    """The password is enough to show again who one is, though there is a second factor."""
+    """The password or token is enough to show again who one is, though there is a second factor."""
     operations = _operations()
     real = operations.step_up
 
-    def step_up(house: Any, who: Any, *, session: str, password: str = "", **given: Any) -> Any:
-        if not password:
+    def step_up(
+        house: Any, who: Any, *, session: str, password: str = "", token: str = "", **given: Any
+    ) -> Any:
+        if not (password or token):
             return real(house, who, session=session, **given)
         return operations.signing_in.go_on(house, session, method="password")
 

@@ -5,7 +5,8 @@ everybody can read how the application is doing, and with what (CWE-497, ASVS 5.
 paths that answer before hosts and schemes count, since a balancer asks by address; what is wrong, and all
 counts, are told to listed networks; no label of a metric is taken from a request. Source: ASVS 5.0.0 13.4.5,
 Prometheus' text format 0.0.4.
-It does not keep or send anything: whoever watches must ask, and must ask each process.
+It does not keep or send anything: whoever watches must ask, and must ask each process. How large the database
+is and how old its last copy are measured off the request path, and warned of in the log.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from typing import Final
 from pydantic import Field
 
 from bylaw import control
-from bylaw.control import Conflict, Control
+from bylaw.control import Conflict, Control, Duration, Size, spoken, weighed
 from bylaw.controls import errors, proxies
-from bylaw.controls.monitoring import probes
+from bylaw.controls.monitoring import measures, probes
 from bylaw.controls.proxies import addresses
 from bylaw.exchange import (
     ALLOW,
@@ -77,6 +78,15 @@ class Settings(control.Settings):
 
     networks: tuple[str, ...] = PRIVATE
     """Who sees metrics, and what is not ready. For everybody else there are no metrics."""
+
+    database_size: Size = Field(0, ge=0)
+    """From this size on the log warns, once a day. 0: the size is measured, and nothing is said of it."""
+
+    backups: str = Field("", max_length=1000, examples=["/backups/app"])
+    """Where `bylaw db backup` leaves its copies: a folder. Empty: nobody looks how old the last one is."""
+
+    backup_age: Duration = Field(93600, ge=3600)
+    """How old the last copy may be before the log warns, once a day."""
 
 
 # Whether it is ready
@@ -194,7 +204,16 @@ def exposition(house: House, reasons: frozenset[str]) -> str:
             "Whether the revocation feed was read within its bound.",
             [("", int(house.store.feed.current))],
         ),
+        *family(
+            "feed_woken",
+            "gauge",
+            "Whether changes wake the reader of the feed; where not, it reads within the bound all the same.",
+            [("", int(house.store.feed.notices.arriving))],
+        ),
     ]
+    for name, text in measures.HELP.items():
+        if rows := house.gauges.get(name):
+            lines += family(name, "gauge", text, sorted(rows.items()))
     return "\n".join(lines) + "\n"
 
 
@@ -263,6 +282,11 @@ def _arrive(house: House) -> Step:
     return step
 
 
+def measuring(house: House) -> Callable[[], None]:
+    """The chore that measures what `/metrics` shows of the database and its copies."""
+    return measures.Measures(house, lambda: house.policy.of(Settings)).look
+
+
 def _answer(kind: str, text: str) -> Answer:
     return Answer(Response(200, [("Content-Type", kind), ("Cache-Control", "no-store")], text.encode()))
 
@@ -323,6 +347,15 @@ def _statement(policy: Policy) -> list[str]:
             f"`{settings.metrics}` shows counts to {networks} and is not there for anybody else; nothing "
             "that was sent in a request stands in it."
         )
+    if settings.database_size:
+        sentences.append(
+            f"From {weighed(settings.database_size)} on the database's size is warned of, daily."
+        )
+    if settings.backups:
+        sentences.append(
+            f"A last copy of the database that is older than {spoken(settings.backup_age)} is warned of, "
+            "daily."
+        )
     return sentences or ["The application does not say how it is."]
 
 
@@ -336,6 +369,6 @@ CONTROL = Control(
     probes=probes.PROBES,
     sabotages=probes.SABOTAGES,
     conflicts=_conflicts,
-    requirements=("S1-139",),
+    requirements=("S1-139", "S2-042", "S2-043"),
     asvs=("13.4.5",),
 )

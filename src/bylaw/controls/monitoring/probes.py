@@ -5,9 +5,12 @@ see that they notice.
 from __future__ import annotations
 
 import re
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -15,12 +18,14 @@ from sqlalchemy.exc import OperationalError
 
 from bylaw.control import Broken, Patch, probe, sabotage
 from bylaw.controls import errors, monitoring
+from bylaw.controls.monitoring import measures
+from bylaw.store import backup, size
 
 INSIDE: Final = "192.0.2.77"
 OUTSIDE: Final = "203.0.113.9"
 WORD: Final = "Zk7f3aQ"
 """Stands in everything that a request may hold, and must not stand in a metric."""
-_SAMPLE: Final = re.compile(r'bylaw_[a-z_]+\{([a-z]+="[A-Za-z0-9_.-]*",?)+\} [0-9.]+')
+_SAMPLE: Final = re.compile(r'bylaw_[a-z_]+\{([a-z]+="[A-Za-z0-9_.-]*",?)+\} [0-9.e+]+')
 
 
 @contextmanager
@@ -248,6 +253,59 @@ def nothing_of_a_request_is_in_a_metric(lab: Any) -> str:
     return f"ninety made-up requests: {len(after) - len(before)} more series, nothing of them in one"
 
 
+@probe("medium", "S2-043")
+def a_database_that_grows_is_noticed(lab: Any) -> str:
+    """Its size and its rows are measured, grow with it, and from the policy's size on the log warns, once."""
+    said = "more than monitoring.database_size"
+    with _open(lab) as paths, lab.under(monitoring.Settings, database_size=1 << 50):
+        chore = monitoring.measuring(lab.site.house)
+        before = _measured(lab, chore, paths["metrics"])
+        warned = lab.logs.text.count(said)
+        for _ in range(3):
+            lab.client()
+        lab.clock.advance(measures.ROWS_EVERY)
+        after = _measured(lab, chore, paths["metrics"])
+        with lab.under(monitoring.Settings, database_size=1):
+            over = [_measured(lab, chore, paths["metrics"]) for _ in range(3)]
+    told, rows = ('bylaw_database_bytes{part="data"}', 'bylaw_database_rows{table="users"}')
+    if not before.get(told) or before.get("bylaw_database_over_limit{}") != 0:
+        raise Broken(f"the size is not told: {before.get(told)}")
+    if lab.site.house.store.engine.dialect.name == "sqlite" and after[rows] != before[rows] + 3:
+        raise Broken(f"three more people, and the rows went from {before[rows]} to {after[rows]}")
+    if over[0].get("bylaw_database_over_limit{}") != 1:
+        raise Broken("a database over the limit is not told of")
+    if (times := lab.logs.text.count(said) - warned) != 1:
+        raise Broken(f"the log warned {times} times in three minutes")
+    return f"{after[told]:,.0f} bytes, and three rows more; over the limit: told, and warned of once"
+
+
+@probe("medium", "S2-042")
+def a_backup_that_is_late_is_noticed(lab: Any) -> str:
+    """No copy, and one that is older than the policy says, are told and warned of; a fresh one is not."""
+    with tempfile.TemporaryDirectory(prefix="bylaw-backups-") as folder, _open(lab) as paths:
+        settings = {"backups": folder, "backup_age": 3600}
+        with lab.under(monitoring.Settings, **settings):
+            chore, seen = monitoring.measuring(lab.site.house), []
+            for name in ("", "app-20200101T000000Z.db", "app.db"):
+                if name:
+                    Path(folder, name).write_bytes(b"")
+                seen.append(_measured(lab, chore, paths["metrics"]))
+        lab.site.house.gauges.pop("backup_taken_seconds", None)
+        lab.site.house.gauges.pop("backup_overdue", None)
+        warned = f"no copy of the database in {folder}" in lab.logs.text
+    overdue = [each.get("bylaw_backup_overdue{}") for each in seen]
+    if overdue != [1, 1, 0] or not warned:
+        raise Broken(f"without a copy, with an old and with a fresh one: {overdue}, warned: {warned}")
+    return "none: late; one of 2020: late; one of now: not"
+
+
+def _measured(lab: Any, chore: Any, path: str) -> dict[str, float]:
+    """What an operator sees after the next look."""
+    lab.clock.advance(measures.EVERY)
+    chore()
+    return _samples(lab, path)
+
+
 @probe("low", "S1-139")
 def a_policy_whose_paths_clash_does_not_start(lab: Any) -> str:
     """One path for two things, a path of bylaw's own pages, or a network that is none refuses to start."""
@@ -329,6 +387,18 @@ def the_inside_is_told(patch: Patch) -> None:
     patch(monitoring.Readiness, "_look", look)
 
 
+@sabotage
+def the_database_grows_unseen(patch: Patch) -> None:
+    """Nobody looks how large it is."""
+    patch(size, "bytes_of", lambda connection: {"data": 0})
+
+
+@sabotage
+def backups_are_believed_in(patch: Patch) -> None:
+    """There is always a fresh copy."""
+    patch(backup, "last_taken", lambda place: time.time())
+
+
 PROBES: Final = (
     the_process_says_that_it_answers,
     what_is_not_ready_is_noticed,
@@ -337,6 +407,8 @@ PROBES: Final = (
     metrics_are_not_there_for_strangers,
     metrics_count_what_happened,
     nothing_of_a_request_is_in_a_metric,
+    a_database_that_grows_is_noticed,
+    a_backup_that_is_late_is_noticed,
     a_policy_whose_paths_clash_does_not_start,
 )
 SABOTAGES: Final = (
@@ -347,4 +419,6 @@ SABOTAGES: Final = (
     the_version_is_not_looked_at,
     made_up_methods_are_series,
     the_inside_is_told,
+    the_database_grows_unseen,
+    backups_are_believed_in,
 )

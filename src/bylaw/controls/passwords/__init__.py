@@ -68,6 +68,13 @@ UNCHECKED = Reason(
     '[passwords] breach_outage = "refuse".',
 )
 
+NONE = Reason(
+    "passwords.none",
+    403,
+    "Nobody has a password here.",
+    "The policy has [passwords] off: people sign in by a token, a passkey or another provider.",
+)
+
 SPECIAL: Final = frozenset("!@#$%^&*()_-+=[]{}; '\",.<>?/\\|`~")
 """What S1-008 calls special: the space is, the colon is not."""
 LIST: Final = 2
@@ -152,6 +159,22 @@ class Settings(control.Settings):
                 "no composition rules",
                 "NIST SP 800-63B-4 3.1.1.2, ASVS 5.0.0 6.2.5",
             )
+
+
+def on(policy: Policy) -> bool:
+    """Whether people have passwords at all."""
+    return not policy.of(Settings).off
+
+
+def missing(policy: Policy) -> str:
+    """Why a control that is about passwords has nothing to do; empty where it has."""
+    return "" if on(policy) else "the policy has [passwords] off"
+
+
+def demand(house: House) -> None:
+    """Go on only where people have passwords: wherever one is taken, kept or mailed about. Raises Refused."""
+    if not on(house.policy):
+        raise Refused(NONE)
 
 
 # How it is kept
@@ -298,6 +321,7 @@ def make(house: House, password: str, *, context: Iterable[str] = (), second: bo
     `second`: the account has a second factor. Waits for the look-up in leaks, if there is one, outside of
     the threads that hash: sign-ins do not wait for somebody else's server.
     """
+    demand(house)
     settings = house.policy.of(Settings)
     if hashable(settings, password) is None:
         raise _weak(faults(settings, password))
@@ -331,6 +355,7 @@ def check(house: House, stored: str | None, password: str) -> str | None:
     Returns a stronger hash to store in its place, or None where the stored one will do. Raises
     Refused. What cannot be a password is refused without hashing, for everybody alike.
     """
+    demand(house)
     text = hashable(house.policy.of(Settings), password)
     if text is None:
         raise Refused(WRONG)
@@ -360,7 +385,13 @@ def _pooled(house: House, work: Callable[..., T], *args: object) -> T:
 def _conflicts(policy: Policy) -> Iterable[Conflict]:
     settings = policy.of(Settings)
     if settings.off:
-        yield Conflict("passwords.off", "accounts would have passwords without a rule", "leave the key out")
+        if not _other_ways(policy):
+            yield Conflict(
+                "passwords.off",
+                "nobody could sign in: there are neither access tokens nor other providers",
+                "leave the key out, or tokens.sign_in = true, or a provider in [federated]",
+            )
+        return
     if settings.min_length_with_second_factor > settings.min_length:
         yield Conflict(
             "passwords.min_length_with_second_factor",
@@ -386,6 +417,17 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
             "no address of a service that may be asked",
             '"off", or e.g. "https://api.pwnedpasswords.com/range/"',
         )
+
+
+def _other_ways(policy: Policy) -> bool:
+    """Whether somebody without a password gets in. Passkeys alone do not count: who sets up the first one is
+    signed in already."""
+    by_name = policy.controls
+    tokens, providers = by_name.get("tokens"), by_name.get("federated")
+    return bool(
+        (tokens is not None and not tokens.off and getattr(tokens, "sign_in", False))
+        or (providers is not None and not providers.off and getattr(providers, "providers", None))
+    )
 
 
 def _unsafe_peppers(policy: Policy, settings: Settings) -> Iterable[Conflict]:
@@ -487,7 +529,7 @@ CONTROL = Control(
     title="Passwords",
     settings=Settings,
     statement=_statement,
-    reasons=(WRONG, WEAK, BUSY, UNCHECKED),
+    reasons=(WRONG, WEAK, BUSY, UNCHECKED, NONE),
     probes=probes.PROBES,
     sabotages=probes.SABOTAGES,
     conflicts=_conflicts,

@@ -62,6 +62,9 @@ RECORDS: Final = 60
 COME_BACK: Final = "2"
 """Seconds after which counters that were lost may be there again."""
 
+PLANS: Final = 10_000
+"""Plans that are kept at most."""
+
 KeyOf = Callable[[Exchange], Key]
 
 
@@ -116,6 +119,11 @@ def _identity(exchange: Exchange) -> str:
     return exchange.identity.id if exchange.identity is not None else ""
 
 
+def _credential(exchange: Exchange) -> str:
+    """A credential by its public id, which its identity bears."""
+    return exchange.identity.session if exchange.identity is not None else ""
+
+
 def _everybody(exchange: Exchange) -> str:
     return ""
 
@@ -134,10 +142,13 @@ class Plans:
         self._named: dict[str, frozenset[str]] = {}
         self.patterns = tuple(entry.below for entry in self._entries if entry.below)
 
-    def make(self, route: Route, path: str, *, signed_in: bool) -> Plan | None:
-        """The plan of a request to `route` at `path`; None where no limit is its."""
+    def make(self, route: Route, path: str, *, signed_in: bool, rates: tuple[str, ...] = ()) -> Plan | None:
+        """The plan of a request to `route` at `path`; None where no limit is its. `rates` are a credential's
+        own, in the place of its owner's: no program uses up what a person may ask."""
         budgets: list[tuple[Group, KeyOf]] = []
-        if signed_in and self._signed_in:
+        if rates:
+            budgets.append((limits(rates, "key"), _credential))
+        elif signed_in and self._signed_in:
             budgets.append((self._signed_in, _identity))
         if not signed_in and self._default:
             name = route.name
@@ -195,11 +206,17 @@ def pace(house: House, settings: Settings) -> Step:
         if route.static:
             return ALLOW
         known = strangers if exchange.identity is None else people
-        name = route.name if not patterns else (route.name, *map(exchange.path.startswith, patterns))
+        name: object = route.name if not patterns else (route.name, *map(exchange.path.startswith, patterns))
+        rates = exchange.credential.rates if exchange.credential is not None else ()
+        if rates:
+            name = (name, rates)
         try:
             plan = known[name]
         except KeyError:
-            plan = known[name] = plans.make(route, exchange.path, signed_in=exchange.identity is not None)
+            if len(known) >= PLANS:
+                known.clear()  # rates are whoever makes a key's to choose: memory is not
+            signed_in = exchange.identity is not None
+            plan = known[name] = plans.make(route, exchange.path, signed_in=signed_in, rates=rates)
         if plan is None:
             return ALLOW
         if waits:

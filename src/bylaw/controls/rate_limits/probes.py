@@ -116,16 +116,16 @@ def strangers_get_no_more_than_the_policy_says(lab: Any) -> str:
 @probe("critical", "S1-099", "S2-006", "S2-007")
 def a_route_has_its_own_limit(lab: Any) -> str:
     """The request after a route's last is refused before a password is looked at."""
-    path = lab.url("sign_in")
+    path = lab.url(lab.door)
     with _limited(lab, routes={path: ("5/minute",)}):
         visitor, person, guess = _somebody(lab), lab.person(), "wrong, but long enough"
         with _hashing(lab) as hashed:
             replies = [
                 visitor.send(
                     "POST",
-                    lab.api("sign_in"),
+                    lab.api(lab.door),
                     headers=visitor.from_here,
-                    json={"email": person.email, "password": guess},
+                    json=lab.shown(person, guess),
                 )
                 for _ in range(6)
             ]

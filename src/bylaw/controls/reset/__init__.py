@@ -20,7 +20,7 @@ from pydantic import Field
 
 from bylaw import control
 from bylaw.control import Below, Control, Duration, spoken
-from bylaw.controls import proxies
+from bylaw.controls import passwords, proxies
 from bylaw.controls.reset import probes
 from bylaw.house import House
 from bylaw.policy import Policy
@@ -130,6 +130,7 @@ CONTROL = Control(
     reasons=(CLOSED, ENDED, WAIT),
     probes=probes.PROBES,
     sabotages=probes.SABOTAGES,
+    idle=passwords.missing,
     requirements=(
         "S1-011",
         "S1-012",

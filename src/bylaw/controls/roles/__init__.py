@@ -40,7 +40,8 @@ LAST_ADMIN = Reason(
     "roles.last_administrator",
     409,
     "The last administrator cannot be taken away.",
-    "The change would leave nobody who may manage users. Make somebody else an administrator first.",
+    "The change would leave nobody who may manage users, or only people whose role expires. Make somebody "
+    "else an administrator first.",
 )
 NO_SUCH_ROLE = Reason(
     "roles.unknown",
@@ -82,6 +83,32 @@ NOT_AS = Reason(
     "It is one's own, disabled, or that of somebody who manages users or may sign in as others.",
 )
 
+BAD_SCOPE = Reason(
+    "roles.bad_scope",
+    422,
+    "That is no object that a role can be given for.",
+    "An object is named by its kind and its number or key, as the application names it: `planning:17`.",
+)
+BAD_EXPIRY = Reason(
+    "roles.bad_expiry",
+    422,
+    "A role cannot end then.",
+    "The moment at which it is to end is past, further than ten years away, or no moment.",
+)
+NO_PERMISSION = Reason(
+    "roles.no_permission",
+    422,
+    "That is no permission.",
+    "A permission is a noun and a verb, `note:read`: what a route or an operation asks for, no wildcards.",
+)
+OUTLASTS = Reason(
+    "roles.outlasts",
+    403,
+    "You cannot give this role for longer than you hold it yourself.",
+    "Whoever holds a role for a time could otherwise make himself its holder for ever. Choose an earlier "
+    "end.",
+)
+
 CHALLENGE: Final = 'Session realm="app"'
 """What a 401 must carry (RFC 9110 section 11.6.1): what is asked for is the cookie of a session."""
 MANAGE_USERS: Final = "user:manage"
@@ -90,6 +117,7 @@ IMPERSONATE: Final = "user:impersonate"
 """What signing in as somebody else asks for, besides the policy's word for it."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_ASKED = re.compile(r"[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*")
 _PATTERN = re.compile(r"\*|[a-z][a-z0-9_-]*:(\*|[a-z][a-z0-9_-]*)(:own)?|\*:[a-z][a-z0-9_-]*")
 
 
@@ -113,20 +141,42 @@ def scoped(grants: Mapping[str, Iterable[str]], held: Iterable[Assignment]) -> d
     return {scope: permissions_of(roles, grants) for scope, roles in by_scope.items()}
 
 
+def until(ends_at: float, held: Iterable[Assignment]) -> float:
+    """How long what is remembered of somebody is true: until it ends, or the first of his roles expires."""
+    return min([ends_at, *(each.expires_at for each in held if each.expires_at is not None)])
+
+
+def is_permission(text: str) -> bool:
+    """Whether it is what a route or an operation can ask for."""
+    return len(text) <= 130 and _ASKED.fullmatch(text) is not None
+
+
+def is_pattern(text: str) -> bool:
+    """Whether it is a permission, or a pattern of permissions, as roles and API keys hold them."""
+    return len(text) <= 130 and _PATTERN.fullmatch(text) is not None
+
+
 def known(policy: Policy, role: str) -> bool:
     """Whether the policy has such a role. Case counts: `Admin` in a table is nobody."""
     return role in policy.of(Settings).grants
 
 
-def demand_no_less(house: House, by: Identity, touched: Iterable[str]) -> None:
-    """Go on only where `by` may do all that the roles `touched` may. Raises Refused.
+def demand_no_less(house: House, by: Identity, touched: Iterable[str], *, within: str = "") -> None:
+    """Go on only where `by` may do all that the roles `touched` may, everywhere or `within` one object.
+    Raises Refused.
 
     Whoever may manage users could otherwise make himself more than he is, or shut out his betters.
     """
     grants = house.policy.of(Settings).grants
     for pattern in {pattern for role in touched for pattern in grants.get(role, ())}:
-        if not (by.may(pattern) or by.may(pattern.removesuffix(":own"))):
+        if not (by.may(pattern, within=within) or by.may(pattern.removesuffix(":own"), within=within)):
             raise Refused(FORBIDDEN)
+
+
+def demand_no_less_than(house: House, by: Identity, held: Iterable[Assignment]) -> None:
+    """The same against all that somebody holds, what holds within one object too. Raises Refused."""
+    for each in held:
+        demand_no_less(house, by, [each.role], within=each.scope)
 
 
 def managing(policy: Policy) -> list[str]:
@@ -143,7 +193,8 @@ def keep_an_administrator(house: House, connection: Connection, before: User) ->
     """
     roles = managing(house.policy)
     held = before.disabled_at is None and not before.roles.isdisjoint(roles)
-    if held and not any(assignments.with_role(connection, role) for role in roles):
+    # One whose role expires does not count: a day would come on which there is nobody.
+    if held and not any(assignments.with_role(connection, role, lasting=True) for role in roles):
         raise Refused(LAST_ADMIN)
 
 
@@ -187,9 +238,15 @@ def _statement(policy: Policy) -> list[str]:
         ),
         "Roles come from the database alone; a change holds at the next request.",
         (
-            "Whoever manages users gives and takes no more than his own roles hold, does nothing to somebody "
-            "who may more, shows once more who he is before a change, and says why for what cannot be taken "
-            "back. The last one who may manage users cannot be taken away. No administrator sees a password."
+            "A role can be given until a moment, at which it is gone, and for one object alone: then it "
+            "opens no route but those that say that they are about that object. Who gave it, when and why "
+            "is kept, also after it has ended, and who has what can be reviewed and exported."
+        ),
+        (
+            "Whoever manages users gives and takes no more than his own roles hold, nor for longer, does "
+            "nothing to somebody who may more, shows once more who he is before a change, and says why for "
+            "what cannot be taken back. The last one who may manage users for good cannot be taken away. No "
+            "administrator sees a password."
         ),
         "\n".join(rows) if rows else "No roles are declared: only public routes answer.",
     ]
@@ -216,6 +273,10 @@ CONTROL = Control(
         HAS_NOTHING,
         NO_IMPERSONATION,
         NOT_AS,
+        BAD_SCOPE,
+        BAD_EXPIRY,
+        OUTLASTS,
+        NO_PERMISSION,
     ),
     steps={"depart": _depart},
     probes=probes.PROBES,
@@ -229,7 +290,14 @@ CONTROL = Control(
         "S1-031",
         "S1-032",
         "S1-033",
+        "S3-019",
+        "S3-020",
+        "S3-021",
+        "S3-022",
+        "S3-023",
         "S3-024",
+        "S3-025",
+        "S2-044",
         "C-08",
         "C-22",
         "C-37",

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -32,6 +33,8 @@ def _refusals(lab: Any, who: Callable[[], Any], *kinds: str) -> list[tuple[str, 
         if rule.kind in kinds and method not in ("WEBSOCKET", "TRACE"):
             path = _PLACEHOLDER.sub(lambda m: _SAMPLES.get(m[1] or m[2] or "", "999999"), pattern)
             client = who()
+            if client.id and lab.borne(path) and not client.bearing.covers(path):
+                continue  # a session says nothing there, and this client bears nothing else
             reply = client.send(method, path) if method in _READING else client.act(method, path, json={})
             if reply.status != 404:
                 replies.append((f"{method} {pattern}", reply))
@@ -97,6 +100,8 @@ def every_401_bears_a_challenge(lab: Any) -> str:
 def without_permission_nothing(lab: Any) -> str:
     """Somebody without the permission gets 403 on every route that asks for one, and a record."""
     client = lab.client()
+    if lab.policy.of(sys.modules["bylaw.controls.jwt"].Settings).paths:
+        lab.bear(client)
     replies = _refusals(lab, lambda: client, "permission")
     for route, reply in replies:
         if reply.status != 403 or (reply.body and reply.code != FORBIDDEN.code):
@@ -216,6 +221,52 @@ def nobody_rises_by_himself(lab: Any) -> str:
     return "403 for whatever he does to somebody who holds more; his own role he may give"
 
 
+@probe("critical", "S1-031", "A092")
+def a_role_ends_by_itself(lab: Any) -> str:
+    """A role that was given until a moment is gone at that moment, in a session that is known; whoever holds
+    it makes nobody its holder for longer."""
+    boss, temp, path = lab.administrator(), lab.client(), lab.api("users")
+    top = min(_held(lab, boss))
+    soon = lab.clock() + 60
+    given = _give(lab, boss, temp, top, until=soon)
+    if given.status != 200 or temp.get(path).status != 200:
+        raise CouldNotLook(f"a role could not be given for a minute: {given}")
+    lab.open_session(temp)
+    for whose, until in ((temp, None), (temp, soon + 1), (lab.client(), None)):
+        reply = _give(lab, temp, whose, top, until=until)
+        if reply.status != 403:
+            raise Broken(f"whoever holds a role for a minute gives it for longer: {reply}")
+    lab.clock.advance(59)
+    if temp.get(path).status != 200:
+        raise Broken("a role ended before its time")
+    lab.clock.advance(1)
+    after = temp.get(path)
+    if after.status != 403:
+        raise Broken(f"a role that has expired still opens: {after}")
+    return "200 a second before, 403 at the moment; nobody could make it longer for himself"
+
+
+@probe("critical", "S1-031", "S1-033")
+def a_role_for_one_object_opens_no_more(lab: Any) -> str:
+    """A role that was given for one object opens no route that is not about that object."""
+    boss, somebody = lab.administrator(), lab.client()
+    given = _give(lab, boss, somebody, min(_held(lab, boss)), within="laboratory:1")
+    if given.status != 200:
+        raise CouldNotLook(f"a role could not be given for an object: {given}")
+    replies = _refusals(lab, lambda: somebody, "permission")
+    for route, reply in replies:
+        if reply.status != 403:
+            raise Broken(f"{route}: {reply}")
+    return f"{len(replies)} routes answer 403 to somebody who may do everything with one object"
+
+
+def _give(lab: Any, by: Any, who: Any, role: str, *, within: str = "", until: float | None = None) -> Any:
+    """Give a role over HTTP, as an administrator does."""
+    ends = "" if until is None else datetime.fromtimestamp(until, UTC).isoformat()
+    told = {"action": "grant", "role": role, "within": within, "until": ends, "reason": "an attack"}
+    return by.act("POST", lab.api("user_roles").replace("{id}", who.id), json=told)
+
+
 @probe("critical", "S1-031", "A089")
 def nobody_becomes_another(lab: Any) -> str:
     """Whoever acts as somebody else does it by the policy's word, as nobody who manages users, under both
@@ -244,7 +295,7 @@ def nobody_becomes_another(lab: Any) -> str:
             raise CouldNotLook("an administrator may not act as somebody without a role")
         if lab.whoami(boss).json()["id"] != person.id:
             raise Broken("whoever acts as somebody is somebody else")
-        for name in ("change_password", "sessions"):
+        for name in ("sessions", "factors"):
             reply = boss.act("POST", lab.api(name), json={})
             if reply.code != ACTING.code:
                 raise Broken(f"{name}, acting: {reply}")
@@ -294,6 +345,8 @@ def the_listing_keeps_secrets(lab: Any) -> str:
         "confirmed",
         "invited",
         "renew_password",
+        "service",
+        "contact",
     }
     if [set(user) for user in shown["users"]] != [known]:
         raise Broken(f"the list shows {sorted(set().union(*shown['users']) - known)}")
@@ -359,7 +412,26 @@ def the_last_one_may_go(patch: Patch) -> None:
 @sabotage
 def managers_may_rise(patch: Patch) -> None:
     """Whoever manages users may give any role."""
-    patch(roles, "demand_no_less", lambda house, by, touched: None)
+    patch(roles, "demand_no_less", lambda house, by, touched, **where: None)
+
+
+@sabotage
+def memory_outlives_a_role(patch: Patch) -> None:
+    """What a process remembers of somebody is good for as long as the session, whenever his roles end."""
+    patch(roles, "until", lambda ends_at, held: ends_at)
+
+
+@sabotage
+def roles_are_given_for_longer(patch: Patch) -> None:
+    """Nobody looks for how long whoever gives a role holds it himself."""
+    patch(sys.modules["bylaw.operations.authority"], "until_when", lambda house, mine, pattern, within: None)
+
+
+@sabotage
+def an_object_is_everything(patch: Patch) -> None:
+    """A role that was given for one object counts everywhere."""
+    row = sys.modules["bylaw.store.sessions"].SessionRow
+    patch(row, "roles", property(lambda self: frozenset(each.role for each in self.assignments)))
 
 
 @sabotage
@@ -396,6 +468,8 @@ PROBES: Final = (
     a_change_holds_at_once,
     the_last_administrator_stays,
     nobody_rises_by_himself,
+    a_role_ends_by_itself,
+    a_role_for_one_object_opens_no_more,
     nobody_becomes_another,
     an_undeclared_answer_is_withheld,
     the_listing_keeps_secrets,
@@ -408,6 +482,9 @@ SABOTAGES: Final = (
     old_claims_are_trusted,
     the_last_one_may_go,
     managers_may_rise,
+    memory_outlives_a_role,
+    roles_are_given_for_longer,
+    an_object_is_everything,
     whoever_acts_may_do_all,
     acting_outlives_the_administrator,
     undeclared_answers_leave,

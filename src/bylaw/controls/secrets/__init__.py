@@ -111,7 +111,9 @@ class Settings(control.Settings):
     """Secrets of before, accepted until they are taken out: what they made goes on working."""
 
 
-def weakness(value: str, *, min_length: int = 43) -> str | None:
+def weakness(
+    value: str, *, min_length: int = 43, least_bits: float = LEAST_BITS, most_words: float = MOST_WORDS
+) -> str | None:
     """Why `value` is no secret, None when it is one. The answer never holds the value."""
     text = value.strip()
     if not text:
@@ -124,9 +126,9 @@ def weakness(value: str, *, min_length: int = 43) -> str | None:
         return "not one line of text"
     if _repeats(text):
         return "one piece over and over"
-    if bits(text) < LEAST_BITS:
+    if bits(text) < least_bits:
         return f"too regular (about {int(bits(text))} bits)"
-    if _spoken(text) > MOST_WORDS:
+    if _spoken(text) > most_words:
         return "made of words"
     return None
 

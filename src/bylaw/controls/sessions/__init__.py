@@ -26,7 +26,7 @@ from bylaw.controls import api_keys, audit, cookies, jwt, mfa, roles
 from bylaw.controls.sessions import probes
 from bylaw.exchange import ALLOW, BLOCK, Deciding, Exchange, Refuse, Step, Verdict
 from bylaw.house import House
-from bylaw.identity import ACTING, UNFINISHED, Identity, permissions_of
+from bylaw.identity import ACTING, API_KEY, UNFINISHED, Identity, permissions_of
 from bylaw.keys import digest
 from bylaw.policy import Policy
 from bylaw.reasons import Reason
@@ -61,6 +61,7 @@ OWED: Final = {
     "second": "The second factor is still to be shown.",
     "enrol": "A second factor must be set up first: the account's role asks for one.",
     "password": "Another password must be chosen first.",  # nosec B105  # no secret: words
+    "token": "The token of the first start must be changed first.",  # nosec B105  # no secret: words
     "confirm": "The mail address must be confirmed first.",
 }
 """What a session may owe before anybody is signed in by it, in this order, in words."""
@@ -68,6 +69,7 @@ PAGES: Final = {
     "second": "second_factor",
     "enrol": "factors",
     "password": "change_password",  # nosec B105  # no secret: words
+    "token": "change_token",  # nosec B105  # no secret: words
     "confirm": "confirm_email",
 }
 """The endpoint at which each of them is done."""
@@ -155,7 +157,7 @@ def _remembered(house: House, row: store.SessionRow) -> Remembered:
         clock=house.ports.clock,
     )
     # Asked again when the first of its roles expires: what is remembered never outlives what it says.
-    until = min([row.expires_at, *(a.expires_at for a in row.assignments if a.expires_at is not None)])
+    until = roles.until(row.expires_at, row.assignments)
     return Remembered(row.digest, identity, until, row.seen_at, row.seen_at, row.owes)
 
 
@@ -201,9 +203,17 @@ def ends(house: House, created_at: float) -> float:
 def _find(house: House, connection: Connection, key: str) -> store.SessionRow | None:
     """A session; it owes a second factor as soon as its user's role asks for one, whenever it began."""
     found = store.find(connection, key)
-    if found is None or found.owes or found.assurance > 1 or not mfa.required(house.policy, found.roles):
+    if found is None or found.owes or found.assurance > 1:
+        return found
+    if not mfa.required(house.policy, frozenset(each.role for each in found.assignments)):
         return found
     return replace(found, owes="second" if factors.enrolled(connection, found.user_id) else "enrol")
+
+
+def bearers(policy: Policy) -> bearer.Family:
+    """The paths on which no cookie says who asks: those of bearers, and where bearers are given."""
+    listed = (*policy.of(jwt.Settings).paths, *policy.of(api_keys.Settings).paths)
+    return bearer.Family((*listed, *jwt.endpoints(policy)))
 
 
 def _identify(house: House) -> Step:
@@ -211,8 +221,8 @@ def _identify(house: House) -> Step:
     name = cookies.name(house.policy, cookies.SESSION)
     idle = house.policy.of(Settings).idle
     clock, memory, feed = house.ports.clock, house.store.memory, house.store.feed
-    bearers = bearer.Family((*house.policy.of(jwt.Settings).paths, *house.policy.of(api_keys.Settings).paths))
-    no_cookies = bearers.covers if bearers else None
+    family = bearers(house.policy)
+    no_cookies = family.covers if family else None
 
     def step(exchange: Exchange) -> Verdict | Deciding:
         secret = exchange.cookie(name)
@@ -254,8 +264,11 @@ def _look_up(house: House, exchange: Exchange, key: str) -> Deciding:
 
 
 def remembered(house: House, exchange: Exchange) -> bool:
-    """Whether the session of a long exchange stands as it did, as far as memory may tell."""
-    session = exchange.session
+    """Whether the session of a long exchange, or what it bore, stands as it did, as far as memory tells."""
+    session, borne = exchange.session, exchange.credential
+    if borne is not None:
+        known = house.store.feed.current and house.store.memory.get(borne.digest) is borne
+        return known and house.now() < borne.expires_at
     if session is None:
         return True
     idle, held = house.policy.of(Settings).idle, house.store.memory.get(session.digest)
@@ -269,7 +282,10 @@ def remembered(house: House, exchange: Exchange) -> bool:
 
 def stands(house: House, exchange: Exchange) -> bool:
     """The same from the database: it lives, and its user may do what he might when it began."""
-    session = exchange.session
+    session, borne = exchange.session, exchange.credential
+    if borne is not None:
+        # An access token that memory knows no more is over: it lives for minutes, and its client comes again.
+        return borne.kind == API_KEY and api_keys.stands(house, exchange)
     if session is None:
         return True
     house.store.feed.follow()
@@ -282,20 +298,28 @@ def stands(house: House, exchange: Exchange) -> bool:
     if (
         row is None
         or row.owes
-        or row.roles != session.identity.roles
+        or not _as_it_was(house, row, session.identity)
         or not _lives(house, row, session.seen_at)
     ):
         return False
-    session.expires_at = row.expires_at
+    session.expires_at = roles.until(row.expires_at, row.assignments)
     if not row.renew:
         house.store.memory.remember(session, generation)  # not for each message anew
     return True
 
 
+def _as_it_was(house: House, row: store.SessionRow, identity: Identity) -> bool:
+    """Whether a session's user holds what he held, everywhere and within each object."""
+    scoped = roles.scoped(house.policy.of(roles.Settings).grants, row.assignments)
+    now = {scope: held.patterns for scope, held in scoped.items()}
+    return row.roles == identity.roles and now == {s: held.patterns for s, held in identity.scoped.items()}
+
+
 def used(house: House, exchange: Exchange) -> None:
     """Count what somebody says in a long exchange as a use of the session."""
-    if exchange.session is not None:
-        exchange.session.seen_at = house.now()
+    for held in (exchange.session, exchange.credential):
+        if held is not None:
+            held.seen_at = house.now()
 
 
 def _lives(house: House, row: store.SessionRow, seen: float = 0.0) -> bool:

@@ -6,7 +6,7 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -15,7 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
-from bylaw.controls import cookies, roles, sessions
+from bylaw.controls import api_keys, cookies, jwt, roles, sessions
 from bylaw.exchange import Exchange, PairHeaders
 from bylaw.identity import UNFINISHED
 from bylaw.keys import digest
@@ -40,8 +40,8 @@ def only_a_digest_is_kept(lab: Any) -> str:
     if given[0] == given[1] or min(map(len, given)) < 43 or person.email in given[0]:
         raise Broken("the cookie is short, the same twice or made of what is known")
     kept = lab.dump()
-    if any(secret in kept for secret in (*given, person.password)):
-        raise Broken("the database holds the cookie itself, or the password")
+    if any(secret in kept for secret in (*given, *lab.proof(person).values())):
+        raise Broken("the database holds the cookie itself, or what it was given for")
     if digest(given[0]) not in kept:
         raise Broken("the database does not know the session")
     return "two sessions, two secrets of 43 characters; the database knows their digests alone"
@@ -67,7 +67,7 @@ def an_id_is_given_and_never_taken(lab: Any) -> str:
     first = person.cookies.get(lab.cookie)
     if reply.status != 200 or first in (None, invented) or _as_somebody(lab, invented):
         raise Broken(f"signing in with an invented value: {reply}, and no new id")
-    person.act("POST", lab.api("sign_in"), json={"email": person.email, "password": person.password})
+    person.act("POST", lab.api(lab.door), json=lab.shown(person))
     if person.cookies.get(lab.cookie) == first or _as_somebody(lab, first):
         raise Broken("signing in once more left the first session alive")
     return "six invented values, none adopted; a second sign-in replaced the first"
@@ -77,45 +77,53 @@ def an_id_is_given_and_never_taken(lab: Any) -> str:
 def a_copied_cookie_ends_with_the_session(lab: Any) -> str:
     """Signing out, here and everywhere, a new password, ending the others and being disabled reach every
     copy."""
-    leaver, changer, cleaner, dismissed, tidier = (lab.person() for _ in range(5))
-    copies = {person.id: lab.open_session(person) for person in (leaver, changer, cleaner, dismissed, tidier)}
+    ways = _endings(lab)
+    people = {what: lab.person() for what in ways}
+    copies = {what: lab.open_session(person) for what, person in people.items()}
     if not all(_as_somebody(lab, copy) for copy in copies.values()):
         raise Broken("a copied cookie was not good before")
-    _done(leaver.act("POST", lab.api("sign_out"), json={}), "signing out")
-    _done(
-        changer.act(
-            "POST",
-            lab.api("change_password"),
-            json={"current": changer.password, "password": f"{changer.password} And on."},
-        ),
-        "a new password",
-    )
-    lab.open_session(cleaner)
-    _done(cleaner.act("POST", lab.api("sessions"), json={"session": "others"}), "ending the others")
-    _administer(lab, dismissed, {"action": "disable", "reason": "an attack"})
-    lab.open_session(tidier)
-    _done(tidier.act("POST", lab.api("sessions"), json={"session": "everywhere"}), "signing out everywhere")
-    for what, person in (
-        ("signing out", leaver),
-        ("signing out everywhere", tidier),
-        ("a new password", changer),
-        ("ending the others", cleaner),
-        ("being disabled", dismissed),
-    ):
-        if _as_somebody(lab, copies[person.id]):
+    for what, (_, end) in ways.items():
+        end(people[what])
+    for what, copy in copies.items():
+        if _as_somebody(lab, copy):
             raise Broken(f"after {what} a copied cookie still works")
-    for what, person, left in (
-        ("signing out", leaver, 0),
-        ("a new password", changer, 1),
-        ("ending the others", cleaner, 1),
-        ("being disabled", dismissed, 0),
-        ("signing out everywhere", tidier, 0),
-    ):
-        if len(_kept(lab, person)) != left:
-            raise Broken(f"after {what} the store holds {len(_kept(lab, person))} sessions, not {left}")
-    if lab.whoami(changer).status != 200 or lab.whoami(cleaner).status != 200:
-        raise Broken("whoever changed the password or ended the others was signed out as well")
-    return "five ways to end a session, each for its copy too, at the next request"
+    for what, (left, _) in ways.items():
+        if len(_kept(lab, people[what])) != left:
+            raise Broken(f"after {what} the store holds {len(_kept(lab, people[what]))} sessions, not {left}")
+        if left and lab.whoami(people[what]).status != 200:
+            raise Broken(f"{what} signed out whoever did it as well")
+    return f"{len(ways)} ways to end a session, each for its copy too, at the next request"
+
+
+def _endings(lab: Any) -> dict[str, tuple[int, Callable[[Any], None]]]:
+    """The ways to end a session that this policy has: how many the person has left, and how it is done."""
+
+    def act(name: str, **sent: Any) -> Callable[[Any], None]:
+        return lambda person: _done(person.act("POST", lab.api(name), json=sent), name)
+
+    def others(person: Any) -> None:
+        lab.open_session(person)
+        act("sessions", session="others")(person)
+
+    def everywhere(person: Any) -> None:
+        lab.open_session(person)
+        act("sessions", session="everywhere")(person)
+
+    def change(person: Any) -> None:
+        act("change_password", current=person.password, password=f"{person.password} And on.")(person)
+
+    ways: dict[str, tuple[int, Callable[[Any], None]]] = {
+        "signing out": (0, act("sign_out")),
+        "signing out everywhere": (0, everywhere),
+        "ending the others": (1, others),
+        "being disabled": (
+            0,
+            lambda person: _administer(lab, person, {"action": "disable", "reason": "an attack"}),
+        ),
+    }
+    if "change_password" in lab.site.pages.urls:
+        ways["a new password"] = (1, change)
+    return ways
 
 
 @probe("high", "S2-011", "C-32")
@@ -222,6 +230,51 @@ def another_process_heeds_the_end(lab: Any) -> str:
         other.close()
 
 
+@probe("critical", "C-05", "S3-017", "S3-072")
+def every_credential_ends_everywhere(lab: Any) -> str:
+    """Access tokens and API keys end as sessions do: one that another process holds in memory is refused
+    there within the bound, and costs it no query until then."""
+    bound, found = lab.policy.store.revocation_bound, _borne(lab)
+    if not found:
+        raise CouldNotLook("the policy has neither JWT access tokens nor API keys")
+    other, said = type(lab.site)(lab.policy.file, world=lab.site.house.ports), []
+    try:
+        for kind, path, text, end in found:
+            header = ("Authorization", f"Bearer {text}")
+            if not _knows(other, path, header):
+                raise Broken(f"another process refuses {kind} that is good")
+            other.house.store.feed.read()  # however slow this machine is just now
+            with _queries(lab, other) as asked:
+                if not _knows(other, path, header) or asked:
+                    raise Broken(f"another process does not know {kind} by memory: {asked[:1]}")
+            end()
+            ended = time.monotonic()
+            while (waited := time.monotonic() - ended) >= 0 and _knows(other, path, header):
+                if waited > bound:
+                    raise Broken(f"{waited:.1f} s after its end {kind} is good in another process")
+            said.append(f"{kind} after {waited:.2f} s")
+    finally:
+        other.close()
+    return f"another process refused {', '.join(said)}"
+
+
+def _borne(lab: Any) -> list[tuple[str, str, str, Callable[[], object]]]:
+    """What people and programs bear by the policy: its kind, where it is taken, the text, and how it ends."""
+    found: list[tuple[str, str, str, Callable[[], object]]] = []
+    if jwt.used(lab.policy):
+        path, families = lab.policy.of(jwt.Settings).paths[0], sys.modules["bylaw.operations.token_families"]
+        pair = lab.pair(lab.client())
+        revoke = families.revoke
+        found.append(("an access token", path, pair.access, lambda: revoke(lab.site.house, pair.refresh)))
+    settings, grants = lab.policy.of(api_keys.Settings), lab.policy.of(roles.Settings).grants
+    role = min((role for role, held in grants.items() if held), default="")
+    if settings.paths and not settings.off and role:
+        owner = lab.client(role)
+        made = lab.key(owner, grants[role][0])
+        found.append(("an API key", settings.paths[0], made.text, lambda: lab.revoke_key(owner, made.id)))
+    return [(kind, lab.sample(path), text, end) for kind, path, text, end in found]
+
+
 @probe("high")
 def one_that_cannot_follow_asks_the_database(lab: Any) -> str:
     """A process that cannot read the feed trusts its memory no more, and refuses without a database."""
@@ -293,7 +346,8 @@ def unknown_ids_leave_nothing_behind(lab: Any) -> str:
 def half_a_sign_in_opens_nothing(lab: Any) -> str:
     """A session that still owes something is nobody's: no route answers it, until it owes nothing."""
     asked = 0
-    for owed in sessions.OWED:
+    owing = [owed for owed in sessions.OWED if sessions.PAGES[owed] in lab.site.pages.urls]
+    for owed in owing:
         person = lab.person()
         secret = lab.open_session(person, owes=[owed])
         person.token_page = lab.url(sessions.PAGES[owed])
@@ -302,6 +356,8 @@ def half_a_sign_in_opens_nothing(lab: Any) -> str:
         for method, path, rule in lab.routes():
             if rule.kind in ("public", "owing") or set("{<*") & set(path) or method != "GET":
                 continue
+            if lab.borne(path):  # a session says nothing there
+                continue
             asked += 1
             reply = person.get(path, keep=False)
             if reply.status != 401 or reply.code != UNFINISHED.code:
@@ -309,7 +365,7 @@ def half_a_sign_in_opens_nothing(lab: Any) -> str:
         opened = _go_on(lab, digest(secret), done=[owed])
         if not _as_somebody(lab, opened.secret) or _as_somebody(lab, secret):
             raise Broken(f"what owed {owed!r} and owes it no more is nobody's, or its old id is somebody's")
-    return f"{asked} requests of {len(sessions.OWED)} sessions that owed something, none answered"
+    return f"{asked} requests of {len(owing)} sessions that owed something, none answered"
 
 
 @probe("high", "S1-003", "C-32")
@@ -404,9 +460,14 @@ def _as_somebody(lab: Any, secret: str) -> bool:
 
 def _identified(site: Any, cookie: str, secret: str) -> bool:
     """Whether another process, asked at its gate, knows who this is."""
-    host = site.policy.app.origin.partition("://")[2]
-    headers = PairHeaders([("Host", host), ("Cookie", f"{cookie}={secret}")])
-    exchange = Exchange(method="GET", path="/no/such/path-7f3a", headers=headers)
+    return _knows(site, "/no/such/path-7f3a", ("Cookie", f"{cookie}={secret}"))
+
+
+def _knows(site: Any, path: str, header: tuple[str, str]) -> bool:
+    """The same of whatever a header bears."""
+    scheme, _, host = site.policy.app.origin.partition("://")
+    headers = PairHeaders([("Host", host), header])
+    exchange = Exchange(method="GET", path=path, headers=headers, scheme=scheme)
     for _ in site.gate.deciding(exchange):
         pass  # it may wait here as long as it needs to
     return exchange.identity is not None
@@ -440,10 +501,10 @@ def _count(lab: Any) -> int:
 
 
 @contextmanager
-def _queries(lab: Any) -> Iterator[list[str]]:
+def _queries(lab: Any, site: Any = None) -> Iterator[list[str]]:
     """What is asked of the database meanwhile, except by the feed's own threads."""
     asked: list[str] = []
-    engine = lab.site.house.store.engine
+    engine = (site or lab.site).house.store.engine
 
     def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         if threading.current_thread().name not in ("bylaw-feed", "bylaw-chores"):
@@ -587,6 +648,7 @@ PROBES: Final = (
     a_change_of_roles_gives_a_new_id,
     a_known_session_costs_no_query,
     another_process_heeds_the_end,
+    every_credential_ends_everywhere,
     one_that_cannot_follow_asks_the_database,
     nothing_writes_a_session_back,
     unknown_ids_leave_nothing_behind,

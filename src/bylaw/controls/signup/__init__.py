@@ -18,7 +18,7 @@ from pydantic import Field
 
 from bylaw import control
 from bylaw.control import Conflict, Control
-from bylaw.controls import email, roles
+from bylaw.controls import email, passwords, roles
 from bylaw.controls.signup import probes
 from bylaw.house import House
 from bylaw.policy import Policy
@@ -86,8 +86,23 @@ def new_roles(policy: Policy) -> frozenset[str]:
     return frozenset({settings.role} if settings.role else ())
 
 
+def _idle(policy: Policy) -> str:
+    """Strangers make accounts with a password or with another provider's account alone."""
+    if passwords.on(policy) or _has_providers(policy):
+        return ""
+    return "people have neither passwords nor accounts of another provider"
+
+
+def _has_providers(policy: Policy) -> bool:
+    """Whether the policy names a provider (its control is asked by name: it imports this one)."""
+    found = policy.controls.get("federated")
+    return found is not None and not found.off and bool(getattr(found, "providers", None))
+
+
 def _conflicts(policy: Policy) -> Iterable[Conflict]:
     settings = policy.of(Settings)
+    if settings.open and _idle(policy):
+        yield Conflict("signup.open", f"nobody could sign up: {_idle(policy)}", "open = false")
     if settings.role is None:
         return
     if not roles.known(policy, settings.role):
@@ -130,6 +145,8 @@ def _statement(policy: Policy) -> list[str]:
         (
             f"Anybody may sign up and gets {role}, whatever the request says: only address, name and "
             "password are read, and any other field is refused."
+            if passwords.on(policy)
+            else f"Anybody whom another provider vouches for gets {role}, whatever it says of him."
         ),
         (
             "An address has one form, whatever its case or script; a taken one gets the same answer as "
@@ -148,6 +165,7 @@ CONTROL = Control(
     probes=probes.PROBES,
     sabotages=probes.SABOTAGES,
     conflicts=_conflicts,
+    idle=_idle,
     start=_start,
     requirements=("S1-090", "S3-031", "C-08", "C-10"),
     asvs=("2.2.1", "6.3.8", "15.3.3"),

@@ -24,6 +24,8 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.Float),
         sa.Column("used_at", sa.Float),
         sa.Column("revoked_at", sa.Float),
+        sa.Column("origin", sa.String(16), nullable=False),
+        sa.Column("warned_at", sa.Float),
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name="fk_access_tokens_user_id", ondelete="CASCADE"
         ),
@@ -78,6 +80,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Float, nullable=False),
         sa.Column("expires_at", sa.Float, nullable=False),
         sa.Column("used_at", sa.Float),
+        sa.Column("used_address", sa.String(64), nullable=False),
+        sa.Column("used_agent", sa.String(256), nullable=False),
         sa.ForeignKeyConstraint(
             ["family_id"], ["token_families.id"], name="fk_refresh_tokens_family_id", ondelete="CASCADE"
         ),
@@ -86,6 +90,9 @@ def upgrade() -> None:
     op.create_index("ix_refresh_tokens_family_id", "refresh_tokens", ["family_id"])
     op.add_column("sessions", sa.Column("credential", sa.String(22)))
     op.create_index("ix_sessions_credential", "sessions", ["credential"])
+    op.add_column("users", sa.Column("contact", sa.String(254)))
+    service = sa.text("contact IS NOT NULL")
+    op.create_index("ix_users_service", "users", ["email"], sqlite_where=service, postgresql_where=service)
 
 
 def _roles() -> None:
@@ -100,7 +107,7 @@ def _roles() -> None:
         sa.Column("scope", sa.String(120), nullable=False),
         sa.Column("granted_by", sa.String(36)),
         sa.Column("granted_at", sa.Float, nullable=False),
-        sa.Column("because", sa.String(200), nullable=False),
+        sa.Column("because", sa.String(500), nullable=False),
         sa.Column("expires_at", sa.Float),
         sa.Column("ended_at", sa.Float),
         sa.Column("ended_by", sa.String(36)),
@@ -109,6 +116,8 @@ def _roles() -> None:
             ["user_id"], ["users.id"], name="fk_role_assignments_user_id", ondelete="CASCADE"
         ),
         sa.CheckConstraint("role <> '' AND role = lower(trim(role))", name="ck_role_assignments_role"),
+        sa.CheckConstraint("scope = trim(scope)", name="ck_role_assignments_scope"),
+        sa.CheckConstraint("expires_at > granted_at", name="ck_role_assignments_expires_at"),
     )
     op.create_index("ix_role_assignments_user_id", "role_assignments", ["user_id"])
     op.create_index("ix_role_assignments_role", "role_assignments", ["role", "user_id"])
