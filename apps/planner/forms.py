@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_origin
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, TypeVar, get_origin
 
 from flask import request
 from pydantic import BaseModel, ValidationError
@@ -19,13 +19,25 @@ from werkzeug.exceptions import UnsupportedMediaType
 from apps.planner.database import close_session
 from bylaw.reasons import Refused
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 M = TypeVar("M", bound=BaseModel)
 P = ParamSpec("P")
 R = TypeVar("R")
 # Not part of any model: bylaw's token in forms, and the planner's own "it was saved" after a redirect.
 _NOT_INPUT = frozenset({"csrf_token", "saved"})
 _LONGEST_FIELD = 64
-_TERSE: dict[str, Any] = {"include_url": False, "include_input": False, "include_context": False}
+_TERSE: dict[str, Any] = {"include_url": False, "include_input": False}
+_SAID: Final = {
+    "missing": "needed",
+    "string_too_long": "{max_length} characters at most",
+    "too_long": "{max_length} at most",
+    "greater_than_equal": "{ge} at least",
+    "less_than_equal": "{le} at most",
+    "int_parsing": "a whole number",
+}
+"""What Pydantic finds, in the words of the page; what is not here is told in its own."""
 
 
 class InvalidError(ValueError):
@@ -92,7 +104,7 @@ def _read(model: type[M]) -> Form[M]:
 
 def reasons(error: ValidationError) -> dict[str, str]:
     """Field and reason of each problem, without the value that was sent."""
-    return {_field(e["loc"]): _reason(e["msg"]) for e in error.errors(**_TERSE)}
+    return {_field(e["loc"]): _reason(e) for e in error.errors(**_TERSE)}
 
 
 def _plain(model: type[BaseModel], data: MultiDict[str, str]) -> dict[str, Any]:
@@ -118,6 +130,13 @@ def _field(loc: tuple[int | str, ...]) -> str:
     return name if (plain and len(name) <= _LONGEST_FIELD) or not name else "(unknown)"
 
 
-def _reason(message: str) -> str:
-    said = message.removeprefix("Value error, ").removeprefix("Input ")
+def _reason(error: ErrorDetails) -> str:
+    limits = error.get("ctx", {})
+    if error["type"] in ("string_too_short", "too_short"):
+        least = limits["min_length"]
+        said = "needed" if least == 1 else f"{least} characters at least"
+    elif error["type"] in _SAID:
+        said = _SAID[error["type"]].format(**limits)
+    else:
+        said = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return said[:1].upper() + said[1:]

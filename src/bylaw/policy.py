@@ -89,8 +89,8 @@ class Store(Section):
     """How many sessions a process remembers at most."""
 
     concurrent_users: int | None = Field(None, ge=1)
-    """How many people use it at the same moment, where that is known: for more than a hundred, SQLite is below
-    what is recommended."""
+    """How many people use it at the same moment, where that is known: for more than a hundred, SQLite is
+    below what is recommended."""
 
     def below_standard(self) -> Iterator[Below]:
         """The values that are below what is recommended."""

@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 
 from bylaw import policy
 from bylaw.cli import common, main
-from bylaw.controls import CONTROLS
+from bylaw.controls import CONTROLS, secrets
 from bylaw.schema import policy_schema
 from bylaw.verify import matrix, runner
 from tests.cli import transcript
@@ -117,8 +117,11 @@ def test_check_finds_an_alias_of_nothing(project: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["tests.applications.flask_app", "tests.applications.flask_app:create_app"])
-def test_a_policy_is_found_by_its_applications_name(project: Path, name: str) -> None:
+def test_a_policy_is_found_by_its_applications_name(
+    project: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The module as it is imported; its policy lies beside it."""
+    monkeypatch.setenv("JWT_SECRET_KEY", secrets.new())
     assert "Notes · production policy" in call("check", name).output
 
 
@@ -299,7 +302,7 @@ def test_two_upgrades_at_once_make_one_database(project: Path) -> None:
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(project), *sys.path])}
     program = [sys.executable, "-c", "from bylaw.cli import main; main(['db', 'upgrade'])"]
     both = [subprocess.Popen(program, env=environ, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    assert [process.communicate(timeout=60)[0].rpartition(" → ")[2] for process in both] == ["0003\n"] * 2
+    assert [process.communicate(timeout=60)[0].rpartition(" → ")[2] for process in both] == ["0004\n"] * 2
     assert [process.returncode for process in both] == [0, 0]
 
 
@@ -364,7 +367,7 @@ def test_an_unnoticed_sabotage_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """A probe that cannot fail proves nothing: exit code 1."""
     harmless = runner.Caught("cookies", "harmless", "Changes nothing.", None)
     monkeypatch.setattr(runner, "_try", lambda *_: harmless)
-    result = call("verify", "tests.applications.flask_app", "--only", "cookies", "--sabotage")
+    result = call("verify", "tests.applications.flask_app", "--only", "cookies", "--sabotage", "--jobs", "1")
     assert result.exit_code == 1
     assert "UNNOTICED" in result.stdout
 

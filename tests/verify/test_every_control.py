@@ -5,7 +5,7 @@ What a control's probes see on another policy stands in its own test file.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -13,10 +13,7 @@ from bylaw.control import Control, Probe, Sabotage
 from bylaw.controls import CONTROLS
 from bylaw.verify.laboratory import Bench, Laboratory
 from bylaw.verify.runner import attempt, broken
-from tests.applications.stacks import hurry
-
-HURRIED: Final = frozenset({"federated", "jwt", "lockout", "mfa", "passkeys", "reset"})
-"""Whose probes sign in a hundred times, and say nothing about what a hash costs."""
+from tests.applications.stacks import COSTLY, hurry
 
 
 def _each(kind: str) -> list[Any]:
@@ -28,7 +25,7 @@ def _each(kind: str) -> list[Any]:
 
 
 def prepared(laboratory: Laboratory, control: Control) -> Laboratory:
-    if control.name in HURRIED:
+    if control.name not in COSTLY:
         hurry(laboratory)
     return laboratory
 

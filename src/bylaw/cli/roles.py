@@ -286,7 +286,12 @@ def _line(line: Line) -> str:
     epilog=_examples("review", "review --format csv > review.csv", 'review --done --note "with the board"'),
 )
 @click.option(
-    "--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="For people, for a spreadsheet, or for programs.",
 )
 @click.option("--unused", is_flag=True, help="Only what nobody has used since it was given.")
 @click.option("--actions", is_flag=True, help="What administrators did since the last review, instead.")

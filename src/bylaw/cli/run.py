@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from bylaw.cli.common import fail, out, spoken
-from bylaw.controls import passwords, roles, tokens
+from bylaw.controls import email, passwords, roles, tokens
 from bylaw.identity import permissions_of
 from bylaw.operations import administering
 from bylaw.operations import tokens as access_tokens
@@ -44,6 +44,8 @@ def run(app: str, development: bool, host: str, port: int | None, workers: int, 
     """
     if development:
         os.environ["BYLAW_ENV"] = "development"
+        if port is not None:  # another address is another site: its pages, links and origin go by it
+            os.environ.setdefault("BASE_URL", f"http://127.0.0.1:{port}")
     os.environ["WEB_CONCURRENCY"] = str(workers)  # what a control asks that counts in this process alone
     target = Target.named(app)
     made = target.factory()
@@ -91,6 +93,8 @@ def _demand_free(host: str, port: int) -> None:
 def _say_where(site: Site) -> None:
     policy = site.policy
     mail = policy.mail.directory or ("by SMTP" if policy.mail.server else "nowhere: [mail] is empty")
+    if not email.on(policy):
+        mail = "none is sent"
     engine = site.house.store.engine
     database = engine.url.database if engine.dialect.name == "sqlite" else engine.dialect.name
     out.print(f"{policy.app.name} · {policy.environment}", markup=False)

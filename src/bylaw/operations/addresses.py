@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from bylaw.control import spoken
-from bylaw.controls import audit, email, mfa, roles, sessions, signup
+from bylaw.controls import audit, email, mfa, passwords, roles, sessions, signup
 from bylaw.house import House
 from bylaw.identity import UNFINISHED, Identity
 from bylaw.keys import digest
@@ -132,9 +132,16 @@ def ask_to_change(house: House, who: Identity, new: str) -> None:
                 (
                     "If it was not you, somebody else is signed in to your account. Choose another password: "
                     "that ends all sessions, and this request."
+                    if passwords.on(house.policy)
+                    else "If it was not you, somebody else is signed in to your account. End your other "
+                    "sessions, and tell an administrator."
                 ),
             ],
-            link=Link("Choose another password", mailing.address_of(house, FORGOTTEN)),
+            link=(
+                Link("Choose another password", mailing.address_of(house, FORGOTTEN))
+                if passwords.on(house.policy)
+                else Link("See where you are signed in", mailing.address_of(house, "sessions"))
+            ),
         )
         audit.record(
             house,

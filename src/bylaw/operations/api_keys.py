@@ -411,6 +411,9 @@ def _tell(house: House, connection: Connection, user: User, made: Made, subject:
                 f"{text.PREFIX}{made.id} and holds: {', '.join(made.scopes[:10])}"
                 f"{' and more' if len(made.scopes) > 10 else ''}."
             ),
-            "If you do not know of it, revoke it at once, change your password, and tell an administrator.",
+            (
+                f"If you do not know of it, revoke it at once, {mailing.regain(house)}, and tell an "
+                "administrator."
+            ),
         ],
     )

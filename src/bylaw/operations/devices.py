@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection, RowMapping
 
-from bylaw.controls import audit, lockout
+from bylaw.controls import audit, lockout, passwords
 from bylaw.controls.sessions import Opened
 from bylaw.exchange import Exchange
 from bylaw.house import House
@@ -212,6 +212,9 @@ def tell(house: House, connection: Connection, user_id: str, email: str, came: A
             (
                 "If it was not you, change your password at once: that ends every session but your own. Then "
                 "look at the page above."
+                if passwords.on(house.policy)
+                else "If it was not you, end that session at once, on the page above, and tell an "
+                "administrator."
             ),
         ],
         link=Link("See where you are signed in", mailing.address_of(house, "sessions")),

@@ -302,7 +302,7 @@ def _linked(
         subject=f"Your account at {house.policy.app.name} now opens with {offer.label}",
         paragraphs=[
             f"An account at {offer.label} was linked with yours: it can be used to sign in.",
-            "If it was not you, unlink it on the page of your linked accounts, and change your password.",
+            f"If it was not you, unlink it on the page of your linked accounts, and {mailing.regain(house)}.",
         ],
     )
 
@@ -325,7 +325,7 @@ def unlink(house: House, who: Identity, digest: str, name: str) -> None:
             subject=f"Your account at {house.policy.app.name} no longer opens with {label}",
             paragraphs=[
                 f"Your account was unlinked from {label} just now, and your other sessions were ended.",
-                "If it was not you, change your password and tell an administrator at once.",
+                f"If it was not you, {mailing.regain(house)} and tell an administrator at once.",
             ],
         )
     house.store.memory.forget(who.id)

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from sqlalchemy import Connection
 
-from bylaw.controls import audit, email
+from bylaw.controls import audit, email, passwords
 from bylaw.house import House
 from bylaw.store import mail_counts, outbox, users
 from bylaw.store.outbox import Waiting
@@ -95,6 +95,11 @@ def post(
 def address_of(house: House, *path: str) -> str:
     """The whole address of one of bylaw's own pages: of the policy's base_url, whatever a request says."""
     return "/".join((f"{house.policy.app.origin}{house.policy.pages.prefix}", *path))
+
+
+def regain(house: House) -> str:
+    """What comes first for whoever finds somebody else in his account: part of a sentence."""
+    return "change your password" if passwords.on(house.policy) else "end your other sessions"
 
 
 def _within_budget(house: House, connection: Connection, to: str, subject: str) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, func, select
 
 from bylaw.house import House
 from bylaw.identity import Identity
-from bylaw.operations import accounts, signing_in, token_families
+from bylaw.operations import accounts, authority, granting, signing_in, token_families
 from bylaw.store import api_keys
 from bylaw.store import audit as audit_rows
 from bylaw.store.access_tokens import count_good
@@ -26,6 +26,8 @@ class Account:
     confirmed: bool
     created_at: float
     roles: tuple[str, ...]
+    scoped_roles: tuple[str, ...]
+    """Those that hold within one object alone, with its name."""
     has_password: bool
     password_changed_at: float
     """When the password was set last."""
@@ -51,6 +53,7 @@ def account(house: House, who: Identity) -> Account:
     programs = len(token_families.own(house, who))
     with house.store.reading() as connection:
         user = accounts.found(connection, who.id)
+        within = [each for each in authority.held(connection, who.id) if each.scope]
         changes = [
             row["timestamp"].timestamp()
             for action in _PASSWORDS
@@ -69,6 +72,7 @@ def account(house: House, who: Identity) -> Account:
             confirmed=user.confirmed_at is not None,
             created_at=user.created_at,
             roles=tuple(sorted(user.roles)),
+            scoped_roles=tuple(granting.labels(within)),
             has_password=user.password_hash is not None,
             password_changed_at=max(changes, default=user.created_at),
             authenticators=_count(connection, totp_secrets, who.id),

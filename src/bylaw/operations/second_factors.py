@@ -180,6 +180,9 @@ def _use_recovery_code(house: House, connection: Connection, user: User, text: s
             (
                 "If it was not you, somebody knows your password and has your codes: change it, make "
                 "new codes, and tell an administrator."
+                if passwords.on(house.policy)
+                else "If it was not you, somebody can begin to sign in as you and has your codes: end your "
+                "other sessions, make new codes, and tell an administrator."
             ),
         ],
         link=mailing.Link("Your second factors", mailing.address_of(house, "factors")),
@@ -195,19 +198,27 @@ def _sealed(house: House, secret: bytes, row_id: str, user_id: str) -> str:
 
 def _warn(house: House, connection: Connection, user: User) -> None:
     """Whoever is asked for a second factor has shown the first."""
+    if passwords.on(house.policy):
+        known, first = "knows your password", "gave your password"
+        done = "choose another password now: this one is known."
+        link = mailing.Link("Choose another password", mailing.address_of(house, "password"))
+    else:
+        known, first = "can begin to sign in as you", "gave what the first step of signing in asks for"
+        done = "tell an administrator: somebody else has what you sign in with."
+        link = mailing.Link("See where you are signed in", mailing.address_of(house, "sessions"))
     mailing.post(
         house,
         connection,
         to=user.email,
-        subject=f"Somebody knows your password at {house.policy.app.name}",
+        subject=f"Somebody {known} at {house.policy.app.name}",
         paragraphs=[
             (
-                "Somebody gave your password, then several wrong codes for your second factor. They did not "
+                f"Somebody {first}, then several wrong codes for your second factor. They did not "
                 "get in, and have to wait longer after each further try."
             ),
-            "If it was not you, choose another password now: this one is known.",
+            f"If it was not you, {done}",
         ],
-        link=mailing.Link("Choose another password", mailing.address_of(house, "password")),
+        link=link,
     )
 
 
@@ -399,7 +410,7 @@ def _tell(house: House, connection: Connection, user: User, *, subject: str, tex
         subject=f"A second factor {subject} your account at {house.policy.app.name}",
         paragraphs=[
             text,
-            "If it was not you, change your password, look at what is left, and tell an administrator.",
+            f"If it was not you, {mailing.regain(house)}, look at what is left, and tell an administrator.",
         ],
         link=mailing.Link("Your second factors", mailing.address_of(house, "factors")),
     )
@@ -451,7 +462,7 @@ def new_codes(house: House, who: Identity) -> list[str]:
             subject=f"New recovery codes at {house.policy.app.name}",
             paragraphs=[
                 "New recovery codes were made for your account. The old ones are good for nothing now.",
-                "If it was not you, change your password and tell an administrator.",
+                f"If it was not you, {mailing.regain(house)} and tell an administrator.",
             ],
         )
     return codes

@@ -36,6 +36,7 @@ def _user(user: User) -> dict[str, Any]:
         "email": user.email,
         "name": user.name,
         "roles": sorted(user.roles),
+        "scoped_roles": sorted(user.scoped_roles - user.roles),
         "created_at": user.created_at,
         "disabled": user.disabled_at is not None,
         "confirmed": user.confirmed_at is not None,

@@ -96,7 +96,8 @@ class _beside:  # noqa: N801 - reads as a word: `with _beside(call):`
                 fields={"password": "not your password"},  # nosec B105  # no secret: words
             ) from None
         if isinstance(error, Refused) and error.reason is tokens.WRONG:
-            raise Refused(tokens.WRONG, fields={"token": "not a token of your account"}) from None
+            fields = {"token": "not a token of your account"}  # nosec B105  # no secret: words
+            raise Refused(tokens.WRONG, fields=fields) from None
 
 
 def _session(call: Call) -> str:

@@ -45,7 +45,12 @@ def _show(call: Call) -> Show:
     return Show(
         "user_roles.html",
         {
-            "user": {"id": user.id, "email": user.email, "disabled": user.disabled_at is not None},
+            "user": {
+                "id": user.id,
+                "email": user.email,
+                "name": user.name,
+                "disabled": user.disabled_at is not None,
+            },
             "held": held,
             "past": past,
             "permissions": permissions,

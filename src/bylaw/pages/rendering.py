@@ -78,6 +78,7 @@ class Renderer:
             passwords_on=passwords.on(policy),
             tokens_on=tokens.used(policy),
             passkeys_for=passkeys.rp_id(policy),
+            passkeys_on=not policy.of(passkeys.Settings).off,
             csrf_name=policy.of(csrf.Settings).field,
             csp_nonce=lambda: headers.nonce(exchange),
             **context,
@@ -104,6 +105,7 @@ class Renderer:
             problem_status=status,
             sign_in=f"{self._urls['sign_in']}?next={quote(back)}",
             back=back,
+            sent=exchange.unsafe,
         )
         response.headers.extend(refuse.headers)
         return response

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any, Final
 
+from bylaw.controls import email
+
 SAID: Final = {
     "api_key_created": "made an API key",
     "api_key_refused": "was refused with an API key",
@@ -50,17 +52,23 @@ def sentence(row: Mapping[str, Any]) -> str:
     """One row of a history (see administering.history) as a sentence."""
     action = str(row["action"])
     did = SAID.get(action) or f"{action.replace('_', ' ')}"
-    who = row["by"] or ("The system" if row["actor_role"] == "system" else "Somebody who is not signed in")
+    nobody = "The system" if row["actor_role"] == "system" else "Somebody who is not signed in"
+    who = _named(row["by"]) or nobody
     if row["acting_as"]:
-        who = f"{who}, acting as {row['acting_as']},"
+        who = f"{who}, acting as {_named(row['acting_as'])},"
     about = ""
     if row["about"] and row["about"] not in (row["by"], row["acting_as"]):
-        about = f" ({row['about']})"
+        about = f" ({_named(row['about'])})"
     elif row["entity_id"] and row["entity_type"] not in ("user", "session"):
         about = f" ({row['entity_type']} {row['entity_id']})"
     roles = _roles(action, row["changes"])
     reason = row["changes"].get("reason", "") if isinstance(row["changes"], dict) else ""
     return f"{who} {did}{about}{roles}." + (f" Reason: {reason}" if reason else "")
+
+
+def _named(address: str) -> str:
+    """An address for people: what stands for none is its account's id, which the record has, too."""
+    return address.removesuffix(email.NOWHERE)
 
 
 def _roles(action: str, changes: Any) -> str:

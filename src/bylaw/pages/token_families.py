@@ -120,7 +120,7 @@ def _given(pair: Pair) -> Show:
     return Show(
         data={
             "access_token": pair.access,
-            "token_type": "Bearer",
+            "token_type": "Bearer",  # nosec B105  # the scheme's name (RFC 6749 section 7.1)
             "expires_in": pair.lifetime,
             "refresh_token": pair.refresh,
         }

@@ -71,7 +71,8 @@ def ways_in(
 ) -> int:
     """In how many ways an account can be signed in to: its password, passkeys, and links with `providers`.
 
-    `password`: whether there are any. `tokens_at`: when access tokens must be good to count; None: they do not.
+    `password`: whether there are any. `tokens_at`: when access tokens must be good to count; None: they do
+    not.
     """
     kept = exists().where(and_(users.c.id == user_id, users.c.password_hash.is_not(None)))
     keys = select(func.count()).select_from(passkeys).where(passkeys.c.user_id == user_id)

@@ -77,6 +77,7 @@ class Feed:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._woken = threading.Event()
+        self._threads: list[threading.Thread] = []
         self.notices = Notices(engine, bound, self._wake)
 
     @property
@@ -106,8 +107,13 @@ class Feed:
                 self._high, self._gaps = 0, {}
                 self.read()
                 work = {"feed": self._run, "chores": self._do_chores, "notice": self._be_woken}
-                for name, each in work.items():
-                    threading.Thread(target=each, name=f"bylaw-{name}", daemon=True).start()
+                threads = {
+                    name: threading.Thread(target=each, name=f"bylaw-{name}", daemon=True)
+                    for name, each in work.items()
+                }
+                for thread in threads.values():
+                    thread.start()
+                self._threads = [threads["feed"], threads["chores"]]  # the listener closes what it has opened
                 self._pid = os.getpid()
         finally:
             self._lock.release()
@@ -118,8 +124,11 @@ class Feed:
         self._pid = 0
 
     def close(self) -> None:
-        """Stop, and let go of the database."""
+        """Stop, and let go of the database: after whoever reads, who would open it once more."""
         self.stop()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(HANGS)
         self._engine.dispose()
 
     def read(self) -> None:

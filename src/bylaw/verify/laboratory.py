@@ -286,7 +286,7 @@ class Laboratory:
         """Another browser of somebody's, in which only the first factor was shown (the session is opened
         without a request)."""
         made = self.visitor()
-        made.email, made.password, made.id = of.email, of.password, of.id
+        made.email, made.password, made.access_token, made.id = of.email, of.password, of.access_token, of.id
         self.open_session(made, assurance=assurance)
         made.token_page = self.url("second_factor")
         return made

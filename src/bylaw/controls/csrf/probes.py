@@ -17,6 +17,7 @@ from bylaw.controls.csrf import forms
 from bylaw.controls.headers import Settings as Headers
 from bylaw.exchange import SAFE_METHODS, Allow, Exchange, PairHeaders, Peek, Read, Refuse, Verdict
 from bylaw.exchange import request as exchanges
+from bylaw.policy import Policy
 from bylaw.reasons import Reason
 
 FOREIGN: Final = "https://elsewhere.invalid"
@@ -127,7 +128,16 @@ def a_session_acts_only_with_its_token(lab: Any) -> str:
         client = _somebody(lab)
         reply = client.send(method, path, headers=client.from_here, json={})
         _expect(lab, reply, csrf.TOKEN_MISSING, f"{method} {path} without a token")
-    return f"four methods and {len(asked)} routes ask for the token"
+    client, deaf = _somebody(lab), 0
+    for method, path, rule in lab.routes():
+        if method not in UNSAFE or not lab.borne(path) or rule.kind not in ("signed_in", "permission"):
+            continue
+        deaf += 1
+        reply = client.send(method, lab.sample(path), headers=client.from_here, json={})
+        if reply.status != 401:  # 403 would be an answer to somebody
+            raise Broken(f"{method} {path}, where no token is asked for, hears a session: {reply}")
+    said = f"; {deaf} hear no session" if deaf else ""
+    return f"four methods and {len(asked)} routes ask for the token{said}"
 
 
 @probe("high", "S1-035", "S1-039")
@@ -376,6 +386,18 @@ def fetch_metadata_is_believed_alone(patch: Patch) -> None:
 
 
 @sabotage
+def who_may_show_this_site_may_act_in_it(patch: Patch) -> None:
+    """Whoever may show the application in a frame is trusted like cors.origins."""
+    trusts = cors.trusts
+
+    def widened(policy: Policy) -> Any:
+        named, framing = trusts(policy), policy.of(Headers).frame_ancestors
+        return lambda exchange, origin: origin in framing or bool(named and named(exchange, origin))
+
+    patch(cors, "trusts", widened)
+
+
+@sabotage
 def any_token_will_do(patch: Patch) -> None:
     """A token is asked for and not checked."""
     patch(csrf, "_right", lambda house, exchange, given: True)
@@ -448,6 +470,7 @@ PROBES: Final = (
 SABOTAGES: Final = (
     every_site_is_this_one,
     fetch_metadata_is_believed_alone,
+    who_may_show_this_site_may_act_in_it,
     any_token_will_do,
     tokens_are_good_for_everybody,
     the_first_of_two_tokens_is_taken,
