@@ -360,10 +360,12 @@ def test_a_site_at_an_address_has_none(benches: dict[str, Bench], framework: str
 def test_where_they_are_off_there_is_no_page(laboratory: Laboratory) -> None:
     """Nor a button at the sign-in page, nor an endpoint that answers."""
     client = laboratory.ordinary()
+    options = ("passkey_add_options", "passkey_sign_in_options", "passkey_proof_options")
+    pages = [laboratory.url("passkeys"), *map(laboratory.api, options)]
     with laboratory.under(Settings, off=True, because="tests"):
-        assert client.page(laboratory.url("passkeys")).status == 404
-        for name in ("passkey_add_options", "passkey_sign_in_options", "passkey_proof_options"):
-            assert client.act("POST", laboratory.api(name), json={}).code == "passkeys.unavailable"
+        assert client.page(pages[0]).status == 404
+        for path in pages[1:]:
+            assert client.act("POST", path, json={}).code == "errors.not_found"
         assert "passkey_login" not in laboratory.visitor().page(laboratory.url("sign_in")).text
 
 

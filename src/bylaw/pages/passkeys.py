@@ -26,8 +26,6 @@ _NEXT = Field("next", required=False, limit=2000)
 
 def _show(call: Call) -> Show:
     house = call.house
-    if house.policy.of(passkeys.Settings).off:
-        raise Refused(passkeys.UNAVAILABLE)
     rows = operations.own(house, call.who)
     listed = [_passkey(row) for row in rows]
     return Show(
@@ -166,6 +164,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         ),
         "Passkeys",
         finishes=("enrol",),
+        needs=passkeys.on,
     ),
     Endpoint(
         "passkey_add_options",
@@ -174,6 +173,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         do=_offer,
         title="The question for a new passkey",
         finishes=("enrol",),
+        needs=passkeys.on,
     ),
     Endpoint(
         "passkey_add",
@@ -185,6 +185,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         (_CREDENTIAL, _NEXT),
         "Set up a passkey",
         finishes=("enrol",),
+        needs=passkeys.on,
     ),
     Endpoint(
         "passkey_sign_in_options",
@@ -192,6 +193,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         rule=_PUBLIC,
         do=_offer_sign_in,
         title="The question to a passkey that signs in",
+        needs=passkeys.on,
     ),
     Endpoint(
         "passkey_sign_in",
@@ -202,6 +204,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         _sign_in,
         (_CREDENTIAL, _NEXT),
         "Sign in with a passkey",
+        needs=passkeys.on,
     ),
     Endpoint(
         "passkey_proof_options",
@@ -210,6 +213,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         do=_offer_proof,
         title="The question to one's own passkeys",
         finishes=("second",),
+        needs=passkeys.on,
     ),
     Endpoint(
         "passkey_proof",
@@ -221,5 +225,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         (_CREDENTIAL, _NEXT),
         "Show a passkey",
         finishes=("second",),
+        needs=passkeys.on,
     ),
 )

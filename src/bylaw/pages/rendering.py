@@ -78,7 +78,6 @@ class Renderer:
             passwords_on=passwords.on(policy),
             tokens_on=tokens.used(policy),
             passkeys_for=passkeys.rp_id(policy),
-            passkeys_on=not policy.of(passkeys.Settings).off,
             csrf_name=policy.of(csrf.Settings).field,
             csp_nonce=lambda: headers.nonce(exchange),
             **context,

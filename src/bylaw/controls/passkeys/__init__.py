@@ -72,7 +72,7 @@ UNAVAILABLE = Reason(
     "passkeys.unavailable",
     404,
     "There are no passkeys here.",
-    "The policy has passkeys off, or app.base_url names an IP address: passkeys are bound to a name.",
+    "app.base_url names an IP address: passkeys are bound to a name.",
 )
 
 TIMEOUT: Final = 300
@@ -101,6 +101,11 @@ class Settings(control.Settings):
     def below_standard(self) -> Iterable[Below]:
         if self.off:
             yield Below("off", "true", "a phishing-resistant way to sign in", "NIST SP 800-63B-4 2.2.2")
+
+
+def on(policy: Policy) -> bool:
+    """Whether people set up passkeys and sign in by them."""
+    return not policy.of(Settings).off
 
 
 def rp_id(policy: Policy) -> str:
