@@ -16,6 +16,7 @@ from benchmarks.premises import Visit, production
 from benchmarks.spread import Spread
 from bylaw.controls import sessions
 from bylaw.site import Site
+from bylaw.store.assignments import Assignment
 from bylaw.store.memory import SessionMemory
 from bylaw.store.sessions import SessionRow
 from bylaw.store.tables import users
@@ -73,13 +74,19 @@ def _row(number: int) -> SessionRow:
         "user_id": str(uuid.uuid4()),
         "email": f"person-{number}@people.test",
         "name": f"Person {number}",
-        "roles": frozenset({"user"}),
+        "assignments": (_held(number),),
         "method": "password",
         "renew": False,
+        "owes": "",
+        "acting": None,
+        "credential": None,
     }
-    known = SessionRow.__dataclass_fields__
-    rest = {name: 0 for name in known if name not in fields}
-    return SessionRow(**{**rest, **{k: v for k, v in fields.items() if k in known}})
+    rest = {name: 0 for name in SessionRow.__dataclass_fields__ if name not in fields}
+    return SessionRow(**{**rest, **fields})
+
+
+def _held(number: int) -> Assignment:
+    return Assignment(number, "", "user", "", None, 0.0, "", None, None, None)
 
 
 def _site() -> Site:

@@ -79,7 +79,8 @@ def test_a184_both_frameworks_say_it_alike(benches: dict[str, Any]) -> None:
             assert body.pop("instance") == f"urn:request:{reply.header('x-request-id')}"
             bodies.append((reply.status, body, reply.header("content-type")))
     assert bodies[0] == bodies[1]
-    assert set(bodies[0][1]) == {"type", "title", "status", "code"}
+    assert set(bodies[0][1]) == {"type", "title", "status", "code", "detail"}
+    assert bodies[0][1]["detail"] == "Internal server error"
 
 
 @pytest.mark.requirement("S3-055")
