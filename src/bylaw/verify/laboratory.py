@@ -24,7 +24,7 @@ from email.policy import EmailPolicy
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from bylaw import ports
 from bylaw.control import Broken, CouldNotLook
@@ -54,6 +54,8 @@ from bylaw.verify.target import Target
 from bylaw.verify.world import BASE_URL, BUILDING, defaults, environment
 
 T = TypeVar("T")
+FOLLOWING = frozenset({"bylaw-feed", "bylaw-chores", "bylaw-notice"})
+"""Threads that ask the database for themselves, and for nobody's request."""
 PASSWORD = "Tr4vel by night, sleep by day!"  # noqa: S105 - of people who exist only here  # nosec B105  # no secret: an example, a word or a laboratory's
 
 
@@ -492,6 +494,32 @@ class Laboratory:
             self.visitor().get("/")  # an ASGI stack is built at its first request
             gated = self.bylaw.gated  # type: ignore[attr-defined]
         return gated
+
+    @contextmanager
+    def queries(self, site: Site | None = None) -> Iterator[list[str]]:
+        """What is asked of the database meanwhile, except by the threads that follow the feed."""
+        asked: list[str] = []
+        engine = (site or self.site).house.store.engine
+
+        def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+            if threading.current_thread().name not in FOLLOWING:
+                asked.append(statement)
+
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            yield asked
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+
+    @contextmanager
+    def unreachable(self, holder: Any, name: str) -> Iterator[None]:
+        """Have an engine, an attribute of `holder`, be that of a database that does not answer."""
+        before = getattr(holder, name)
+        setattr(holder, name, stubs.Unreachable())
+        try:
+            yield
+        finally:
+            setattr(holder, name, before)
 
     def raising(self, error: Exception) -> Any:
         """Have the application raise `error` on every request."""

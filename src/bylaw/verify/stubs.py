@@ -1,4 +1,5 @@
-"""Applications of a few lines that a laboratory puts behind the gate, in both interfaces."""
+"""Applications of a few lines that a laboratory puts behind the gate, in both interfaces, and what stands in
+for a network and a database that are not there."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
+
+from sqlalchemy.exc import OperationalError
 
 from bylaw.ports import Received
 
@@ -120,6 +123,13 @@ def witness(seen: list[Seen], *, wsgi: bool) -> Callable[..., Any]:
 
 
 _RANGE: Final = re.compile(r"/[0-9A-F]{5}$")
+
+
+class Unreachable:
+    """A database that does not answer, in the place of an engine."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise OperationalError(name, None, ConnectionError("a probe took it away"))
 
 
 def offline(method: str, url: str, /, **how: Any) -> Received:

@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy.exc import OperationalError
-
 from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
 from bylaw.controls import roles
 from bylaw.controls.api_keys import reasons, text
@@ -355,33 +353,16 @@ def one_that_cannot_follow_asks_the_database(lab: Any) -> str:
     with _taken(lab):
         key = lab.key(person, scope)
         _good(_ask(lab, key.text))
-        with _gone(store, "engine"):
+        with lab.unreachable(store, "engine"):
             _good(_ask(lab, key.text))  # from memory: there is nothing to ask
-        with _gone(store.feed, "_engine"):
+        with lab.unreachable(store.feed, "_engine"):
             store.feed._read_at -= store.feed.bound
-            with _gone(store, "engine"):
+            with lab.unreachable(store, "engine"):
                 _refused(_ask(lab, key.text), reasons.UNAVAILABLE, "without feed and database")
             with store.transaction() as connection:  # as another process does it
                 rows.end_at(connection, key.id, lab.clock())
             _refused(_ask(lab, key.text), reasons.INVALID, "a key that another process has ended")
     return "known from memory; asked for when cut off; 503 without a database"
-
-
-class _Nowhere:
-    """A database that is away."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise OperationalError("", {}, ConnectionError("away"))
-
-
-@contextmanager
-def _gone(holder: Any, name: str) -> Iterator[None]:
-    before = getattr(holder, name)
-    setattr(holder, name, _Nowhere())
-    try:
-        yield
-    finally:
-        setattr(holder, name, before)
 
 
 # Sabotages

@@ -9,7 +9,6 @@ import base64
 import hmac
 import json
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -18,8 +17,6 @@ from typing import Any, Final
 from joserfc import jws
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
-from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
 
 from bylaw import bearer
 from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
@@ -403,7 +400,7 @@ def a_known_token_costs_no_query(lab: Any) -> str:
     with _bearing(lab):
         person = lab.person()
         pair, other = lab.pair(person), lab.pair(person)
-        with _queries(lab) as asked:
+        with lab.queries() as asked:
             _good(lab, "a good token", pair.access, person)
             first = len(asked)
             for _ in range(3):
@@ -412,13 +409,13 @@ def a_known_token_costs_no_query(lab: Any) -> str:
                 raise Broken(f"a known token costs {(len(asked) - first) / 3:g} queries")
         if not first:
             raise Broken("nobody asked the database whether the token stands")
-        with _gone(store.feed, "_engine"):
+        with lab.unreachable(store.feed, "_engine"):
             store.feed._read_at -= store.feed.bound
-            with _queries(lab) as asked:
+            with lab.queries() as asked:
                 _good(lab, "cut off from the feed, with a database, a good token", pair.access, person)
             if not asked:
                 raise Broken("a token was taken from a memory that nobody keeps up to date")
-            with _gone(store, "engine"):
+            with lab.unreachable(store, "engine"):
                 for token in (pair.access, other.access):
                     reply = _ask(lab, token)
                     if (reply.status, reply.code) != (503, reasons.UNAVAILABLE.code):
@@ -481,40 +478,6 @@ PROBES = (
 
 
 # What they look with
-
-
-@contextmanager
-def _queries(lab: Any) -> Iterator[list[str]]:
-    """What is asked of the database meanwhile, except by the feed's own threads."""
-    asked: list[str] = []
-    engine = lab.site.house.store.engine
-
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if threading.current_thread().name not in ("bylaw-feed", "bylaw-chores", "bylaw-notice"):
-            asked.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-
-
-class _Unreachable:
-    """A database that does not answer."""
-
-    def connect(self) -> Any:
-        raise OperationalError("connect", None, ConnectionError("a probe took it away"))
-
-
-@contextmanager
-def _gone(holder: Any, name: str) -> Iterator[None]:
-    before = getattr(holder, name)
-    setattr(holder, name, _Unreachable())
-    try:
-        yield
-    finally:
-        setattr(holder, name, before)
 
 
 # The sabotages

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import secrets
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
-
-from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
 
 from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
 from bylaw.controls import api_keys, cookies, jwt, roles, sessions
@@ -188,7 +183,7 @@ def a_known_session_costs_no_query(lab: Any) -> str:
     """Whoever is known is decided from memory: not one query for a request."""
     person = lab.client()
     lab.whoami(person)
-    with _queries(lab) as asked:
+    with lab.queries() as asked:
         for _ in range(10):
             lab.site.house.store.feed.read()
             asked.clear()
@@ -244,7 +239,7 @@ def every_credential_ends_everywhere(lab: Any) -> str:
             if not _knows(other, path, header):
                 raise Broken(f"another process refuses {kind} that is good")
             other.house.store.feed.read()  # however slow this machine is just now
-            with _queries(lab, other) as asked:
+            with lab.queries(other) as asked:
                 if not _knows(other, path, header) or asked:
                     raise Broken(f"another process does not know {kind} by memory: {asked[:1]}")
             end()
@@ -283,13 +278,13 @@ def one_that_cannot_follow_asks_the_database(lab: Any) -> str:
     if not _as_somebody(lab, secret):
         raise Broken("a new session is not good")
     kept = lab.site.house.store
-    with _gone(kept.feed, "_engine"):
+    with lab.unreachable(kept.feed, "_engine"):
         # As long ago as the bound, without waiting for it.
         kept.feed._read_at -= kept.feed.bound
-        with _queries(lab) as asked:
+        with lab.queries() as asked:
             if not _as_somebody(lab, secret) or not asked:
                 raise Broken("the session was taken from a memory that nobody keeps up to date")
-        with _gone(kept, "engine"):
+        with lab.unreachable(kept, "engine"):
             reply = _with(lab, secret)
             if (reply.status, reply.code) != (503, sessions.UNAVAILABLE.code):
                 raise Broken(f"without feed and database: {reply}")
@@ -497,40 +492,6 @@ def _kept(lab: Any, person: Any) -> list[Any]:
 def _count(lab: Any) -> int:
     with lab.site.house.store.reading() as connection:
         return store.count(connection)
-
-
-@contextmanager
-def _queries(lab: Any, site: Any = None) -> Iterator[list[str]]:
-    """What is asked of the database meanwhile, except by the feed's own threads."""
-    asked: list[str] = []
-    engine = (site or lab.site).house.store.engine
-
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if threading.current_thread().name not in ("bylaw-feed", "bylaw-chores"):
-            asked.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-
-
-class _Unreachable:
-    """A database that does not answer."""
-
-    def connect(self) -> Any:
-        raise OperationalError("connect", None, ConnectionError("a probe took it away"))
-
-
-@contextmanager
-def _gone(holder: Any, name: str) -> Iterator[None]:
-    before = getattr(holder, name)
-    setattr(holder, name, _Unreachable())
-    try:
-        yield
-    finally:
-        setattr(holder, name, before)
 
 
 @sabotage
