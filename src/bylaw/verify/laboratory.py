@@ -222,9 +222,10 @@ class Laboratory:
 
     def person(self, *roles: str, email: str = "", password: str | None = PASSWORD) -> Client:
         """A new account with these roles, not signed in yet, with what this policy has people sign in by: a
-        password (None: this one has none) or an access token."""
+        password (None: this one has none, nor a token beside it) or an access token."""
+        bare = password is None
         if not passwords.on(self.policy):
-            password = None
+            password, bare = None, False
         email = email or f"{'-'.join(roles) or 'nobody'}-{uuid.uuid4().hex[:8]}@people.test"
         user_id = str(uuid.uuid4())
         with self.site.house.store.transaction() as connection:
@@ -241,15 +242,15 @@ class Laboratory:
                 },
             )
             users.set_roles(connection, user_id, frozenset(roles), by=None)
-            secret = self._give_token(connection, user_id)
+            secret = "" if bare else self._give_token(connection, user_id)
         client = self.visitor()
         client.email, client.password, client.id = email, password or "", user_id
         client.access_token = secret
         return client
 
     def _give_token(self, connection: Connection, user_id: str) -> str:
-        """A token of somebody's, where people sign in by it alone: given without a record, as if long ago."""
-        if passwords.on(self.policy) or not tokens.used(self.policy):
+        """A token of somebody's, where people sign in by one: given without a record, as if long ago."""
+        if not tokens.used(self.policy):
             return ""
         secret, now = self.access_token(), self.site.house.now()
         row = {

@@ -72,7 +72,7 @@ UNAVAILABLE = Reason(
     "passkeys.unavailable",
     404,
     "There are no passkeys here.",
-    "app.base_url names an IP address: passkeys are bound to a name.",
+    "The address in app.base_url is an IP address: passkeys are bound to a name.",
 )
 
 TIMEOUT: Final = 300
