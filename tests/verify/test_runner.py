@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 import pytest
 
 from bylaw.control import Broken, Control, CouldNotLook, Patch, probe, sabotage
-from bylaw.controls import headers
+from bylaw.controls import headers, passwords
 from bylaw.errors import PolicyError, Problem
 from bylaw.verify import reports, runner
-from bylaw.verify.laboratory import Bench, Laboratory
+from bylaw.verify.laboratory import Bench, Laboratory, forget_hashes
 
 
 @probe("low", "S1-001")
@@ -156,3 +156,14 @@ def test_a_control_that_is_off_is_not_on_trial(bench: Bench) -> None:
     with bench.laboratory() as laboratory:
         names = [c.name for c in runner.on_trial(laboratory.policy, ["csrf"])]
     assert names == ["csrf"]
+
+
+@pytest.mark.parametrize("name", ["kept_in_clear", "pepper_left_out"])
+def test_a_defect_leaves_no_hash_behind(bench: Bench, name: str) -> None:
+    """People of the next laboratory sign in: what a defect stored is nobody's hash afterwards."""
+    way = next(each for each in passwords.CONTROL.sabotages if each.name == name)
+    forget_hashes()
+    with runner.broken(way), bench.laboratory() as laboratory:
+        laboratory.person("editor")
+    with bench.laboratory() as laboratory:
+        assert laboratory.sign_in(laboratory.person("editor")).status == 200

@@ -8,7 +8,6 @@ request was under way changes nobody any more (CWE-367).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -50,15 +49,7 @@ def demand_still(house: House, connection: Connection, by: Identity) -> None:
     me = users.by_id(connection, by.id)
     if me is None or me.disabled_at is not None or me.epoch != by.epoch:
         raise Refused(UNAUTHENTICATED)
-    _now(house, by, held(connection, by.id)).demand(roles.MANAGE_USERS)
-
-
-def _now(house: House, by: Identity, mine: Iterable[Assignment]) -> Identity:
-    """Whoever asks, with what he holds now."""
-    grants = house.policy.of(roles.Settings).grants
-    everywhere = frozenset(each.role for each in mine if not each.scope)
-    permissions = permissions_of(everywhere, grants)
-    return replace(by, roles=everywhere, permissions=permissions, scoped=roles.scoped(grants, mine))
+    roles.holding(house, by, held(connection, by.id)).demand(roles.MANAGE_USERS)
 
 
 def as_held(house: House, user: User, mine: Iterable[Assignment]) -> Identity:
@@ -69,9 +60,8 @@ def as_held(house: House, user: User, mine: Iterable[Assignment]) -> Identity:
         name=user.name,
         authenticated_at=house.now(),
         epoch=user.epoch,
-        clock=house.ports.clock,
     )
-    return _now(house, known, mine)
+    return roles.holding(house, known, mine)
 
 
 def below(house: House, connection: Connection, by: Identity, user_id: str) -> User:
@@ -107,7 +97,7 @@ def demand_to_give(
     if by is SYSTEM:
         return
     mine = held(connection, by.id)
-    roles.demand_no_less(house, _now(house, by, mine), [role], within=within)
+    roles.demand_no_less(house, roles.holding(house, by, mine), [role], within=within)
     ends = [until_when(house, mine, pattern, within) for pattern in _patterns(house, role)]
     longest = min((at for at in ends if at is not None), default=None)
     if longest is not None and (until is None or until > longest):

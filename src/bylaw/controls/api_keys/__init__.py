@@ -44,7 +44,7 @@ from bylaw.controls.proxies.addresses import Networks
 from bylaw.controls.rate_limits.rates import Rate, parsed
 from bylaw.exchange import ALLOW, BLOCK, Deciding, Exchange, Need, Refuse, Step, Verdict, idle
 from bylaw.house import House
-from bylaw.identity import API_KEY, BY_KEY, Identity, permissions_of
+from bylaw.identity import API_KEY, BY_KEY, Identity
 from bylaw.policy import Policy
 from bylaw.store import api_keys as rows
 from bylaw.store import bearers
@@ -205,25 +205,22 @@ def over(key: Key, now: float) -> str:
 
 def remembered(house: House, key: Key) -> Remembered:
     """A key with all that is asked of it at each request, and until when that can be known."""
-    grants, settings = house.policy.of(roles.Settings).grants, house.policy.of(Settings)
+    settings = house.policy.of(Settings)
     owner = Identity(
         id=key.user_id,
         email="" if key.contact is not None else key.email,
         name=key.owner,
-        permissions=permissions_of(key.roles, grants),
         method=API_KEY,
         # Nobody has shown anything lately, whenever the key was made: a step-up is never passed by it.
         authenticated_at=0.0,
         session=key.id,
         epoch=key.epoch,
-        scoped=roles.scoped(grants, key.assignments),
-        clock=house.ports.clock,
     )
     until = roles.until(math.inf if key.expires_at is None else key.expires_at, key.assignments)
     used_at = key.used_at or 0.0
     return Remembered(
         key.digest,
-        owner.narrowed(key.scopes),
+        roles.holding(house, owner, key.assignments).narrowed(key.scopes),
         until,
         used_at,
         used_at,

@@ -38,7 +38,7 @@ from bylaw.controls.jwt.reasons import (
 from bylaw.controls.jwt.tokens import Algorithm, Claims, Maker, Unreadable
 from bylaw.exchange import ALLOW, BLOCK, Deciding, Exchange, Refuse, Step, Verdict, idle
 from bylaw.house import House
-from bylaw.identity import Identity, permissions_of
+from bylaw.identity import Identity
 from bylaw.keys import digest
 from bylaw.policy import Policy
 from bylaw.store import token_families as families
@@ -196,23 +196,19 @@ def refusal() -> Refuse:
 
 
 def _remembered(house: House, key: str, claims: Claims, family: Family) -> Remembered:
-    grants = house.policy.of(roles.Settings).grants
     identity = Identity(
         id=family.user_id,
         email=family.email,
         name=family.name,
-        roles=family.roles,
-        permissions=permissions_of(family.roles, grants),
         method=family.method,
         authenticated_at=family.authenticated_at,
         session=family.id,
         epoch=family.epoch,
         assurance=family.assurance,
-        scoped=roles.scoped(grants, family.assignments),
-        clock=house.ports.clock,
     )
     until = roles.until(min(claims.expires_at, family.expires_at), family.assignments)
-    return Remembered(key, identity, until, house.now(), family.seen_at, kind="jwt")
+    holder = roles.holding(house, identity, family.assignments)
+    return Remembered(key, holder, until, house.now(), family.seen_at, kind="jwt")
 
 
 def write_seen(house: House) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from pydantic import Field
@@ -130,6 +131,20 @@ class Settings(control.Settings, extra="allow"):
     def grants(self) -> dict[str, tuple[str, ...]]:
         """Permission patterns by role."""
         return self.__pydantic_extra__
+
+
+def holding(house: House, who: Identity, held: Iterable[Assignment]) -> Identity:
+    """`who` with what these assignments give: everywhere, and within single objects."""
+    held = tuple(held)
+    grants = house.policy.of(Settings).grants
+    everywhere = frozenset(each.role for each in held if not each.scope)
+    return replace(
+        who,
+        roles=everywhere,
+        permissions=permissions_of(everywhere, grants),
+        scoped=scoped(grants, held),
+        clock=house.ports.clock,
+    )
 
 
 def scoped(grants: Mapping[str, Iterable[str]], held: Iterable[Assignment]) -> dict[str, Permissions]:

@@ -26,7 +26,7 @@ from bylaw.controls import api_keys, audit, cookies, jwt, mfa, roles
 from bylaw.controls.sessions import probes
 from bylaw.exchange import ALLOW, BLOCK, Deciding, Exchange, Refuse, Step, Verdict
 from bylaw.house import House
-from bylaw.identity import ACTING, API_KEY, UNFINISHED, Identity, permissions_of
+from bylaw.identity import ACTING, API_KEY, UNFINISHED, Identity
 from bylaw.keys import digest
 from bylaw.policy import Policy
 from bylaw.reasons import Reason
@@ -140,25 +140,22 @@ def _alive(now: float, *, expires_at: float, seen_at: float, idle: int) -> bool:
 
 
 def _remembered(house: House, row: store.SessionRow) -> Remembered:
-    grants = house.policy.of(roles.Settings).grants
     identity = Identity(
         id=row.user_id,
         email=row.email,
         name=row.name,
-        roles=row.roles,
-        permissions=permissions_of(row.roles, grants),
         method=row.method,
         authenticated_at=row.authenticated_at,
         session=row.id,
         epoch=row.epoch,
         assurance=row.assurance,
         acting=row.acting or "",
-        scoped=roles.scoped(grants, row.assignments),
-        clock=house.ports.clock,
     )
     # Asked again when the first of its roles expires: what is remembered never outlives what it says.
     until = roles.until(row.expires_at, row.assignments)
-    return Remembered(row.digest, identity, until, row.seen_at, row.seen_at, row.owes)
+    return Remembered(
+        row.digest, roles.holding(house, identity, row.assignments), until, row.seen_at, row.seen_at, row.owes
+    )
 
 
 def row(
