@@ -44,7 +44,7 @@ docs: setup  ## Print an application's SECURITY.md: make docs app=mtc
 # What is installed stands in requirements/, with hashes and without addresses (docs/decisions/0001).
 # Versions already there are kept; make lock args=--upgrade takes the newest.
 compile = $(bin)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-annotate --no-header $(args)
-applications = --extra flask --extra fastapi --extra postgresql --extra redis --extra run
+applications = --extra flask --extra fastapi --extra postgresql --extra redis --extra files --extra s3 --extra run
 
 lock: setup  ## Pin again what pyproject.toml and requirements/setup.in ask for
 	@$(compile) requirements/setup.in --output-file requirements/setup.txt >/dev/null

@@ -19,6 +19,18 @@ LONGEST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
+class Taking:
+    """The files that a route takes: a route without it takes none."""
+
+    fields: frozenset[str]
+    """The form's fields that they come in."""
+    kinds: tuple[str, ...] = ()
+    """What they may be (`pdf`, `png`), within the policy's own list; empty: all of that."""
+    most: int = 1
+    """How many one request may bring."""
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A route: the name that all its paths share, and the methods that it answers."""
 
@@ -28,6 +40,8 @@ class Route:
     """Whether files are served there that are the same for everybody."""
     rule: AccessRule | None = None
     """Who may call it; None where nobody has said, or each path below has a rule of its own."""
+    files: Taking | None = None
+    """The files that it takes; None: no file passes."""
 
     @property
     def public(self) -> bool:
