@@ -16,11 +16,12 @@ setup:  ## Make or renew .venv (the other commands do this by themselves)
 run: setup  ## Start an application for development: make run app=mtc (or planner, projects)
 	@$(bin)/bylaw run apps.$(app) --development
 
-test: setup  ## Run every test, in a real browser too: make test args="-k csrf"
-	@CHROME=$$(sh tools/browser.sh) && export CHROME && $(bin)/pytest -n 2 --dist loadscope $(args)
+test: setup  ## Run every test, with a real browser and a real scanner: make test args="-k csrf"
+	@CHROME=$$(sh tools/browser.sh) && CLAMD=$$(sh tools/scanner.sh) && export CHROME CLAMD && \
+	$(bin)/pytest -n 2 --dist loadscope $(args)
 
 coverage: setup  ## Run every test and say which lines and branches none of them took
-	@CHROME=$$(sh tools/browser.sh) && export CHROME && \
+	@CHROME=$$(sh tools/browser.sh) && CLAMD=$$(sh tools/scanner.sh) && export CHROME CLAMD && \
 	$(bin)/coverage erase && $(bin)/coverage run -m pytest -n 2 --dist loadscope $(args) && \
 	$(bin)/coverage combine --quiet && $(bin)/coverage report
 

@@ -12,7 +12,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import in_process, limiter, over_http, peers, report, revocation, scale, storm
+from benchmarks import (
+    imports,
+    in_process,
+    limiter,
+    over_http,
+    peers,
+    report,
+    revocation,
+    scale,
+    storm,
+    uploads,
+)
 
 FIGURES: Final = Path(__file__).with_name("figures.json")
 
@@ -99,6 +110,16 @@ def _revocations(quick: bool) -> Any:
     return [asdict(row) for row in rows]
 
 
+def _uploads(quick: bool) -> Any:
+    rows = uploads.measure(rounds=2, sizes=(1,)) if quick else uploads.measure()
+    return [asdict(row) for row in rows]
+
+
+def _imports(quick: bool) -> Any:
+    rows = imports.measure(rounds=2, count=500, apart=False) if quick else imports.measure()
+    return [asdict(row) for row in rows]
+
+
 SECTIONS: Final[dict[str, Callable[[bool], Any]]] = {
     "requests": _requests,
     "http": _http,
@@ -106,6 +127,8 @@ SECTIONS: Final[dict[str, Callable[[bool], Any]]] = {
     "storms": _storms,
     "scale": _scale,
     "revocations": _revocations,
+    "uploads": _uploads,
+    "imports": _imports,
 }
 
 

@@ -100,8 +100,11 @@ def wsgi(application: Callable[..., Any], sent: Sent) -> Callable[[], None]:
     return once
 
 
-def asgi(application: Callable[..., Any], sent: Sent) -> Callable[[], Coroutine[Any, Any, None]]:
-    """The same for an ASGI application; to be awaited on a running loop."""
+def asgi(
+    application: Callable[..., Any], sent: Sent, *, piece: int = 0
+) -> Callable[[], Coroutine[Any, Any, None]]:
+    """The same for an ASGI application; to be awaited on a running loop. The body comes in pieces of so many
+    bytes, or as a whole."""
     prepared: dict[str, Any] = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -116,13 +119,19 @@ def asgi(application: Callable[..., Any], sent: Sent) -> Callable[[], Coroutine[
         "server": (HOST, 443),
     }
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.headers]
-    whole = {"type": "http.request", "body": sent.body, "more_body": False}
+    bodies = [sent.body[at : at + piece] for at in range(0, len(sent.body), piece)] if piece else [sent.body]
+    messages = [
+        {"type": "http.request", "body": body, "more_body": number < len(bodies)}
+        for number, body in enumerate(bodies, 1)
+    ] or [{"type": "http.request", "body": b"", "more_body": False}]
     expected = sent.expected
 
-    async def receive() -> dict[str, Any]:
-        return whole
-
     async def once() -> None:
+        left = iter(messages)
+
+        async def receive() -> dict[str, Any]:
+            return next(left, messages[-1])
+
         scope = prepared.copy()
         scope["headers"] = pairs.copy()
         scope["state"] = {}

@@ -8,6 +8,7 @@ import pytest
 
 from bylaw.verify.laboratory import Bench, Laboratory, Target
 from tests.applications import fastapi_app, flask_app
+from tests.scanner import Daemon
 
 FACTORIES = {"flask": flask_app.create_app, "fastapi": fastapi_app.create_app}
 
@@ -33,3 +34,11 @@ def flask_laboratory(benches: dict[str, Bench]) -> Iterator[Laboratory]:
     """The notes application in Flask alone, for what no framework can change."""
     with benches["flask"].laboratory() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def clamd() -> Iterator[Daemon]:
+    """ClamAV's own scanner with a handful of signatures; whoever stops it starts it again."""
+    made = Daemon()
+    yield made
+    made.close()

@@ -53,6 +53,7 @@ def test_a_quick_measurement_runs_to_its_end(tmp_path: Path) -> None:
     served = {(row["server"], row["name"]) for row in figures["http"]}
     assert {("uvicorn", "bylaw"), ("granian", "bylaw")} <= served
     assert figures["scale"]["memory"]["bounded"] * 10 == figures["scale"]["memory"]["sessions"]
+    assert {row["rows"] for row in figures["imports"]} == {500}
     assert {(row["kind"], row["queries"]) for row in figures["revocations"]} == {
         ("session", 0),
         ("access token (JWT)", 0),

@@ -22,10 +22,10 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from bylaw.cli import main as command_line
-from bylaw.control import Section, Settings, octets, seconds, spoken, weighed
+from bylaw.control import Section, Settings, seconds, spoken, weighed
 from bylaw.controls import CONTROLS
 from bylaw.policy import PROFILES, profile, sections
-from bylaw.schema import default_of, limit_of, policy_schema
+from bylaw.schema import default_of, is_size, limit_of, policy_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 _NOTE = "<!-- Written by `python -m tools.reference`. Change the program, not this page. -->\n"
@@ -142,7 +142,7 @@ def _default(info: FieldInfo) -> str:
     if value is None:
         return "(none)"
     shown = f"`{_toml(value)}`"
-    if _is_size(info):
+    if is_size(info):
         return f"{shown} ({weighed(value)})"
     return f"{shown} ({spoken(value)})" if _is_duration(info) and value > 60 else shown
 
@@ -153,12 +153,6 @@ def _toml(value: Any) -> str:
 
 def _is_duration(info: FieldInfo) -> bool:
     return any(getattr(m, "func", None) is seconds for m in info.metadata)
-
-
-def _is_size(info: FieldInfo) -> bool:
-    """Whether it is a number of bytes, or perhaps one."""
-    nested = [m for part in get_args(info.annotation) for m in getattr(part, "__metadata__", ())]
-    return any(getattr(m, "func", None) is octets for m in (*info.metadata, *nested))
 
 
 def _inner(info: FieldInfo) -> type[Section] | None:
@@ -172,7 +166,7 @@ def _type(info: FieldInfo) -> str:
     if _is_duration(info):
         low, high = limit_of(info, "ge"), limit_of(info, "le")
         return "duration" + _range(low and spoken(low), high and spoken(high))
-    if _is_size(info):
+    if is_size(info):
         low, high = limit_of(info, "ge"), limit_of(info, "le")
         return "size" + _range(low and weighed(low), high and weighed(high))
     return _kind(info.annotation) + _range(limit_of(info, "ge"), limit_of(info, "le"))

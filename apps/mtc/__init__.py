@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from apps.mtc import api, config, database, problems, sample_data, views
+from apps.mtc import api, config, database, importers, problems, sample_data, views
 from apps.mtc.routing import IdConverter
 from bylaw.flask import Bylaw
 
@@ -27,6 +27,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     problems.init_app(app)
     api.init_app(app)
     views.init_app(app)
+    importers.init_app(bylaw)
     bylaw.ready()
     database.check(app, bylaw.engine)
     return app
@@ -43,9 +44,10 @@ def prepare_laboratory(engine: Engine) -> None:
 
 
 def sample(bylaw: Bylaw) -> None:
-    """What a developer sees at first: four real bills of materials, prices and a few lots."""
+    """What a developer sees at first: four real bills of materials, prices, a few lots, and two files."""
     with database.open_session(bylaw.engine, bylaw.record) as session:
         sample_data.load(session)
+        sample_data.attach(session, bylaw.files)
 
 
 def _nowhere(session: Session, /, **row: object) -> None:

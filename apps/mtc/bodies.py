@@ -21,7 +21,6 @@ from apps.mtc.services.errors import ConflictError, RejectedError
 M = TypeVar("M", bound=BaseModel)
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T")
 # Not part of any model: bylaw's token in forms, and MTC's own "it was saved" after a redirect.
 _NOT_INPUT = frozenset({"csrf_token", "saved"})
 _LONGEST_FIELD = 64
@@ -84,27 +83,6 @@ def form_body(model: type[M]) -> Callable[[Callable[Concatenate[Form[M], P], R]]
             return view(read_form(model, request.form), *args, **kwargs)
 
         wrapper.validator = model  # type: ignore[attr-defined]
-        return wrapper
-
-    return decorate
-
-
-def file_body(
-    validate: Callable[[str, bytes], T], *, limit: int
-) -> Callable[[Callable[Concatenate[T, P], R]], Callable[P, R]]:
-    """Hand the view what `validate` makes of the uploaded file's name and first `limit` bytes.
-
-    One byte more is read, so that `validate` can tell a file that is too large.
-    """
-
-    def decorate(view: Callable[Concatenate[T, P], R]) -> Callable[P, R]:
-        @wraps(view)
-        def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-            file = request.files.get("file")
-            name, data = (file.filename or "", file.read(limit + 1)) if file else ("", b"")
-            return view(validate(name, data), *args, **kwargs)
-
-        wrapper.validator = validate  # type: ignore[attr-defined]
         return wrapper
 
     return decorate

@@ -7,9 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# An upload is at most 2 MB; the rest is room for the form around it.
-MAX_CONTENT_LENGTH = 3 * 1024 * 1024
-
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """Settings by the environment. Raises RuntimeError with one sentence if one is unusable."""
@@ -19,5 +16,4 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> dict[str, A
     return {
         "BASE_CURRENCY": base,
         "DEVELOPMENT": environment.get("BYLAW_ENV") == "development",
-        "MAX_CONTENT_LENGTH": MAX_CONTENT_LENGTH,
     }

@@ -102,11 +102,12 @@ def upgrade_command() -> None:
 
 @commands.command("sample")
 def sample_command() -> None:
-    """Load the sample data: four real bills of materials, prices and a few lots."""
+    """Load the sample data: four real bills of materials, prices, a few lots, and two files."""
     from apps.mtc import sample_data
 
     with get_session() as session:
         sample_data.load(session)
+        sample_data.attach(session, current_app.extensions["bylaw"].files)
     click.echo("The sample data is loaded.")
 
 

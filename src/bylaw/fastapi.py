@@ -15,13 +15,15 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-from fastapi import FastAPI, Request
+import anyio
+from fastapi import FastAPI, File, Request, UploadFile, params
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.models import APIKey, APIKeyIn
@@ -30,9 +32,11 @@ from fastapi.routing import iter_route_contexts
 from fastapi.security.base import SecurityBase
 from markupsafe import Markup
 from sqlalchemy import Engine
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response as StarletteResponse
+from starlette.responses import StreamingResponse
 from starlette.routing import Mount, compile_path
 from starlette.staticfiles import StaticFiles
 
@@ -51,14 +55,19 @@ from bylaw.identity import (
     all_of,
     asking,
 )
+from bylaw.operations.exporting import Export
+from bylaw.operations.files import Files, Given, Sending
+from bylaw.operations.files.keeping import packaged
+from bylaw.operations.imports import Imports
 from bylaw.operations.tokens import Tokens
 from bylaw.pages import openapi, openapi_schemes, rendering
 from bylaw.policy import Policy
+from bylaw.ports import Received
 from bylaw.reasons import Refused
-from bylaw.routes import Route
+from bylaw.routes import Route, Taking, merged
 from bylaw.site import Site, identity
 
-__all__ = ["Bylaw", "Identity", "Permit", "Public", "SignedIn"]
+__all__ = ["Bylaw", "Given", "Identity", "Permit", "Public", "SignedIn", "Takes"]
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -120,6 +129,38 @@ def Public(because: str = "") -> Any:  # noqa: N802 - see Permit
     return Depends(_PublicDemand(AccessRule("public", because=because) if because else PUBLIC))
 
 
+def Takes(field: str, *, kinds: Iterable[str] = (), most: int = 1) -> Any:  # noqa: N802 - see Permit
+    """The route takes files in the form's field `field`, at most `most` of them in one request; `kinds` are
+    extensions (`"pdf"`) of the policy's own list, all of them where none is named. The parameter is a list of
+    Given, each for `bylaw.files.take`; empty where none was chosen. A route without this takes no file."""
+    return Depends(_Taken(Taking(frozenset({field}), tuple(kinds), most)))
+
+
+class _Taken:
+    """The dependency behind `Takes`: to FastAPI, a function that asks for uploads in one field."""
+
+    def __init__(self, taking: Taking) -> None:
+        self.taking = taking
+        (field,) = taking.fields
+        uploads = inspect.Parameter(
+            f"uploads_{field.encode().hex()}",  # of its own: FastAPI makes one form of all of a route's
+            inspect.Parameter.KEYWORD_ONLY,
+            default=File(default_factory=list, alias=field, description=_described(taking)),
+            annotation=list[UploadFile],
+        )
+        self.__signature__ = inspect.Signature([uploads])
+
+    async def __call__(self, **uploads: list[UploadFile]) -> list[Given]:
+        (found,) = uploads.values()
+        kinds = self.taking.kinds
+        return [Given(u.filename, u.content_type or "", u.file, kinds) for u in found if u.filename]
+
+
+def _described(taking: Taking) -> str:
+    kinds = f" ({', '.join(taking.kinds)})" if taking.kinds else ""
+    return f"At most {taking.most}{kinds}." if taking.most > 1 else f"A file{kinds}."
+
+
 class _PublicDemand:
     """Like _Demand, without a security scheme in the OpenAPI document."""
 
@@ -140,6 +181,53 @@ def _who(connection: HTTPConnection, rule: AccessRule) -> Identity:
     if reason is not None:
         raise StepUp(rule) if reason is STEP_UP else Refused(reason)
     return who or ANONYMOUS
+
+
+class _Files(Files):
+    """`bylaw.files`: uploaded files, in FastAPI's words."""
+
+    def __init__(self, bylaw: Bylaw) -> None:
+        super().__init__(bylaw.site.house)
+        self._bylaw = bylaw
+
+    def send(self, file_id: str, subject: str) -> StarletteResponse:
+        """The response of a route that gives a file out: see `download`."""
+        return _Sent(self.download(file_id, subject))
+
+    def send_thumbnail(self, file_id: str, subject: str) -> StarletteResponse:
+        """The response of a route that shows a small picture of an image: see `thumbnail`."""
+        return _Sent(self.thumbnail(file_id, subject))
+
+
+class _Sent(StreamingResponse):
+    """A file's bytes, read by worker threads; whatever becomes of the request, the file is let go of."""
+
+    def __init__(self, sending: Sending) -> None:
+        super().__init__(sending.pieces, sending.status)
+        self.raw_headers = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in sending.headers]
+        self._pieces = sending.pieces
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._pieces.close()
+
+
+class _Exported(StreamingResponse):
+    """A table, made by worker threads; that it broke off is recorded by one as well."""
+
+    def __init__(self, made: Export) -> None:
+        super().__init__(made, made.status)
+        self.raw_headers = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in made.headers]
+        self._made = made
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(self._made.close)
 
 
 class Bylaw:
@@ -185,9 +273,41 @@ class Bylaw:
         return self.site.house.store.engine
 
     @property
+    def imports(self) -> Imports:
+        """Imports of tables: `@bylaw.imports.importer("lots", …)`, `bylaw.imports.begin("lots", given, by=…)`."""
+        return self.site.imports
+
+    @property
+    def files(self) -> _Files:
+        """Uploaded files: `bylaw.files.take(given, by=who)`, `bylaw.files.send(file_id, subject)`. They wait
+        for disk and database: in a plain `def`, or through `bylaw.off_loop`."""
+        return _Files(self)
+
+    def export(
+        self,
+        name: str,
+        columns: Sequence[str],
+        rows: Iterable[Iterable[object]],
+        *,
+        format: str = "csv",  # noqa: A002 - see Site.export
+        filter: str = "",  # noqa: A002 - (the same)
+    ) -> StarletteResponse:
+        """The response of a route that gives a table out: see `Site.export`. `rows` is walked by worker
+        threads when the route has returned: a database session that they need is theirs to open."""
+        return _Exported(self.site.export(name, columns, rows, format=format, filter=filter))
+
+    @property
     def tokens(self) -> Tokens:
         """Access tokens for people: `bylaw.tokens.issue_many(current_user, 30, "participant", …)`."""
         return self.site.tokens
+
+    def fetch(self, url: str, **how: Any) -> Received:
+        """Ask the server at an address that somebody else has named: an avatar, a webhook. It waits: in a
+        coroutine, `await bylaw.off_loop(bylaw.fetch, url)`.
+
+        Keywords as of `bylaw.operations.fetching.fetch`: method, headers, body, limit, redirects.
+        """
+        return self.site.fetch(url, **how)
 
     def record(self, connection: Any, *, action: str, **facts: Any) -> None:
         """Record a change in its own transaction: see `Site.record`."""
@@ -287,10 +407,15 @@ class Bylaw:
                 continue
             self._put_before(context, rule)
             self._lift(context, rule)
-            found = Route(path, frozenset(context.methods or ()), rule=rule)
+            self.site.house.roots.update(packaged(_home(context.endpoint)))
+            files = merged(_takings(context))
+            yield from _undeclared(context, path)
+            found = Route(path, frozenset(context.methods or ()), rule=rule, files=files)
             self._patterns.append((compile_path(path)[0], found))
             for method in sorted((context.methods or {"WEBSOCKET"}) - {"HEAD"}):
                 self._routes.append((method, path, rule))
+                if files is not None:
+                    self.site.house.routes.files[method, path] = files
         if last:
             _seal(getattr(app, "router", app))
 
@@ -298,6 +423,7 @@ class Bylaw:
         """Another application below a path: by its own routes, or as a whole."""
         mounted = context.app
         files = isinstance(mounted, StaticFiles) or getattr(mounted, "static", False)
+        self.site.house.roots.update(Path(each) for each in getattr(mounted, "all_directories", ()))
         declared = self._mounts.get(path.rstrip("/"))
         if files or declared is not None or not hasattr(mounted, "routes"):
             below = re.compile(f"^{re.escape(path.rstrip('/'))}(/|$)")
@@ -465,11 +591,47 @@ class Bylaw:
         app.openapi = described  # type: ignore[method-assign]
 
 
+def _home(endpoint: Any) -> Path | None:
+    """The directory of the module that an endpoint is in."""
+    file = getattr(sys.modules.get(getattr(endpoint, "__module__", "")), "__file__", None)
+    return Path(file).parent if file else None
+
+
 def _rules(dependant: Dependant) -> Iterator[AccessRule]:
     if isinstance(dependant.call, _Demand | _PublicDemand):
         yield dependant.call.rule
     for child in dependant.dependencies:
         yield from _rules(child)
+
+
+def _takings(context: Any) -> list[Taking]:
+    """What a route has declared that it takes: by itself, its router or what it depends on."""
+    return [each.call.taking for each in _dependants(context) if isinstance(each.call, _Taken)]
+
+
+def _dependants(context: Any) -> Iterator[Dependant]:
+    pending = [getattr(context, "dependant", None)]
+    while pending:
+        each = pending.pop()
+        if each is not None:
+            yield each
+            pending += each.dependencies
+
+
+def _undeclared(context: Any, path: str) -> Iterator[Problem]:
+    """Parameters for files that would never come: the gate lets none pass that nobody has declared."""
+    for each in _dependants(context):
+        if isinstance(each.call, _Taken):
+            continue
+        for parameter in each.body_params:
+            if isinstance(parameter.field_info, params.File):
+                methods = ",".join(sorted(context.methods or ()))
+                yield Problem(
+                    f"{methods} {path}",
+                    f"({parameter.name})",
+                    "it asks for a file, and none would ever reach it",
+                    f'{parameter.name}: Annotated[list[Given], Takes("{parameter.alias}", kinds=("pdf",))]',
+                )
 
 
 def _streams(call: Any) -> bool:

@@ -12,12 +12,12 @@ bylaw.ready()       # at the end of a factory: refuses to start where a route ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
 from urllib.parse import urlsplit
 
-from flask import Flask, Request, request
+from flask import Flask, Request, request, stream_with_context
 from flask import Response as FlaskResponse
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from markupsafe import Markup
@@ -29,21 +29,26 @@ from werkzeug.routing import MapAdapter, RequestRedirect, Rule
 
 from bylaw.adapters import wsgi
 from bylaw.controls import cookies, csrf, errors, headers, hosts, roles, sessions
-from bylaw.errors import PolicyError, Problem
-from bylaw.exchange import Answer, Exchange, Refuse, Response, current
+from bylaw.errors import MisuseError, PolicyError, Problem
+from bylaw.exchange import SAFE_METHODS, Answer, Exchange, Refuse, Response, current
 from bylaw.house import House
 from bylaw.identity import PUBLIC, SIGNED_IN, AccessRule, Identity, all_of, asking
+from bylaw.operations.files import Files, Given, Sending
+from bylaw.operations.files.keeping import packaged
+from bylaw.operations.imports import Imports
 from bylaw.operations.tokens import Tokens
 from bylaw.pages import rendering
 from bylaw.policy import Policy
+from bylaw.ports import Received
 from bylaw.reasons import Refused
-from bylaw.routes import Route
+from bylaw.routes import Route, Taking, merged
 from bylaw.site import Site, identity
 
-__all__ = ["Bylaw", "current_user", "login_required", "permit", "public"]
+__all__ = ["Bylaw", "Given", "current_user", "login_required", "permit", "public", "takes"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 _RULE = "__bylaw_rule__"
+_FILES = "__bylaw_files__"
 
 current_user: Identity = LocalProxy(identity)  # type: ignore[assignment]
 """Whoever makes the current request; `current_user.is_authenticated` tells whether somebody does."""
@@ -93,6 +98,24 @@ def _declare(rule: AccessRule) -> Callable[[View], View]:
         return view
 
     return declare
+
+
+def takes(field: str, *, kinds: Iterable[str] = (), most: int = 1) -> Callable[[View], View]:
+    """Declare that a view takes files in the form's field `field`, at most `most` of them in one request;
+    `kinds` are extensions (`"pdf"`) of the policy's own list, all of them where none is named. Its files are
+    `bylaw.files.given(field)`. A view without this takes no file."""
+
+    def declare(view: View) -> View:
+        taking = Taking(frozenset({field}), tuple(kinds), most)
+        setattr(view, _FILES, [taking, *_takings(view)])
+        return view
+
+    return declare
+
+
+def _takings(view: Any) -> list[Taking]:
+    """What a view, or a class of views, declares itself to take."""
+    return list(getattr(view, "__dict__", {}).get(_FILES, ()))
 
 
 class _Sessions(SecureCookieSessionInterface):
@@ -153,6 +176,56 @@ def _own(view: Any) -> list[AccessRule]:
     return [vars(view)[_RULE]] if _RULE in getattr(view, "__dict__", {}) else []
 
 
+class _Closing:
+    """A request that closes the files which a form's parser had begun when it was kept from reading on:
+    Werkzeug leaves them to the collector, with a descriptor each."""
+
+    def _get_file_stream(self, *args: Any, **named: Any) -> Any:
+        stream = super()._get_file_stream(*args, **named)  # type: ignore[misc]
+        vars(self).setdefault("_begun", []).append(stream)
+        return stream
+
+    def close(self) -> None:
+        super().close()  # type: ignore[misc]
+        for stream in vars(self).pop("_begun", ()):
+            stream.close()
+
+
+class _Files(Files):
+    """`bylaw.files`: uploaded files, in Flask's words."""
+
+    def __init__(self, bylaw: Bylaw) -> None:
+        super().__init__(bylaw.site.house)
+        self._bylaw = bylaw
+
+    def given(self, field: str) -> list[Given]:
+        """The files that the current request brings in a field, none where none was chosen: each for
+        `take`. Raises MisuseError where the view has not declared the field (`@takes`)."""
+        declared = [each for each in self._bylaw.takings(request.endpoint) if field in each.fields]
+        if not declared:
+            raise MisuseError(f'the view takes no file in {field!r}: declare it with @takes("{field}")')
+        return [
+            Given(file.filename, file.content_type or "", file.stream, declared[0].kinds)  # type: ignore[arg-type]
+            for file in request.files.getlist(field)
+            if file.filename
+        ]
+
+    def send(self, file_id: str, subject: str) -> FlaskResponse:
+        """The response of a view that gives a file out: see `download`."""
+        return self._sent(self.download(file_id, subject))
+
+    def send_thumbnail(self, file_id: str, subject: str) -> FlaskResponse:
+        """The response of a view that shows a small picture of an image: see `thumbnail`."""
+        return self._sent(self.thumbnail(file_id, subject))
+
+    @staticmethod
+    def _sent(sending: Sending) -> FlaskResponse:
+        response = FlaskResponse(sending.pieces, sending.status, sending.headers, direct_passthrough=True)
+        if "Content-Type" not in dict(sending.headers):  # Flask would call nothing a page
+            del response.headers["Content-Type"]
+        return response
+
+
 class Bylaw:
     """The policy `file` (relative to the application's root) at work in a Flask application."""
 
@@ -195,9 +268,42 @@ class Bylaw:
         return self.site.house.store.engine
 
     @property
+    def imports(self) -> Imports:
+        """Imports of tables: `@bylaw.imports.importer("lots", …)`, `bylaw.imports.begin("lots", given, by=…)`."""
+        return self.site.imports
+
+    @property
+    def files(self) -> _Files:
+        """Uploaded files: `bylaw.files.given("file")`, `.take(given, by=who)`, `.send(file_id, subject)`."""
+        return _Files(self)
+
+    @property
     def tokens(self) -> Tokens:
         """Access tokens for people: `bylaw.tokens.issue_many(current_user, 30, "participant", …)`."""
         return self.site.tokens
+
+    def export(
+        self,
+        name: str,
+        columns: Sequence[str],
+        rows: Iterable[Iterable[object]],
+        *,
+        format: str = "csv",  # noqa: A002 - see Site.export
+        filter: str = "",  # noqa: A002 - (the same)
+    ) -> FlaskResponse:
+        """The response of a view that gives a table out: see `Site.export`. `rows` may use what the request
+        has, such as its database session, until the last one has left."""
+        made = self.site.export(name, columns, rows, format=format, filter=filter)
+        response = FlaskResponse(stream_with_context(made), made.status, made.headers)
+        response.call_on_close(made.close)
+        return response
+
+    def fetch(self, url: str, **how: Any) -> Received:
+        """Ask the server at an address that somebody else has named: an avatar, a webhook.
+
+        Keywords as of `bylaw.operations.fetching.fetch`: method, headers, body, limit, redirects.
+        """
+        return self.site.fetch(url, **how)
 
     def record(self, connection: Any, *, action: str, **facts: Any) -> None:
         """Record a change in its own transaction: see `Site.record`."""
@@ -232,6 +338,7 @@ class Bylaw:
             # asks for it. With further names a link stays with the one that was asked for.
             app.config["SERVER_NAME"] = self.policy.app.origin.partition("://")[2]
         app.json.loads = _bounded(app.json.loads)  # type: ignore[method-assign]
+        app.request_class = type("Request", (_Closing, app.request_class), {})
         if type(app.session_interface) is SecureCookieSessionInterface:  # not the application's own
             app.session_interface = _Sessions(self.site.house)
 
@@ -250,11 +357,21 @@ class Bylaw:
         ]
         if problems:
             raise PolicyError(f"{self.policy.app.name} has routes that nobody may be let into", problems)
+        self._take_note()
+        self.site.house.roots.update(self._roots())
         if not self._routed:
             self.site.house.routes.add(self._find)
             self._routed = True
         self.site.open()
         self.site.routed()
+
+    def _take_note(self) -> None:
+        """Say which routes take files, for whoever lists them."""
+        for rule in self.app.url_map.iter_rules():
+            declared = merged(self.takings(rule.endpoint))
+            if declared is not None:
+                for method in sorted((rule.methods or set()) - SAFE_METHODS):
+                    self.site.house.routes.files[method, rule.rule] = declared
 
     def _find(self, method: str, path: str) -> Route | None:
         """The route at a path by Flask's own map, for limits and for what other sites may ask."""
@@ -268,8 +385,23 @@ class Bylaw:
             except HTTPException:
                 continue
             static = self._is_static(rule.endpoint)
-            return Route(rule.endpoint, methods, static, self._rules.get(rule.endpoint))
+            files = merged(self.takings(rule.endpoint))
+            return Route(rule.endpoint, methods, static, self._rules.get(rule.endpoint), files)
         return None
+
+    def takings(self, endpoint: str | None) -> list[Taking]:
+        """What an endpoint has declared that it takes, by field."""
+        view = self.app.view_functions.get(endpoint or "")
+        return [*_takings(view), *_takings(getattr(view, "view_class", None))]
+
+    def _roots(self) -> Iterator[Path]:
+        """Where files are served or run as they are."""
+        for holder in (self.app, *self.app.blueprints.values()):
+            if holder.static_folder:
+                yield Path(holder.static_folder)
+            if holder.template_folder:
+                yield Path(holder.root_path) / holder.template_folder
+        yield from packaged(Path(self.app.root_path))
 
     def _bypasses(self) -> Iterator[Problem]:
         if self.policy.production:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
 from typing import Any
+
+from sqlalchemy import Connection
 
 from bylaw.hashing import HashPool, Peppers, Scheme
 from bylaw.keys import KeyRing
@@ -13,6 +17,7 @@ from bylaw.oidc import Provider
 from bylaw.policy import Policy
 from bylaw.ports import Mailer, Ports
 from bylaw.routes import Routes
+from bylaw.storage import Storage
 from bylaw.store import Store
 from bylaw.store.counters import Counters, Memory
 
@@ -38,6 +43,14 @@ class House:
     """Where requests are counted."""
     issuers: dict[str, Provider] = field(default_factory=dict)
     """What this process knows of each identity provider that it has asked, by issuer."""
+    imports: Any = None
+    """The importers of the application, and what this process works on (`bylaw.operations.imports`)."""
+    storage: Storage | None = None
+    """Where uploaded files are kept, once somebody has asked (`bylaw.operations.files.keeping`)."""
+    roots: set[Path] = field(default_factory=set)
+    """Directories that are served as they are, or run as code: nothing that was uploaded may be in there."""
+    later: deque[Callable[[Connection], None]] = field(default_factory=lambda: deque(maxlen=10_000))
+    """What is recorded with the next round of chores, since its request could not wait for the database."""
     sending: Lock = field(default_factory=Lock)
     """Held by whoever sends this process's mail: who comes next finds it sent."""
     paced: bool = True

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 import smtplib
+import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -151,6 +152,13 @@ class Received:
     status: int
     kind: str = ""
     body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    url: str = ""
+    """Who answered: another address than was asked, where redirects were followed."""
+
+    def header(self, name: str) -> str:
+        """The first field of this name, in whatever case; empty where there is none."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), "")
 
 
 class Network(Protocol):
@@ -171,77 +179,57 @@ class Network(Protocol):
     ) -> Received: ...
 
 
-@dataclass(frozen=True, slots=True)
-class HttpNetwork:
-    """The real network, without what the environment says of proxies (urllib3 does not ask it)."""
+class Resolver(Protocol):
+    """The addresses that a name leads to, as text. Raises OSError."""
 
-    seconds: float = 5.0
-    """How long connecting may take, and each piece of the answer."""
-    whole: float = 10.0
-    """How long a body may take: a server that drips holds no worker for longer."""
-
-    def __call__(
-        self,
-        method: str,
-        url: str,
-        /,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        limit: int = 65_536,
-    ) -> Received:
-        import urllib3  # by whoever asks somebody: it takes longer than all the rest here
-
-        until = time.monotonic() + self.whole
-        pool = urllib3.PoolManager(
-            retries=False,
-            timeout=urllib3.Timeout(total=self.seconds),
-            ssl_context=ssl.create_default_context(),
-        )
-        try:
-            with pool:
-                response = pool.request(
-                    method,
-                    url,
-                    headers={"User-Agent": "bylaw", **(headers or {})},
-                    body=body or None,
-                    redirect=False,
-                    preload_content=False,
-                    decode_content=False,  # what is small on the wire stays small
-                )
-                try:
-                    taken = _taken(response, limit, until)
-                finally:
-                    response.close()
-                return Received(response.status, response.headers.get("content-type", ""), taken)
-        except (urllib3.exceptions.HTTPError, ValueError) as error:
-            raise OSError(type(error).__name__) from error  # not its text, which may name a proxy's password
+    def __call__(self, host: str, port: int, /) -> list[str]: ...
 
 
-def _taken(response: Any, limit: int, until: float) -> bytes:
-    """A body, piece by piece as it comes. Raises OSError."""
-    taken = b""
-    while piece := response.read1(16_384):
-        taken += piece
-        if len(taken) > limit:
-            raise OSError(f"the answer is longer than {limit} bytes")
-        if time.monotonic() > until:
-            raise OSError("the answer takes too long")
-    return taken
+def resolved(host: str, port: int) -> list[str]:
+    """As the system says."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return [str(address[0]) for *_, address in found]
+
+
+class Dialler(Protocol):
+    """A connection to an address, which is no name, within `seconds`. Raises OSError."""
+
+    def __call__(self, address: str, port: int, seconds: float, /) -> socket.socket: ...
+
+
+def dialled(address: str, port: int, seconds: float) -> socket.socket:
+    """By TCP."""
+    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.settimeout(seconds)
+        made.connect((address, port))
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The world as one value. `mail` is replaced by what the policy's [mail] names."""
+    """The world as one value. `mail` and `network` are what the policy names, unless they are given."""
 
     clock: Clock = time.time
     entropy: Entropy = secrets.token_bytes
     mail: Mailer | None = None
-    network: Network = HttpNetwork()
+    network: Network | None = None
+    """A laboratory's network, in the place of the guarded client of bylaw.outbound."""
+    resolver: Resolver = resolved
+    """Where names lead."""
+    dial: Dialler = dialled
+    """How an address is connected to."""
     database: str | None = field(default=None, repr=False)
     """A laboratory's database, in the place of the one that the policy names."""
     counters: str | None = field(default=None, repr=False)
     """Where a laboratory counts requests (`memory`, or a URL), in the place of what the policy names."""
+    files: str | None = None
+    """Where a laboratory keeps files (a directory), in the place of what the policy names."""
+    scanner: Callable[[str, float], socket.socket] | None = None
+    """How a laboratory reaches a malware scanner (its address, seconds), in the place of the network."""
     environ: Mapping[str, str] | None = field(default=None, repr=False)
     """A laboratory's environment, in the place of the process's."""
 

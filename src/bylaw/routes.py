@@ -7,8 +7,8 @@ most requests ask for few.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bylaw.identity import AccessRule
@@ -54,6 +54,21 @@ NOWHERE: Final = Route("")
 
 Find = Callable[[str, str], Route | None]
 """What answers (method, path): another method at a path with several routes may be another route's."""
+Takes = Callable[[str, str], Taking | None]
+"""The files that are taken at (method, path), where no route says it itself."""
+
+
+def merged(takings: Iterable[Taking]) -> Taking | None:
+    """What a route takes that has declared several fields; None where it has declared none."""
+    all_of = list(takings)
+    if not all_of:
+        return None
+    kinds = [each.kinds for each in all_of]
+    return Taking(
+        frozenset().union(*(each.fields for each in all_of)),
+        tuple(dict.fromkeys(kind for each in kinds for kind in each)) if all(kinds) else (),
+        sum(each.most for each in all_of),
+    )
 
 
 class Routes:
@@ -62,6 +77,10 @@ class Routes:
     def __init__(self) -> None:
         self.twins: dict[str, tuple[str, ...]] = {}
         """bylaw's own routes: the paths of each by its name, the page, its JSON twin and every alias."""
+        self.files: dict[tuple[str, str], Taking] = {}
+        """What routes have declared that they take, by method and the path as it is declared."""
+        self.takes: Takes = _nothing
+        """Where the policy says it, for what no framework declares."""
         self._finders: list[Find] = []
         self._known: dict[tuple[str, str], Route] = {}
 
@@ -80,8 +99,14 @@ class Routes:
         if known is not None:
             return known
         found = next((r for find in self._finders if (r := find(method, path)) is not None), NOWHERE)
+        if found.files is None and (files := self.takes(method, path)) is not None:
+            found = replace(found, files=files)
         if len(self._known) >= REMEMBERED:
             self._known.clear()  # who makes up paths pays with a look-up each; nobody pays with memory
         if len(path) <= LONGEST:
             self._known[method, path] = found
         return found
+
+
+def _nothing(method: str, path: str) -> Taking | None:
+    return None

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 from bylaw.identity import SIGNED_IN, AccessRule, asking
 from bylaw.routes import Route
 
+T = TypeVar("T")
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET")
 PATH: Final = r"^/(([^/{}*?#%;\\\x00-\x20\x7f]+|\{[a-z_]+\})/)*([^/{}*?#%;\\\x00-\x20\x7f]+|\{[a-z_]+\}|\*)?$"
 """A path as a policy names it: `/notes`, `/notes/{id}`, `/files/*`."""
@@ -159,6 +160,20 @@ class PathRules:
             for method, rule in rules.items():
                 if method != "HEAD":
                     yield method, self._names[pattern], rule
+
+
+class Nearest(Generic[T]):
+    """Something said of paths, in the same words as rules: what the nearest that matches says."""
+
+    def __init__(self, said: Iterable[tuple[str, T]]) -> None:
+        self._said = sorted(((_pattern(p), what) for p, what in said), key=lambda row: _nearness(row[0]))
+
+    def at(self, path: str) -> T | None:
+        """What is said of `path`; None where nothing is, or two programs could read it in two ways."""
+        if not self._said or _TWO_WAYS.search(path):
+            return None
+        segments = tuple(path.split("/")[1:])
+        return next((what for pattern, what in self._said if _fits(segments, pattern)), None)
 
 
 def _pattern(path: str) -> Pattern:

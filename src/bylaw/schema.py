@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -75,6 +75,12 @@ def limit_of(info: FieldInfo, name: str) -> Any:
     return next((getattr(m, name) for m in info.metadata if hasattr(m, name)), None)
 
 
+def is_size(info: FieldInfo) -> bool:
+    """Whether a key's value is a number of bytes, or may be one (`Size | None`)."""
+    nested = [m for part in get_args(info.annotation) for m in getattr(part, "__metadata__", ())]
+    return any(getattr(m, "func", None) is octets for m in (*info.metadata, *nested))
+
+
 def _key(info: FieldInfo, field: dict[str, Any]) -> dict[str, Any]:
     """What may stand at a key: its own values and, where text is taken, a reference to one."""
     shown: dict[str, Any] = {"description": field.pop("description", "")}
@@ -95,7 +101,7 @@ def _kinds(info: FieldInfo, part: dict[str, Any]) -> list[dict[str, Any]]:
         case ["integer", "string"]:  # a duration, or a size
             whole = {"type": "integer", "minimum": limit_of(info, "ge") or 0}
             top = limit_of(info, "le")
-            text = _SIZE if any(getattr(m, "func", None) is octets for m in info.metadata) else _SPAN
+            text = _SIZE if is_size(info) else _SPAN
             return [whole if top is None else {**whole, "maximum": top}, text, _REFERENCE]
         case "string" if part.get("format") == "password":
             # What is no reference is not where a secret comes from, and everybody may know it.

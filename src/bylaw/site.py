@@ -7,13 +7,13 @@ site.open()                      # the database is of this version, mail and ses
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bylaw import controls, policy
 from bylaw.control import Conflict, Control
-from bylaw.controls import audit, logs, passwords, rate_limits
+from bylaw.controls import audit, logs, passwords, rate_limits, uploads
 from bylaw.controls import secrets as secrets_control
 from bylaw.errors import MisuseError, PolicyError, Problem
 from bylaw.exchange import Response, current
@@ -22,15 +22,19 @@ from bylaw.hashing import HashPool, Scheme
 from bylaw.house import House
 from bylaw.identity import ANONYMOUS, Identity
 from bylaw.keys import KeyRing
-from bylaw.operations import bootstrap, chores
+from bylaw.operations import bootstrap, chores, exporting, fetching
+from bylaw.operations.exporting import Export
+from bylaw.operations.files import Files
+from bylaw.operations.imports import Imports, working
 from bylaw.operations.tokens import Tokens
 from bylaw.pages import Pages
 from bylaw.policy import Policy
-from bylaw.ports import DirectoryMailer, Mailer, Ports, SmtpMailer, ports
+from bylaw.ports import DirectoryMailer, Mailer, Ports, Received, SmtpMailer, ports
 from bylaw.reasons import Refused
 from bylaw.routes import Route
 from bylaw.rules import PathRules
 from bylaw.store import Store, migrate
+from bylaw.store.engine import plain
 
 
 class Site:
@@ -48,6 +52,7 @@ class Site:
         self.house = build(self.policy, world)
         logs.install(self.house)  # before anything can go wrong and be logged
         self.pages = Pages(self.house)
+        uploads.declare(self.house)
         self.house.routes.add(self._page)
         self.house.routes.twins = self.pages.twins()
         self.rules = PathRules(self.policy.access.routes)
@@ -139,6 +144,7 @@ class Site:
 
     def close(self) -> None:
         """Write what is still only remembered, and let go of the database."""
+        working.close(self.house)
         self.house.store.feed.stop()
         self.house.store.close()
         self.house.counters.close()
@@ -146,9 +152,37 @@ class Site:
         self._open = False
 
     @property
+    def files(self) -> Files:
+        """Uploaded files: taken, given out, removed."""
+        return Files(self.house)
+
+    @property
+    def imports(self) -> Imports:
+        """Imports of tables: the application's importers, and what people import with them."""
+        return Imports(self.house)
+
+    @property
     def tokens(self) -> Tokens:
         """What the application does with access tokens."""
         return Tokens(self.house)
+
+    def export(
+        self,
+        name: str,
+        columns: Sequence[str],
+        rows: Iterable[Iterable[object]],
+        *,
+        format: str = "csv",  # noqa: A002 - the word that everybody looks for
+        filter: str = "",  # noqa: A002 - (the same)
+    ) -> Export:
+        """A table that leaves, as `csv` or `xlsx`: safe to open, streamed, and recorded with the number of
+        its rows when it ends or breaks off. `rows` is walked while the answer leaves; `filter` says in the
+        record what was asked for. Raises Refused (422) for another format."""
+        return exporting.export(self.house, name, columns, rows, form=format, filtered=filter)
+
+    def fetch(self, url: str, **how: Any) -> Received:
+        """Ask the server at an address that somebody else has named (`bylaw.operations.fetching.fetch`)."""
+        return fetching.fetch(self.house, url, **how)
 
     def record(self, connection: Any, *, action: str, **facts: Any) -> None:
         """Record a change of the application in its own transaction (a Session or Connection).
@@ -156,12 +190,7 @@ class Site:
         Keywords as of `bylaw.controls.audit.record`: entity_type, entity_id, changes, outcome.
         """
         # An ORM session's pending changes and the record leave in one transaction.
-        raw = (
-            connection.connection()
-            if hasattr(connection, "connection") and callable(connection.connection)
-            else connection
-        )
-        audit.record(self.house, raw, action=action, **facts)
+        audit.record(self.house, plain(connection), action=action, **facts)
 
 
 def identity() -> Identity:

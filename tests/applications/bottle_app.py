@@ -10,10 +10,12 @@ from bottle import Bottle, HTTPError, HTTPResponse, request, response
 
 from bylaw.adapters import wsgi
 from bylaw.controls import errors
+from bylaw.operations.files import Given
 from bylaw.reasons import Refused
-from bylaw.site import Site
+from bylaw.site import Site, identity
 from tests.applications import by_path
 from tests.applications.by_path import ROUTES, Asked, Said, Views
+from tests.applications.notes import shown
 
 
 def _view(views: Views, name: str) -> Any:
@@ -33,6 +35,13 @@ def _view(views: Views, name: str) -> Any:
         return answer
 
     return view
+
+
+def _attach(site: Site) -> dict[str, Any]:
+    """Files come in by the same one way: what a framework makes of a part is handed to `site.files.take`."""
+    given = [Given(f.raw_filename, f.content_type or "", f.file) for f in request.files.getall("file")]
+    response.status = 201
+    return {"files": [shown(site.files.take(each, by=identity(), subject="notes")) for each in given]}
 
 
 class Gated(wsgi.Gated):
@@ -56,6 +65,7 @@ class Gated(wsgi.Gated):
             rule = re.sub(r"\{(\w+)\}", lambda m: f"<{m[1]}{':int' if m[1] == 'number' else ''}>", route)
             for method, name in names.items():
                 app.route(rule, method, _view(views, name))
+        app.route("/api/attachments", "POST", lambda: _attach(site))
         self.state = views.state
         super().__init__(app, site)
 

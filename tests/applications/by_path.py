@@ -146,9 +146,10 @@ class Views:
         return self._said(self.notes.by_key(identity(), asked.args["key"]))
 
     def export(self, asked: Asked) -> Said:
-        text = self.notes.export(identity()).encode()
-        named = {"Content-Disposition": model.disposition("papers.csv")}
-        return Said(text, kind="text/csv; charset=utf-8", headers=named)
+        rows = self.notes.export(identity())
+        with self.site.export("papers", ["id", "text"], rows, format=asked.one("format") or "csv") as made:
+            headers = dict(made.headers)
+            return Said(b"".join(made), kind=headers.pop("Content-Type"), headers=headers)
 
     # Pages
 

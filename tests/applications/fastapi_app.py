@@ -10,21 +10,29 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 from markupsafe import escape
 from pydantic import BaseModel, ConfigDict
 
-from bylaw.controls import headers
-from bylaw.fastapi import Bylaw, Identity, Permit, Public, SignedIn
+from bylaw.controls import headers, uploads
+from bylaw.fastapi import Bylaw, Given, Identity, Permit, Public, SignedIn, Takes
 from bylaw.pages import rendering
 from tests.applications import notes as model
+from tests.applications import parts
 from tests.applications.notes import Notes
 
 HERE = Path(__file__).parent
 POLICY = HERE / "bylaw.toml"
 router = APIRouter(prefix="/api")
 pages = APIRouter()
+filing = APIRouter()
+"""What takes files: only where the policy takes any."""
 
 
 class Draft(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     text: str
+
+
+class Link(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    url: str
 
 
 class Choice(BaseModel):
@@ -83,6 +91,15 @@ def create_open(
     request: Request, draft: Draft, who: Annotated[Identity, Permit("note:create")]
 ) -> dict[str, Any]:
     return _notes(request).create(who, draft.text)
+
+
+@router.post("/fetched")
+async def fetched(
+    request: Request, link: Link, who: Annotated[Identity, Permit("note:read")]
+) -> dict[str, Any]:
+    bylaw = request.app.state.bylaw
+    received = await bylaw.off_loop(bylaw.fetch, link.url)
+    return {"status": received.status, "body": received.body.decode("utf-8", "replace")}
 
 
 programs = APIRouter(prefix="/bearer")
@@ -162,8 +179,55 @@ def by_key(request: Request, key: str, who: Annotated[Identity, Permit("paper:re
 
 
 @router.get("/papers/export", response_class=Csv)
-def export(request: Request, who: Annotated[Identity, Permit("paper:read")]) -> Csv:
-    return Csv(_notes(request).export(who), headers={"Content-Disposition": model.disposition("papers.csv")})
+def export(request: Request, who: Annotated[Identity, Permit("paper:read")], format: str = "csv") -> Response:
+    rows = _notes(request).export(who)
+    return request.app.state.bylaw.export("papers", ["id", "text"], rows, format=format)
+
+
+# Attachments
+
+
+@filing.post("/api/attachments", status_code=201)
+def attach(
+    request: Request,
+    given: Annotated[list[Given], Takes("file", kinds=model.ATTACHED, most=5)],
+    who: Annotated[Identity, Permit("note:create")],
+) -> dict[str, Any]:
+    files = request.app.state.bylaw.files
+    return {"files": [model.shown(files.take(each, by=who, subject="notes")) for each in given]}
+
+
+@filing.get("/api/attachments")
+def attachments(request: Request, who: Annotated[Identity, Permit("note:read")]) -> dict[str, Any]:
+    return {"files": [model.shown(each) for each in request.app.state.bylaw.files.of("notes")]}
+
+
+@filing.get("/api/attachments/{file_id}", response_class=Response)
+def attachment(request: Request, file_id: str, who: Annotated[Identity, Permit("note:read")]) -> Response:
+    sent: Response = request.app.state.bylaw.files.send(file_id, "notes")
+    return sent
+
+
+# Imports
+
+
+@filing.get("/import", response_class=HTMLResponse)
+def import_form(request: Request, who: Annotated[Identity, Permit("note:create")]) -> str:
+    house, exchange = request.app.state.bylaw.site.house, request.scope["bylaw.exchange"]
+    return parts.FORM.replace("{{ csrf_field() }}", str(rendering.field(house, exchange)))
+
+
+@filing.post("/import", response_model=None)
+def import_parts(
+    request: Request,
+    given: Annotated[list[Given], Takes("file", kinds=parts.KINDS)],
+    who: Annotated[Identity, Permit("note:create")],
+) -> Response | dict[str, str]:
+    bylaw = request.app.state.bylaw
+    made = parts.begun(bylaw.imports, bylaw.engine, given, who)
+    if request.headers.get("accept") == "application/json":
+        return made
+    return RedirectResponse(made["url"], 303)
 
 
 # Pages
@@ -227,8 +291,11 @@ async def broken() -> None:
 def create_app(policy: Path = POLICY) -> FastAPI:
     app = FastAPI(title="Notes")
     app.state.notes = Notes()
-    Bylaw(app, policy)
+    bylaw = Bylaw(app, policy)
+    parts.declare(bylaw.imports)
     app.include_router(router)
     app.include_router(programs)
     app.include_router(pages)
+    if bylaw.policy.of(uploads.Settings).kinds:
+        app.include_router(filing)
     return app

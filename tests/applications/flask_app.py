@@ -8,20 +8,28 @@ from typing import TypeVar
 from flask import Blueprint, Flask, Response, current_app, redirect, render_template_string, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bylaw.controls import errors
-from bylaw.flask import Bylaw, current_user, login_required, permit, public
+from bylaw.controls import errors, uploads
+from bylaw.flask import Bylaw, current_user, login_required, permit, public, takes
 from bylaw.reasons import Refused
 from tests.applications import notes as model
+from tests.applications import parts
 from tests.applications.notes import Notes
 
 HERE = Path(__file__).parent
 POLICY = HERE / "bylaw.toml"
 notes = Blueprint("notes", __name__)
+filing = Blueprint("filing", __name__)
+"""What takes files: only where the policy takes any."""
 
 
 class Draft(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     text: str
+
+
+class Link(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    url: str
 
 
 class Choice(BaseModel):
@@ -167,11 +175,60 @@ def by_key(key: str):
 @notes.get("/api/papers/export")
 @permit("paper:read")
 def export():
-    return Response(
-        _notes().export(current_user),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": model.disposition("papers.csv")},
-    )
+    form, rows = request.args.get("format", "csv"), _notes().export(current_user)
+    return current_app.extensions["bylaw"].export("papers", ["id", "text"], rows, format=form)
+
+
+# Attachments
+
+
+@filing.post("/api/attachments")
+@permit("note:create")
+@takes("file", kinds=model.ATTACHED, most=5)
+def attach():
+    files = current_app.extensions["bylaw"].files
+    given = files.given("file")
+    return {"files": [model.shown(files.take(each, by=current_user, subject="notes")) for each in given]}, 201
+
+
+@filing.get("/api/attachments")
+@permit("note:read")
+def attachments():
+    return {"files": [model.shown(each) for each in current_app.extensions["bylaw"].files.of("notes")]}
+
+
+@filing.get("/api/attachments/<file_id>")
+@permit("note:read")
+def attachment(file_id: str):
+    return current_app.extensions["bylaw"].files.send(file_id, "notes")
+
+
+# What somebody else's server says
+
+
+@notes.post("/api/fetched")
+@permit("note:read")
+def fetched():
+    received = current_app.extensions["bylaw"].fetch(_body(Link).url)
+    return {"status": received.status, "body": received.body.decode("utf-8", "replace")}
+
+
+# Imports
+
+
+@filing.get("/import")
+@permit("note:create")
+def import_form():
+    return render_template_string(parts.FORM)
+
+
+@filing.post("/import")
+@permit("note:create")
+@takes("file", kinds=parts.KINDS)
+def import_parts():
+    bylaw = current_app.extensions["bylaw"]
+    made = parts.begun(bylaw.imports, bylaw.engine, bylaw.files.given("file"), current_user)
+    return made if request.accept_mimetypes.best == "application/json" else redirect(made["url"], 303)
 
 
 # Pages
@@ -245,5 +302,8 @@ def create_app(policy: Path = POLICY) -> Flask:
     app.extensions["notes"] = Notes()
     bylaw = Bylaw(app, policy)
     app.register_blueprint(notes)
+    if bylaw.policy.of(uploads.Settings).kinds:
+        app.register_blueprint(filing)
+    parts.declare(bylaw.imports)
     bylaw.ready()
     return app

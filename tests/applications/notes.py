@@ -5,10 +5,8 @@ Kept in dictionaries: a counter shows whether anything was changed.
 
 from __future__ import annotations
 
-import csv
-import io
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -126,12 +124,8 @@ class Notes:
             del self.papers[number]
             self.changes += 1
 
-    def export(self, who: Identity) -> str:
-        out = io.StringIO()
-        rows = csv.writer(out)
-        rows.writerow(["id", "text"])
-        rows.writerows([paper["id"], paper["text"]] for paper in self.mine(who, ()))
-        return out.getvalue()
+    def export(self, who: Identity) -> Iterator[tuple[object, ...]]:
+        return ((paper["id"], paper["text"]) for paper in self.mine(who, ()))
 
 
 # What a request may put into a response header
@@ -151,3 +145,12 @@ def disposition(name: str) -> str:
 def language(asked: str) -> str:
     """One of the languages that there are."""
     return asked if asked in LANGUAGES else LANGUAGES[0]
+
+
+ATTACHED = ("csv", "xlsx", "pdf", "jpg", "png")
+"""The kinds of files that both applications take."""
+
+
+def shown(file: Any) -> dict[str, Any]:
+    """What both applications say of an attachment."""
+    return {"id": file.id, "name": file.name, "kind": file.kind, "size": file.size, "state": file.state}

@@ -6,6 +6,7 @@ from typing import Final
 
 IDS: Final[dict[str, tuple[str, ...]]] = {
     "body": ("A194", "A196", "A197", "A200"),
+    "parsing": ("A194", "A197", "A200"),
     "passwords": ("A005", "A007", "A014", "A065", "A186"),
     "addresses": ("A010", "A013", "A019", "A066", "A088", "A102", "A104"),
     "enumeration": ("A015", "A019", "A020"),
@@ -24,8 +25,12 @@ IDS: Final[dict[str, tuple[str, ...]]] = {
     "federated": ("A021", "A023", "A024", "A027", "A028", "A029", "A030", "A032"),
     "mfa": ("A074", "A075", "A076", "A078", "A081"),
     "passkeys": ("A074", "A081", "A083", "A085", "A087"),
+    "outbound": ("S1-159",),  # which the list does not have: the number of the requirement
     "network": ("A115", "A116", "A119", "A120", "A123", "A138"),
     "redirects": ("A124", "A125", "A127", "A129"),
     "logs": ("A172", "A174", "A176", "A177"),
+    "uploads": ("A147", "A149", "A150", "A152", "A154", "A155", "A156", "A159"),
+    "exports": ("A160",),
+    "imports": ("A162", "A163", "A165"),
     "secrets": ("A178", "A180", "A181", "A183"),
 }

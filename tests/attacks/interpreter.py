@@ -10,7 +10,9 @@ In texts, `{NAME}` stands for a path, a person's facts or a saved value (see `Ca
 `each.name = [...]` runs the try once per value, and `{name}` is that value, whatever its type. With `paced
 = true` limits and lockout count; `peer` is the address that a step comes from, `scheme` whether over http,
 `times` how often it is sent, and `limits` the settings of `[rate_limits]`.
-`<null>`, `<missing>` and `<deep:1000>` are JSON that TOML cannot say.
+`upload` is a file, or several, in a form as a browser sends it: what it `holds` (of specimens.py), its
+`name`, and perhaps its `type` and `field`. `<null>`, `<missing>` and `<deep:1000>` are JSON that TOML cannot
+say.
 
 Every step is also checked for what always holds: no 5xx that was not expected, the security headers
 once each, no inside in the body, and nothing changed by a request that was refused.
@@ -42,7 +44,7 @@ from bylaw.verify.client import Client, Reply
 from bylaw.verify.laboratory import PASSWORD, Laboratory
 from tests.applications.stacks import hurry
 from tests.applications.stacks import state as application_state
-from tests.attacks import forging
+from tests.attacks import forging, specimens
 
 FOLDER = Path(__file__).parent
 ATTACK = {"id", "title", "story", "requirements", "source", "everywhere", "paced", "limits", "try"}
@@ -63,6 +65,7 @@ STEP = {
     "form",
     "body",
     "type",
+    "upload",
     "cookies",
     "after",
     "save",
@@ -598,6 +601,10 @@ def _request(cast: Cast, client: Client, step: dict[str, Any]) -> dict[str, Any]
     if "form" in step:
         form = fill(cast, step["form"])
         how["form"] = list(form.items()) if isinstance(form, dict) else [tuple(p) for p in form]
+    if "upload" in step:
+        given = fill(cast, step["upload"])
+        kind, how["body"] = specimens.form([given] if isinstance(given, dict) else given)
+        headers.append(("Content-Type", kind))
     if "body" in step:
         how["body"] = str(fill(cast, step["body"])).encode("utf-8", "surrogatepass")
     if method in SAFE_METHODS and str(step["send"]).startswith("{"):
@@ -671,6 +678,7 @@ def state(laboratory: Laboratory) -> dict[str, Any]:
     found["mail"] = {(row.recipient, row.subject) for row in outbox} | {
         (m["To"], m["Subject"]) for m in laboratory.mailbox.messages
     }
+    found["storage"] = {(path.name, "stored") for path in Path(laboratory.files).rglob("*") if path.is_file()}
     application = application_state(laboratory)
     found["application"] = {("changes", application.changes)}
     return found

@@ -138,6 +138,13 @@ def test_body(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
     play(stacks, attempt, stack)
 
 
+@pytest.mark.requirement("S1-091", "S1-092", "S1-093", "S1-094", "S1-096", "S2-074", "S2-076", "C-29")
+@vectors("uploads")
+def test_uploads(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """A file that is not what it says, or that nobody has asked for, comes to nothing."""
+    play(stacks, attempt, stack)
+
+
 @pytest.mark.requirement("S1-099", "S1-103", "S2-071", "C-12")
 @vectors("limits")
 def test_limits(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
@@ -182,6 +189,20 @@ def test_federated(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> No
         interpreter.run(laboratory, attempt)
 
 
+@pytest.mark.requirement("S1-038", "S2-015", "S3-026")
+@vectors("parsing")
+def test_parsing(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """What two programs would read in two ways is refused, or read in one."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S1-159")
+@vectors("outbound")
+def test_outbound(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Whatever address somebody gives, the application asks nobody whom only this machine may reach."""
+    play(stacks, attempt, stack)
+
+
 @pytest.mark.requirement("S1-038", "C-38")
 @vectors("redirects")
 def test_redirects(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
@@ -209,4 +230,18 @@ def test_reset(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
 @vectors("addresses")
 def test_addresses(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
     """An address counts for whoever has its mailbox and the account, and for nobody who says so."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S1-088")
+@vectors("exports")
+def test_exports(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """Whatever is written into a text, an export of it runs nowhere."""
+    play(stacks, attempt, stack)
+
+
+@pytest.mark.requirement("S1-088", "C-29")
+@vectors("imports")
+def test_imports(attempt: Attempt, stack: str, stacks: dict[str, Bench]) -> None:
+    """An import is its owner's: whoever asks for it by an id that is not his is told nothing."""
     play(stacks, attempt, stack)

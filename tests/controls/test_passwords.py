@@ -25,7 +25,9 @@ from bylaw.controls.passwords import CONTROL, SPECIAL, Settings, costs, faults, 
 from bylaw.hashing import SCHEMES, HashPool
 from bylaw.house import House
 from bylaw.operations import accounts, administering
-from bylaw.ports import HttpNetwork, Received
+from bylaw.outbound import Client as Asking
+from bylaw.outbound import Rules
+from bylaw.ports import Received
 from bylaw.reasons import Refused
 from bylaw.store import users
 from bylaw.verify.client import Client, Reply
@@ -867,7 +869,8 @@ def service() -> Iterator[str]:
 @pytest.mark.requirement("C-02", "C-03")
 def test_a_real_service_is_asked_over_the_network(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over a socket: it knows the password; it lies, breaks off, sends elsewhere, hangs, or never ends."""
-    network = HttpNetwork(seconds=2)
+    rules = Rules(hosts=("127.0.0.1",), origins=(service, "http://127.0.0.1:1"))
+    network = Asking(rules, piece=2)
     assert leaks.times(network, f"{service}/range", LONG) == 12
     assert leaks.times(network, f"{service}/range", LONG + "!") == 0
     monkeypatch.setattr(leaks, "SECONDS", 1.0)

@@ -27,7 +27,7 @@ from sqlalchemy.exc import OperationalError
 
 from bylaw.cli import main as command_line
 from bylaw.controls import audit, rate_limits
-from bylaw.controls.rate_limits import CONTROL, pace, probes, processes
+from bylaw.controls.rate_limits import CONTROL, pace, probes, processes, sabotages
 from bylaw.controls.rate_limits.rates import parsed
 from bylaw.errors import PolicyError
 from bylaw.exchange import ALLOW, BLOCK, Allow, Exchange, RawHead, Refuse, TextHead
@@ -1025,7 +1025,7 @@ def test_probes_on_a_policy_with_redis(starting: Any) -> None:
     for probe in CONTROL.probes:
         result = attempt(CONTROL, probe, lab)
         assert result.outcome == "pass", f"{probe.name}: {result.evidence}"
-    with broken(probes.every_process_may_count_for_itself):
+    with broken(sabotages.every_process_may_count_for_itself):
         assert attempt(CONTROL, probes.no_process_counts_for_itself, lab).outcome == "fail"
 
 

@@ -249,8 +249,9 @@ _UPLOADS = st.one_of(
 
 
 def _upload(data: bytes) -> junk.Body:
+    what = b'--edge\r\nContent-Disposition: form-data; name="what"\r\n\r\nbills\r\n'
     head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="b.csv"\r\n\r\n'
-    return "multipart/form-data; boundary=edge", head + data + b"\r\n--edge--\r\n"
+    return "multipart/form-data; boundary=edge", what + head + data + b"\r\n--edge--\r\n"
 
 
 def _fields(laboratory: Laboratory, method: str, path: str) -> list[str]:
@@ -278,7 +279,8 @@ def test_every_route_of_mtc_answers_an_administrator(
     body = None
     if method != "GET":
         made = junk.bodies(_fields(mtc, method, path), _PLAUSIBLE)
-        body = data.draw(_UPLOADS.map(_upload) if path == "/imports" else made)
+        takes = path == "/imports" or path.endswith("/attachments")
+        body = data.draw(_UPLOADS.map(_upload) if takes else made)
     query = data.draw(QUERIES)
     client = mtc.administrator()
     accept = data.draw(st.sampled_from(["text/html", "application/json", "*/*"]))

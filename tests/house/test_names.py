@@ -16,6 +16,7 @@ import pytest
 
 from bylaw import order, policy
 from bylaw.cli import main as command_line
+from bylaw.content.faults import FAULTS
 from bylaw.control import Control, Settings, spoken
 from bylaw.controls import CONTROLS
 from bylaw.schema import default_of
@@ -93,6 +94,8 @@ def reasons_in_the_code() -> Iterator[tuple[str, str]]:
                 first = node.args[0] if node.args else None
                 if isinstance(first, ast.Constant):
                     yield file.relative_to(ROOT).as_posix(), str(first.value)
+    for code in FAULTS:  # what is wrong with a file is said where files are read: a reason for each
+        yield "src/bylaw/content/faults.py", f"uploads.{code}"
 
 
 def test_every_reason_is_some_controls() -> None:
@@ -160,6 +163,15 @@ def test_a_control_is_probed_and_each_probe_was_seen_to_fail(control: Control) -
         nothing([e.name for e in kind if not SENTENCE.fullmatch(e.title)], "a title that is no sentence")
     for what, named in (("the probes", control.probes), ("the sabotages", control.sabotages)):
         missing(control, what, [each.name for each in named if f"`{each.name}`" not in page(control)])
+
+
+@each_control
+def test_attacks_and_defects_stand_apart(control: Control) -> None:
+    """Of a control that is a folder: probes.py holds attacks, sabotages.py what they must notice."""
+    if (ROOT / f"src/bylaw/controls/{control.name}.py").is_file():
+        return
+    places = {each.apply.__module__ for each in control.sabotages}
+    assert places == {f"bylaw.controls.{control.name}.sabotages"}
 
 
 # The order

@@ -118,7 +118,10 @@ def serve(
             "SECRET_KEY": keys.new(),
             "SMTP_URL": "",
         }
-        with environment(variables), ports.using(clock=time.time, mail=mailbox, environ=variables):
+        with (
+            environment(variables),
+            ports.using(clock=time.time, mail=mailbox, environ=variables, files=str(directory / "files")),
+        ):
             app = factory()
         bylaw = app.state.bylaw if asgi else app.extensions["bylaw"]
         bylaw.ready()

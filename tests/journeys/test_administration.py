@@ -55,7 +55,7 @@ def test_an_administrator_makes_changes_disables_and_enables_a_user(mtc: Served,
     person.press("Set the password")
     person.sign_in(who)
     person.go("/imports")
-    assert person.heading == "Import a bill of materials"
+    assert person.heading == "Import"
 
     admin.fill("Mail address or name", "Nina")
     admin.press("Search")

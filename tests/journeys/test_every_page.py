@@ -14,7 +14,7 @@ from apps.mtc.sample_data import BOMS
 from bylaw.operations import unlocking
 from tests.journeys.conftest import Visit
 from tests.journeys.served import Served
-from tests.journeys.test_imports import upload
+from tests.journeys.test_boms import upload
 from tests.journeys.test_sessions import locked, mail
 from tests.journeys.visitor import DESKTOP, PHONE, Visitor
 
@@ -111,6 +111,7 @@ def test_every_page_of_mtc_is_for_everybody(mtc: Served, visit: Visit, look: Loo
     look.at(admin, "preview")
     admin.go("/imports")
     upload(admin, "bolts.csv", b"Qty,Component\nmany,=nut\n")
+    admin.press("Check the file")
     look.at(admin, "preview with errors")
     admin.go("/variants/1")
     admin.page.get_by_label("valid from").fill("2026-01-01")

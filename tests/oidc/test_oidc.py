@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import json
-import socket
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
@@ -34,7 +31,9 @@ from bylaw.oidc import (
     Untrusted,
     safe,
 )
-from bylaw.ports import HttpNetwork, Received
+from bylaw.outbound import Client as Asking
+from bylaw.outbound import Rules, Target
+from bylaw.ports import Network, Received
 from bylaw.verify.issuer import Issuer
 from bylaw.verify.laboratory import FakeClock
 from tests.oidc import provider as certified
@@ -73,6 +72,11 @@ def sign_in(issuer: Issuer, known: Provider | None = None, **claims: Any) -> Any
 # A certified provider
 
 
+def network_of(issuer: str) -> Network:
+    """The network of a policy that names this issuer, which is on this very machine."""
+    return Asking(Rules(hosts=("127.0.0.1", "localhost"), origins=(Target.read(issuer).origin,)))
+
+
 @pytest.fixture(scope="module")
 def real() -> Iterator[certified.Running]:
     with certified.running(BACK) as running:
@@ -82,7 +86,7 @@ def real() -> Iterator[certified.Running]:
 @pytest.mark.requirement("S1-018", "C-42")
 def test_a_certified_provider_and_back(real: certified.Running) -> None:
     """Discovery, PKCE (which it requires), state, nonce, `iss`, signature and userinfo: all of it real."""
-    known = Provider(real.issuer, network=HttpNetwork(), clock=time.time, plain=True)
+    known = Provider(real.issuer, network=network_of(real.issuer), clock=time.time, plain=True)
     who = Client(certified.CLIENT["client_id"], certified.CLIENT["client_secret"], BACK)
     transaction, state, nonce = Transaction.made(SECRETS, time.time())
     address = known.address(who, transaction, state=state, nonce=nonce)
@@ -101,7 +105,7 @@ def test_a_certified_provider_and_back(real: certified.Running) -> None:
 @pytest.mark.requirement("S1-023")
 def test_a_certified_provider_that_does_not_vouch_for_an_address(real: certified.Running) -> None:
     """What it does not say is verified is not."""
-    known = Provider(real.issuer, network=HttpNetwork(), clock=time.time, plain=True)
+    known = Provider(real.issuer, network=network_of(real.issuer), clock=time.time, plain=True)
     who = Client(certified.CLIENT["client_id"], certified.CLIENT["client_secret"], BACK)
     transaction, state, nonce = Transaction.made(SECRETS, time.time())
     address = known.address(who, transaction, state=state, nonce=nonce)
@@ -721,87 +725,7 @@ def test_which_addresses_are_asked(url: str, plain: bool, taken: bool) -> None:
     assert safe(url, plain=plain) is taken
 
 
-# The network itself
-
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    """A server on this machine that redirects, goes on for ever, drips or says what it was sent."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/moved":
-                self.send_response(302)
-                self.send_header("Location", "/said")
-                self.end_headers()
-                return
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain")
-            self.end_headers()
-            match self.path:
-                case "/said":
-                    self.wfile.write(str(self.headers).encode())
-                case "/endless":
-                    for _ in range(100):
-                        self.wfile.write(b"x" * 10_000)
-                case "/drips":
-                    while True:
-                        self.wfile.write(b"x")
-                        self.wfile.flush()
-                        if stop.wait(0.02):
-                            break
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-        def handle(self) -> None:
-            with contextlib.suppress(OSError):  # whoever asked has heard enough
-                super().handle()
-
-    stop = threading.Event()
-    made = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=made.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{made.server_port}"
-    stop.set()
-    made.shutdown()
-    made.server_close()
-    thread.join(5)
-
-
-def test_the_network_asks_once_and_takes_little(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No redirect is followed, no proxy of the environment asked, and what is endless or drips has an end."""
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
-    ask = HttpNetwork()
-    said = ask("GET", f"{server}/said", headers={"Accept": "text/plain"})
-    assert (said.status, said.kind) == (200, "text/plain")
-    assert b"Accept: text/plain" in said.body
-    assert b"User-Agent: bylaw" in said.body
-    assert ask("GET", f"{server}/moved").status == 302
-    with pytest.raises(OSError, match="longer than 65536 bytes"):
-        ask("GET", f"{server}/endless")
-    with pytest.raises(OSError, match="too long"):
-        HttpNetwork(whole=0.2)("GET", f"{server}/drips")
-
-
-def test_nobody_is_there() -> None:
-    """A closed port, a silent server, a name that is none, a certificate that nobody signed: OSError each."""
-    with socket.socket() as closed, socket.socket() as silent:
-        closed.bind(("127.0.0.1", 0))
-        silent.bind(("127.0.0.1", 0))
-        silent.listen(1)
-        for url in (
-            f"http://127.0.0.1:{closed.getsockname()[1]}",
-            f"http://127.0.0.1:{silent.getsockname()[1]}",
-            f"https://127.0.0.1:{silent.getsockname()[1]}",
-            "http://nobody.invalid",
-            "http://[::1",
-            "http://" + "x" * 300,
-        ):
-            with pytest.raises(OSError, match=r"."):
-                HttpNetwork(seconds=0.2)("GET", url)
+# What is sent along
 
 
 def test_where_a_state_goes(issuer: Issuer) -> None:

@@ -220,7 +220,7 @@ def test_what_is_written_is_read_again(cells: list[str]) -> None:
     """Quotes, commas and line breaks do not make further cells; no cell begins like a formula."""
     text = spreadsheet.line(cells)
     [read] = list(csv.reader(io.StringIO(text, newline=""))) or [[""]]
-    assert [each.removeprefix("'") for each in read] == [each.removeprefix("'") for each in cells]
+    assert [spreadsheet.uncell(each) for each in read] == cells
     assert not [each for each in read if each.startswith(("=", "+", "-", "@", "\t", "\r"))]
 
 

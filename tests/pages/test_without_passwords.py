@@ -18,6 +18,8 @@ from tests.applications.bare import POLICY
 from tests.controls.houses import Builder
 
 OFF = '[passwords]\noff = true\nbecause = "people sign in with tokens"\n'
+WITHOUT_FILES = {"imports", "malware"}
+"""What has nothing to do where no file is taken."""
 TOKENS = f"{OFF}[tokens]\nsign_in = true\n"
 GONE = (
     "/auth/signup",
@@ -165,12 +167,12 @@ def test_a_fresh_proof_is_the_token_once_more(site: Laboratory) -> None:
 def test_controls_of_passwords_are_off_with_them(tmp_path: Path) -> None:
     """Reset, lockout and sign-up have nothing to do, say why, and are below no standard by that."""
     policy = Builder(tmp_path).policy(TOKENS)
-    assert policy.idle == {"jwt", "lockout", "reset", "signup"}
+    assert policy.idle == {"jwt", "lockout", "reset", "signup", *WITHOUT_FILES}
     for name in policy.idle:
         assert policy.controls[name].off
         assert policy.controls[name].because
     assert not {name for name, _, _ in policy.below_standard()} & policy.idle
-    assert Builder(tmp_path).policy("[tokens]\nsign_in = true\n").idle == frozenset()
+    assert Builder(tmp_path).policy("[tokens]\nsign_in = true\n").idle == WITHOUT_FILES
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,7 @@ def test_another_provider_is_a_way_in(tmp_path: Path) -> None:
     """Where people come from a provider, they need neither password nor token, and may still sign up."""
     google = '[federated.google]\nclient_id = "x.apps"\nclient_secret = "env:GOOGLE"\n[signup]\nopen = true\n'
     policy = Builder(tmp_path).policy(f"{OFF}{google}", GOOGLE="vT9qkz3Lw7Rp2XcB8nYd")
-    assert policy.idle == {"jwt", "lockout", "reset"}
+    assert policy.idle == {"jwt", "lockout", "reset", *WITHOUT_FILES}
 
 
 def test_every_condition_is_one_of_the_policy(tmp_path: Path) -> None:

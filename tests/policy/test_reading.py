@@ -275,7 +275,9 @@ def test_no_value_of_the_example_file_starts_in_production() -> None:
     text += '[proxies]\ntrusted = ["env:TRUSTED_PROXY"]\nx_for = 1\n'
     text += '[federated.google]\nclient_id = "env:GOOGLE_CLIENT_ID"\n'
     text += 'client_secret = "env:GOOGLE_CLIENT_SECRET"\n'
-    good = {"SMTP_URL": "smtps://mail.acme.eu", "REDIS_URL": "rediss://cache.acme.eu"}
+    text += '[uploads]\nkinds = ["csv"]\n[malware]\nclamd = "env:CLAMD_URL"\n'
+    good = {"CLAMD_URL": "unix:/run/clamav/clamd.ctl"}
+    good |= {"SMTP_URL": "smtps://mail.acme.eu", "REDIS_URL": "rediss://cache.acme.eu"}
     good |= {"SMTP_USER": "shop", "SMTP_PASSWORD": "given out by the mail server"}
     good["TRUSTED_PROXY"] = "10.0.0.0/8"
     good |= {"GOOGLE_CLIENT_ID": "123.apps", "GOOGLE_CLIENT_SECRET": "given out by Google"}

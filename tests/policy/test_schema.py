@@ -9,10 +9,12 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from pydantic import create_model
 
 from bylaw import policy
+from bylaw.control import Size
 from bylaw.controls import CONTROLS
-from bylaw.schema import policy_schema
+from bylaw.schema import is_size, policy_schema
 from tests.policy import goldens
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +78,25 @@ def test_a_mistake_is_underlined_while_it_is_written(text: str, wrong: list[str]
 def test_references_and_durations_are_taken(text: str) -> None:
     """Where text may stand, so may the place that it comes from."""
     assert complaints(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ('[[body.routes]]\npath = "/a"\nsize = "10MB"\n[body]\nsize = "2MB"\n', []),
+        ('[body]\nsize = "2 hours"\n', ["body.size"]),
+    ],
+)
+def test_a_size_is_no_duration(text: str, wrong: list[str]) -> None:
+    """Megabytes are no minutes, also where a key may have no size at all."""
+    assert complaints(text) == wrong
+
+
+def test_a_size_that_may_be_left_out_is_a_size() -> None:
+    """`Size | None`: what may be written is found inside the union."""
+    for settings in (Size | None, Size):
+        info = create_model("Table", size=(settings, None)).model_fields["size"]
+        assert is_size(info), settings
 
 
 def test_every_section_and_key_is_described() -> None:

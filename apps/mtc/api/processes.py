@@ -61,7 +61,8 @@ def update_process(draft: ProcessDraft, process_id: int) -> ResponseReturnValue:
 @blueprint.delete("/processes/<int:process_id>")
 @permit("process:delete")
 def delete_process(process_id: int) -> ResponseReturnValue:
-    processes.remove_process(get_session(), records.find(get_session(), Process, process_id))
+    process = records.find(get_session(), Process, process_id)
+    processes.remove_process(get_session(), process, current_app.extensions["bylaw"].files)
     return answers.gone()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,7 @@ from apps.mtc.models import (
 from apps.mtc.models.base import tidy
 from apps.mtc.services.costing import Estimate
 from apps.mtc.services.report import Report
+from bylaw.operations.files import StoredFile
 
 Json = dict[str, Any]
 
@@ -118,6 +119,7 @@ def cost(row: OtherCost) -> Json:
 def lot(row: Lot) -> Json:
     return {
         "id": row.id,
+        "number": row.number,
         "process_id": row.process_id,
         "quantity": row.quantity,
         "due": _day(row.due),
@@ -155,6 +157,21 @@ def lot_line(row: LotLine) -> Json:
 
 def lot_note(row: LotNote) -> Json:
     return {"id": row.id, "text": row.text, "written_at": row.written_at.isoformat()}
+
+
+def attachment(row: StoredFile, place: str) -> Json:
+    """A file; `place` is where it is downloaded, once it has been checked."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "kind": row.kind,
+        "media_type": row.media_type,
+        "size": row.size,
+        "sha256": row.digest,
+        "state": row.state,
+        "attached": datetime.fromtimestamp(row.created_at, UTC).isoformat(timespec="seconds"),
+        "url": place if row.ready else None,
+    }
 
 
 def estimate(row: Estimate) -> Json:

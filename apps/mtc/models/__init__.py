@@ -2,7 +2,6 @@
 
 from apps.mtc.models.base import Base
 from apps.mtc.models.catalogue import ExchangeRate, Item, Price, Supplier, SupplierPart, Variant
-from apps.mtc.models.imports import ImportDraft
 from apps.mtc.models.lots import Lot, LotChoice, LotLine, LotNote, LotState
 from apps.mtc.models.processes import (
     Alternative,
@@ -20,7 +19,6 @@ __all__ = [
     "CostBasis",
     "CostKind",
     "ExchangeRate",
-    "ImportDraft",
     "Item",
     "Lot",
     "LotChoice",

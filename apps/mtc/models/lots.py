@@ -27,6 +27,8 @@ class Lot(Base):
     unaudited = frozenset({"revision"})
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    # What people call it, where they number their lots; imports find it by this.
+    number: Mapped[str | None] = mapped_column(String(40), unique=True, index=True)
     process_id: Mapped[int] = mapped_column(ForeignKey("processes.id"), index=True)
     quantity: Mapped[int]
     due: Mapped[date | None]
@@ -50,6 +52,10 @@ class Lot(Base):
     notes: Mapped[list[LotNote]] = relationship(
         back_populates="lot", cascade="all, delete-orphan", order_by="LotNote.id"
     )
+
+    @property
+    def title(self) -> str:
+        return f"Lot {self.number}" if self.number else f"Lot {self.id}"
 
     @property
     def chosen(self) -> dict[int, int]:

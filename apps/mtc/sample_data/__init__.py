@@ -1,4 +1,4 @@
-"""Sample data: four real bills of materials, what a workshop would add to them, and some lots."""
+"""Sample data: four real bills of materials, what a workshop would add to them, some lots and their files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from apps.mtc.models import CostBasis, CostKind, Lot, Process, Subprocess, Supplier, Usage, Variant
-from apps.mtc.services import lots, prices, processes, records
-from apps.mtc.services.bom import loading, preview
-from apps.mtc.validators.import_validators import ImportMapping, validate_upload
+from apps.mtc.services import attachments, lots, prices, processes, records
+from apps.mtc.services.bom import loading
+from apps.mtc.services.bom.bills import read_bill
+from apps.mtc.validators.import_validators import BomOptions
 from apps.mtc.validators.lots import LotPlan
 from apps.mtc.validators.processes import CostDraft, UsageDraft
 from apps.mtc.validators.suppliers import PriceDraft, RateDraft
+from bylaw.identity import ANONYMOUS
+from bylaw.operations.files import Files, Given
 
 BOMS = Path(__file__).parent / "boms"
 FILES = {
@@ -25,6 +28,10 @@ FILES = {
     "heat-controller.csv": "Heat controller",
 }
 PLANNER = "sample"
+PAPERS = {
+    "process": ("carrier-plate.png", "image/png"),
+    "lot": ("test-report.pdf", "application/pdf"),
+}
 
 
 def load(session: Session, *, now: datetime | None = None, base: str = "EUR") -> bool:
@@ -47,18 +54,25 @@ def load(session: Session, *, now: datetime | None = None, base: str = "EUR") ->
     return True
 
 
+def attach(session: Session, files: Files) -> None:
+    """A drawing on the first process and a test report on its first lot, unless they have some."""
+    first = session.scalars(select(Process).where(Process.name == FILES["micromanipulator.csv"])).one()
+    lot = session.scalars(select(Lot).where(Lot.process_id == first.id).order_by(Lot.id).limit(1)).one()
+    subjects = {kind: attachments.subject(entity) for kind, entity in (("process", first), ("lot", lot))}
+    session.rollback()  # each file is a transaction of its own
+    for kind, (name, media_type) in PAPERS.items():
+        if not files.of(subjects[kind]):
+            with (Path(__file__).parent / "files" / name).open("rb") as stream:
+                files.take(Given(name, media_type, stream), by=ANONYMOUS, subject=subjects[kind])
+
+
 def import_bom(session: Session, filename: str, name: str, *, valid_from: date, base: str) -> loading.Outcome:
     """Import one of the sample files with the columns that are suggested for it."""
-    _, text = validate_upload(filename, (BOMS / filename).read_bytes())
-    read = preview.suggest(text)
-    mapping = ImportMapping(
-        roles=list(read.columns.roles),
-        process_name=name,
-        currency=base,
-        valid_from=valid_from,
-        merge=True,
-    )
-    return loading.load(session, read, mapping, source=filename)
+    options = BomOptions(process_name=name, currency=base, valid_from=valid_from)
+    with (BOMS / filename).open("rb") as stream:
+        bill = read_bill(stream, "csv", options)
+    terms = loading.Terms(name, base, valid_from)
+    return loading.load(session, bill.parts, terms, source=filename)
 
 
 def _add_costs(session: Session, part: Subprocess, base: str) -> None:

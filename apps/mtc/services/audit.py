@@ -43,8 +43,8 @@ class UnrecordedChangeError(RuntimeError):
 class AuditedSession(Session):
     """A session that knows where to record, and that insists on it."""
 
-    def __init__(self, bind: Any, *, record: Recorder) -> None:
-        super().__init__(bind)
+    def __init__(self, bind: Any, *, record: Recorder, **options: Any) -> None:
+        super().__init__(bind, **options)
         self.record = record
         self.unrecorded = False
 

@@ -28,7 +28,7 @@ def plan(session: Session, draft: LotPlan, *, by: str, now: datetime) -> Lot:
 
 def alter(session: Session, lot_id: int, draft: LotChange) -> Lot:
     lot = _claim(session, lot_id, "changed")
-    return records.alter(session, lot, draft.model_dump())
+    return records.alter(session, lot, draft.values())
 
 
 def choose(session: Session, lot_id: int, choices: dict[int, int]) -> Lot:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -15,18 +17,29 @@ from apps.mtc.models import (
     Usage,
     Variant,
 )
-from apps.mtc.services import audit, records
-from apps.mtc.services.errors import ConflictError
+from apps.mtc.services import attachments, audit, records
+from apps.mtc.services.errors import ConflictError, MissingError
 from apps.mtc.validators.processes import CostDraft, SubprocessDraft, UsageDraft
 
 MOST_SUBPROCESSES = 200
 
 
-def remove_process(session: Session, process: Process) -> None:
-    """Delete a process that no lot was ever planned for: a lot's history needs it."""
+class Files(Protocol):
+    """What removes the files of something that goes: ``bylaw.files``."""
+
+    def remove_all(self, connection: Any, subject: str, /) -> int: ...
+
+
+def remove_process(session: Session, process: Process, files: Files) -> None:
+    """Delete a process that no lot was ever planned for, with its files: a lot's history needs it."""
+    # Locked: of two who delete it at once the second finds nothing; whoever attaches a file meanwhile waits.
+    if session.scalar(select(Process.id).where(Process.id == process.id).with_for_update()) is None:
+        raise MissingError("There is no process with this number.")
     if session.scalar(select(Lot.id).where(Lot.process_id == process.id).limit(1)) is not None:
         raise ConflictError(f"{process.name} has production lots and cannot be deleted.")
+    subject = attachments.subject(process)
     records.remove(session, process, process.contents())
+    files.remove_all(session, subject)
 
 
 def add_subprocess(session: Session, process: Process, draft: SubprocessDraft) -> Subprocess:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, joinedload
 
 from apps.mtc.models import Lot, LotState
-from apps.mtc.services import exports
 from apps.mtc.validators.queries import ReportQuery
-
-CSV_HEAD = ("lot", "process", "quantity", "executed", "cost", "currency", "complete", "per unit")
 
 
 @dataclass(frozen=True)
@@ -65,6 +62,16 @@ class Report:
 
 def collect(session: Session, query: ReportQuery, currency: str) -> Report:
     """The executed lots in this span, the oldest first (at most 10,000: more is no report)."""
+    return Report(tuple(_row(lot) for lot in session.scalars(_executed(query).limit(10_000))), currency)
+
+
+def every(session: Session, query: ReportQuery) -> Iterator[ReportRow]:
+    """All of them, read as they are asked for: an export has no end where the page has one."""
+    for lot in session.scalars(_executed(query).execution_options(yield_per=500)):
+        yield _row(lot)
+
+
+def _executed(query: ReportQuery) -> Select[Lot]:
     statement = select(Lot).options(joinedload(Lot.process)).where(Lot.state == LotState.EXECUTED)
     if query.since:
         statement = statement.where(Lot.closed_at >= _midnight(query.since))
@@ -72,27 +79,7 @@ def collect(session: Session, query: ReportQuery, currency: str) -> Report:
         statement = statement.where(Lot.closed_at < _midnight(query.until + timedelta(days=1)))
     if query.process_id:
         statement = statement.where(Lot.process_id == query.process_id)
-    lots = session.scalars(statement.order_by(Lot.closed_at, Lot.id).limit(10_000))
-    return Report(tuple(_row(lot) for lot in lots), currency)
-
-
-def as_csv(rows: Sequence[ReportRow]) -> str:
-    return exports.write_csv(
-        CSV_HEAD,
-        (
-            (
-                row.lot,
-                row.process,
-                row.quantity,
-                row.executed.isoformat(),
-                format(row.cost, "f"),
-                row.currency,
-                "yes" if row.complete else "no",
-                format(row.per_unit, "f"),
-            )
-            for row in rows
-        ),
-    )
+    return statement.order_by(Lot.closed_at, Lot.id)
 
 
 def _midnight(day: date) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
@@ -11,15 +11,26 @@ from apps.mtc.validators.base import Count, Day, Id, Input, printable, printable
 _PAIR = "^[1-9][0-9]{0,8}:[1-9][0-9]{0,8}$"
 
 
+LotNumber = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(printable)]
+"""What people call a lot, where they number theirs."""
+
+
 class LotPlan(Input):
+    number: LotNumber | None = None
     process_id: Id
     quantity: Count
     due: Day | None = None
 
 
 class LotChange(Input):
+    """Without a number the lot keeps the one that it has."""
+
+    number: LotNumber | None = None
     quantity: Count
     due: Day | None = None
+
+    def values(self) -> dict[str, Any]:
+        return self.model_dump(exclude=set() if self.number else {"number"})
 
 
 class LotChoices(Input):

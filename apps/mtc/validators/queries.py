@@ -16,6 +16,10 @@ class PageQuery(Input):
     q: ShortText = ""
 
 
+class SearchQuery(Input):
+    q: ShortText = ""
+
+
 class PriceQuery(PageQuery):
     variant_id: Id | None = None
     supplier_id: Id | None = None

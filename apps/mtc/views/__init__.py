@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from flask import Flask, request
 
 from apps.mtc.models.base import tidy
 from apps.mtc.views import (
+    attachments,
     audit,
     dashboard,
     imports,
@@ -35,10 +36,13 @@ def init_app(app: Flask) -> None:
     )
     for module in modules:
         app.register_blueprint(module.blueprint)
+    attachments.init_app(app, {"process": processes.with_refused, "lot": lots.with_refused})
     app.add_template_filter(money)
     app.add_template_filter(number)
     app.add_template_filter(day)
     app.add_template_filter(moment)
+    app.add_template_filter(instant)
+    app.add_template_filter(weight)
     app.context_processor(_common)
 
 
@@ -61,6 +65,18 @@ def day(value: date | None) -> str:
 
 def moment(value: datetime | None) -> str:
     return f"{value:%Y-%m-%d %H:%M} UTC" if value else "—"
+
+
+def instant(value: float) -> str:
+    """A moment as bylaw keeps it: seconds since 1970."""
+    return moment(datetime.fromtimestamp(value, UTC))
+
+
+def weight(value: int) -> str:
+    """Bytes as people say them; a kB is 1,024 of them, as in the policy."""
+    if value < 1024:
+        return f"{value} bytes"
+    return f"{value / 1024:.0f} kB" if value < 1024**2 else f"{value / 1024**2:.1f} MB"
 
 
 def _common() -> dict[str, object]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, url_for
+from flask import Blueprint, current_app, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from apps.mtc.bodies import Form, form_body, read_query
 from apps.mtc.database import get_session
 from apps.mtc.models import Item, Supplier, Variant
-from apps.mtc.services import catalogue, prices, records
+from apps.mtc.services import catalogue, exports, prices, records
 from apps.mtc.validators.base import Nothing
 from apps.mtc.validators.items import ItemDraft, VariantDraft
-from apps.mtc.validators.queries import PageQuery
+from apps.mtc.validators.queries import PageQuery, SearchQuery
 from apps.mtc.validators.suppliers import PriceDraft
 from apps.mtc.views.paging import listing
-from bylaw.flask import permit
+from bylaw.flask import Bylaw, permit
 
 blueprint = Blueprint("items", __name__)
 
@@ -24,6 +24,17 @@ blueprint = Blueprint("items", __name__)
 @permit("item:read")
 def index() -> ResponseReturnValue:
     return _index(Form())
+
+
+@blueprint.get("/items.csv", defaults={"form": "csv"})
+@blueprint.get("/items.xlsx", defaults={"form": "xlsx"})
+@permit("item:export")
+def export(form: str) -> ResponseReturnValue:
+    """The catalogue with its prices, of items with `q` in their name; on record, as data leaves in bulk."""
+    query = read_query(SearchQuery)
+    bylaw: Bylaw = current_app.extensions["bylaw"]
+    rows = exports.items(get_session(), query.q)
+    return bylaw.export("mtc-items", exports.ITEMS, rows, format=form, filter=query.q)
 
 
 @blueprint.post("/items")

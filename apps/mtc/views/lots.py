@@ -14,6 +14,7 @@ from apps.mtc.bodies import Form, form_body, read_query
 from apps.mtc.database import get_session
 from apps.mtc.models import Lot, LotState, Process
 from apps.mtc.services import lots, prices, records
+from apps.mtc.services.attachments import Refusal
 from apps.mtc.services.costing import Rates
 from apps.mtc.validators.lots import (
     LotCancellation,
@@ -24,6 +25,7 @@ from apps.mtc.validators.lots import (
     LotPlan,
 )
 from apps.mtc.validators.queries import LotQuery
+from apps.mtc.views import attachments
 from apps.mtc.views.paging import listing
 from bylaw.flask import current_user, permit
 
@@ -119,7 +121,13 @@ def _index(form: Form[LotPlan]) -> str:
     )
 
 
-def _lot(lot_id: int, form: Form[T]) -> str:
+def with_refused(lot_id: int, refused: list[Refusal]) -> str:
+    """The page of a lot, with files that were not taken."""
+    empty: Form[BaseModel] = Form()
+    return _lot(lot_id, empty, refused)
+
+
+def _lot(lot_id: int, form: Form[T], refused: list[Refusal] | None = None) -> str:
     session = get_session()
     lot = records.find(session, Lot, lot_id)
     today = datetime.now(UTC).date()
@@ -132,6 +140,7 @@ def _lot(lot_id: int, form: Form[T]) -> str:
         estimate=estimate,
         open=lots.open_choices(lot) if planned else [],
         missing=lots.missing_choices(lot) if planned else [],
+        attached=attachments.shown(lot, refused),
     )
 
 

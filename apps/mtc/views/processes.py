@@ -12,11 +12,14 @@ from apps.mtc.bodies import Form, form_body, read_query
 from apps.mtc.database import get_session
 from apps.mtc.models import Process, Subprocess
 from apps.mtc.services import estimates, prices, processes, records
+from apps.mtc.services.attachments import Refusal
 from apps.mtc.validators.base import Nothing
 from apps.mtc.validators.processes import ProcessDraft, SubprocessDraft, SubprocessMove
 from apps.mtc.validators.queries import PageQuery
+from apps.mtc.views import attachments
 from apps.mtc.views.paging import listing
 from bylaw.flask import permit
+from bylaw.operations.files import Files
 
 blueprint = Blueprint("processes", __name__)
 
@@ -57,7 +60,7 @@ def update(form: Form[ProcessDraft], process_id: int) -> ResponseReturnValue:
 @form_body(Nothing)
 def delete(form: Form[Nothing], process_id: int) -> ResponseReturnValue:
     process = records.find(get_session(), Process, process_id)
-    if form.submit(lambda _: processes.remove_process(get_session(), process)):
+    if form.submit(lambda _: processes.remove_process(get_session(), process, _files())):
         return redirect(url_for(".index", saved=1))
     return _process(process_id, Form(errors=form.errors), Form()), 409
 
@@ -101,11 +104,32 @@ def _index(form: Form[ProcessDraft]) -> str:
     return render_template("processes.html", listing=listing(query, found), form=form)
 
 
-def _process(process_id: int, form: Form[ProcessDraft], part_form: Form[SubprocessDraft]) -> str:
+def with_refused(process_id: int, refused: list[Refusal]) -> str:
+    """The page of a process, with files that were not taken."""
+    return _process(process_id, Form(), Form(), refused)
+
+
+def _files() -> Files:
+    files: Files = current_app.extensions["bylaw"].files
+    return files
+
+
+def _process(
+    process_id: int,
+    form: Form[ProcessDraft],
+    part_form: Form[SubprocessDraft],
+    refused: list[Refusal] | None = None,
+) -> str:
     process = estimates.load(get_session(), process_id)
     rates = prices.rates(get_session(), current_app.config["BASE_CURRENCY"])
     today = datetime.now(UTC).date()
     worst, best = estimates.worst_and_best(process, rates=rates, on=today)
     return render_template(
-        "process.html", process=process, worst=worst, best=best, form=form, part_form=part_form
+        "process.html",
+        process=process,
+        worst=worst,
+        best=best,
+        form=form,
+        part_form=part_form,
+        attached=attachments.shown(process, refused),
     )

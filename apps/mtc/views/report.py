@@ -1,19 +1,17 @@
-"""What lots cost, drawn and as CSV."""
+"""What lots cost, drawn and as a table for spreadsheets."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from flask import Blueprint, Response, current_app, render_template
+from flask import Blueprint, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from apps.mtc.bodies import read_query
-from apps.mtc.database import get_session, open_session
+from apps.mtc.database import get_session
 from apps.mtc.models import Process
-from apps.mtc.services import charts, report
+from apps.mtc.services import charts, exports, report
 from apps.mtc.validators.queries import ReportQuery
-from bylaw.flask import permit
+from bylaw.flask import Bylaw, permit
 
 blueprint = Blueprint("report", __name__)
 
@@ -34,27 +32,17 @@ def show() -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/report.csv")
+@blueprint.get("/report.csv", defaults={"form": "csv"})
+@blueprint.get("/report.xlsx", defaults={"form": "xlsx"})
 @permit("report:export")
-def export() -> ResponseReturnValue:
-    query = read_query(ReportQuery)
-    found = report.collect(get_session(), query, current_app.config["BASE_CURRENCY"])
-    text = report.as_csv(found.rows)
-    _record_export(len(found.rows))
-    today = datetime.now(UTC).date().isoformat()
-    headers = {"Content-Disposition": f'attachment; filename="mtc-lots-{today}.csv"'}
-    return Response(text, mimetype="text/csv", headers=headers)
-
-
-def _record_export(rows: int) -> None:
+def export(form: str) -> ResponseReturnValue:
     """Data leaving in bulk is on record, although nothing changes."""
-    bylaw = current_app.extensions["bylaw"]
-    with open_session(bylaw.engine, bylaw.record) as session:
-        session.record(
-            session,
-            action="export",
-            entity_type="report",
-            entity_id="lots",
-            changes={"rows": {"old": None, "new": rows}},
-        )
-        session.commit()
+    query = read_query(ReportQuery)
+    bylaw: Bylaw = current_app.extensions["bylaw"]
+    return bylaw.export(
+        "mtc-lots",
+        exports.LOTS,
+        exports.lots(report.every(get_session(), query)),
+        format=form,
+        filter=query.model_dump_json(exclude_none=True) if request.args else "",
+    )

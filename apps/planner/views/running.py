@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, redirect, url_for
+from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from apps.planner import cards
-from apps.planner.database import open_session
 from apps.planner.forms import Form, form_body
 from apps.planner.models import State
+from apps.planner.plannings import EXPORTED
 from apps.planner.plans import PLANS
 from apps.planner.validators import Deletion, GroupDraft, PlanDraft, StateChange, WordsDraft
-from apps.planner.views.common import now, planning_page, plannings, protection
+from apps.planner.views.common import planning_page, plannings, protection
 from bylaw.flask import permit
 
 blueprint = Blueprint("running", __name__)
@@ -61,16 +61,13 @@ def group(form: Form[GroupDraft], planning_id: int) -> ResponseReturnValue:
     return _done(planning_id)
 
 
-@blueprint.get("/plannings/<int:planning_id>/contributions.csv")
+@blueprint.get("/plannings/<int:planning_id>/contributions.csv", defaults={"form": "csv"})
+@blueprint.get("/plannings/<int:planning_id>/contributions.xlsx", defaults={"form": "xlsx"})
 @permit("planning:run", within="planning:{planning_id}")
-def export(planning_id: int) -> ResponseReturnValue:
-    """Data leaving in bulk is on record: this address writes, although nothing of the planning changes."""
-    with open_session(protection().engine) as session:
-        text = plannings(session).export(planning_id)
-    # With a mark, without which spreadsheet programs take UTF-8 for something else.
-    name = f"planning-{planning_id}-{now():%Y-%m-%d}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(f"\ufeff{text}", mimetype="text/csv", headers=headers)
+def export(planning_id: int, form: str) -> ResponseReturnValue:
+    """Everything in a table: on record, as data leaves in bulk, although nothing of the planning changes."""
+    rows = plannings().export(planning_id)
+    return protection().export(f"planning-{planning_id}", EXPORTED, rows, format=form)
 
 
 @blueprint.post("/plannings/<int:planning_id>/delete")

@@ -97,7 +97,7 @@ class Gated:
             if verdict is ALLOW:
                 await self._serve(exchange, scope, body, send)
             elif isinstance(verdict, Refuse | Answer):
-                await self._answer(exchange, verdict, send)
+                await self._answer(exchange, verdict, _cutting(send, scope, verdict))
             else:
                 raise TypeError(verdict)
         finally:
@@ -170,6 +170,8 @@ class Gated:
             await self._converse(exchange, scope, body.receive, send)
             return
         receive = body.receive if exchange.meter is None else _metered(body.receive, exchange.meter)
+        if exchange.meter is not None:
+            send = _cutting(send, scope, exchange.meter)
         gate = self.site.gate
         started = withheld = finished = False
 
@@ -259,6 +261,26 @@ class Gated:
         )
         body = b"" if exchange.method == "HEAD" else response.body
         await send({"type": "http.response.body", "body": body})
+
+
+_BODIES = frozenset({"body", "uploads"})
+"""Controls that refuse a request for its body, of which the rest need not be read."""
+
+
+def _cutting(send: Send, scope: Scope, decided: Refuse | Answer | Meter) -> Send:
+    """`send`, which has the server close the connection when a body was refused: it would read the rest of
+    it, however much that is, to come to the next request (RFC 9112 section 9.6; HTTP/2 needs no word)."""
+    if not scope.get("http_version", "1.1").startswith("1"):
+        return send
+
+    def cut(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            refused = decided if isinstance(decided, Refuse | Answer) else decided.refused
+            if isinstance(refused, Refuse) and refused.reason.control in _BODIES:
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+        return send(message)
+
+    return cut
 
 
 async def _dropped() -> None:

@@ -15,13 +15,14 @@ from rich.table import Table
 from bylaw import pages
 from bylaw import policy as policies
 from bylaw.cli import beside
-from bylaw.cli.common import JSON, bench, fail, out, policy_file, site, spoken
+from bylaw.cli.common import JSON, bench, fail, out, policy_file, show_files, site, spoken
 from bylaw.controls import CONTROLS, exemptions, passwords
 from bylaw.errors import PolicyError
 from bylaw.identity import AccessRule
 from bylaw.policy import Policy
 from bylaw.store import migrate
 from bylaw.store import passwords as stored
+from bylaw.verify import matrix as matrices
 
 
 @click.command(short_help="Say whether the policy can be kept.")
@@ -61,7 +62,7 @@ def check(policy: str | None, strict: bool, with_users: bool, other: str | None,
         out.print_json(json.dumps({"problems": [_problem(p) for p in error.problems]}))
         raise SystemExit(1) from None
     below = list(read.below_standard())
-    routes, unread = _routes(policy, file)
+    routes, files, unread = _routes(policy, file)
     rows = exemptions.register(read, routes)
     judged = _judged(policy) if with_users else None
     two = _beside(read, other) if other is not None else None
@@ -82,6 +83,7 @@ def check(policy: str | None, strict: bool, with_users: bool, other: str | None,
                         for section, b, because in below
                     ],
                     "exemptions": [asdict(row) for row in rows],
+                    "files": files,
                     **({"users": judged} if judged is not None else {}),
                     **(
                         {name: [asdict(each) for each in found] for name, found in two.items()} if two else {}
@@ -93,6 +95,7 @@ def check(policy: str | None, strict: bool, with_users: bool, other: str | None,
     else:
         _show(read, below)
         _show_exemptions(read, rows)
+        show_files(files)
         if judged is not None:
             _show_judged(judged)
         if two is not None:
@@ -175,25 +178,27 @@ def _show_exemptions(read: Policy, rows: list[exemptions.Row]) -> None:
 
 
 Routes = list[tuple[str, str, AccessRule]]
+Takings = list[dict[str, Any]]
 
 
-def _routes(text: str | None, file: Path) -> tuple[Routes, str]:
-    """The routes of the application that was named, and of bylaw's own pages in it; or why there are none.
+def _routes(text: str | None, file: Path) -> tuple[Routes, Takings, str]:
+    """The routes of the application that was named, and of bylaw's own pages in it; the files that they take;
+    or why there are none.
 
     The application is started in a laboratory, as `bylaw matrix` does: on no database of anybody's. Raises
     PolicyError where it has a route that it could not start with.
     """
     if text is None or file == Path(text) or Path(text).exists():
-        return [], ""  # a policy file has no routes
+        return [], [], ""  # a policy file has no routes
     try:
         with bench(text) as made, made.laboratory() as laboratory:
-            return laboratory.routes(), ""
+            return laboratory.routes(), matrices.takings(laboratory), ""
     except PolicyError:
         raise
     except LookupError as error:
-        return [], str(error.args[0])
+        return [], [], str(error.args[0])
     except Exception as error:  # noqa: BLE001 - an application may fail in any way; its policy is still one
-        return [], f"it does not start here ({type(error).__name__})"
+        return [], [], f"it does not start here ({type(error).__name__})"
 
 
 _JUDGED: Final = {

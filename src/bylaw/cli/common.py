@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 from rich.console import Console
@@ -163,3 +163,13 @@ def at_prompt(value: str | None, label: str) -> str:
         if value is not None
         else str(click.prompt(label, hide_input=True, confirmation_prompt=True, err=True))
     )
+
+
+def show_files(takings: Iterable[Mapping[str, Any]]) -> None:
+    """Print which routes take files, where any does."""
+    for each in takings:
+        out.print(
+            f"files  {each['method']} {each['path']}  {', '.join(each['fields'])}: "
+            f"{', '.join(each['kinds'])}, at most {each['most']}",
+            markup=False,
+        )

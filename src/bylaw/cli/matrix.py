@@ -9,7 +9,7 @@ import click
 from rich.progress import Progress
 from rich.table import Table
 
-from bylaw.cli.common import JSON, bench, err, out, spoken
+from bylaw.cli.common import JSON, bench, err, out, show_files, spoken
 from bylaw.verify import matrix as matrices
 from bylaw.verify import reports
 
@@ -28,6 +28,7 @@ def matrix(app: str, as_json: bool) -> None:
         with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
             task = bar.add_task("access", total=expected)
             cells = matrices.measure(laboratory, lambda cell: bar.advance(task))
+        files = matrices.takings(laboratory)
     examined = sum(cell.seen != "not_examined" for cell in cells)
     if as_json:
         out.print(
@@ -35,6 +36,7 @@ def matrix(app: str, as_json: bool) -> None:
                 {
                     "expected": expected,
                     "examined": examined,
+                    "files": files,
                     "cells": [{**asdict(c), "as_declared": c.as_declared} for c in cells],
                 },
                 indent=2,
@@ -51,5 +53,6 @@ def matrix(app: str, as_json: bool) -> None:
             table.add_row(*row)
         out.print(table, soft_wrap=False)
         out.print(f"\n{reports.matrix_summary(cells)} · examined {examined} of {expected}", markup=False)
+        show_files(files)
     if any(not c.as_declared and c.seen != "not_examined" for c in cells):
         raise SystemExit(1)

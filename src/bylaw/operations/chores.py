@@ -7,9 +7,11 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from bylaw.controls import api_keys, audit, jwt, lockout, monitoring, sessions
+from bylaw.controls import api_keys, audit, jwt, lockout, monitoring, sessions, uploads
 from bylaw.house import House
-from bylaw.operations import bearing, devices, granting, mailing, recovering
+from bylaw.operations import bearing, devices, granting, mailing, recovering, rescanning
+from bylaw.operations.files import keeping, sweeping
+from bylaw.operations.imports import working as importing
 from bylaw.ports import Deferred, Refusal, Unanswered, nowhere
 from bylaw.store import ceremonies, failures, links, mail_counts, outbox, resets, token_families, users
 from bylaw.store import sessions as session_rows
@@ -52,12 +54,18 @@ def install(house: House) -> None:
     def post() -> None:
         send(house)
 
+    if house.policy.of(uploads.Settings).kinds:
+        keeping.storage_of(house)  # now: a relative directory is below where the process was started
+        house.checks["files"] = lambda: keeping.check(house)
     house.store.feed.chores = [
         lambda: api_keys.write_used(house),
         lambda: jwt.write_seen(house),
         lambda: sessions.write_seen(house),
         post,
         monitoring.measuring(house),
+        importing.tending(house),
+        sweeping.chore(house),
+        rescanning.chore(house),
         tidy,
     ]
 

@@ -22,6 +22,7 @@ from bylaw.pages import (
     factors,
     federated,
     granting,
+    imports,
     mailbox,
     overview,
     passkeys,
@@ -56,6 +57,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *api_keys.ENDPOINTS,
     *mailbox.ENDPOINTS,
     *token_families.ENDPOINTS,
+    *imports.ENDPOINTS,
 )
 
 

@@ -6,10 +6,9 @@ from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote
 
-from bylaw import spreadsheet
 from bylaw.controls import roles
 from bylaw.identity import AccessRule
-from bylaw.operations import access_review, administering, authority
+from bylaw.operations import access_review, administering, authority, exporting
 from bylaw.pages import telling
 from bylaw.pages.endpoints import Call, Done, Endpoint, File, Show
 from bylaw.pages.forms import Field
@@ -62,12 +61,9 @@ def _done(call: Call) -> Done:
 
 def _file(call: Call) -> File:
     call.parameters(())
-    lines = [
-        access_review.COLUMNS,
-        *(row.as_json().values() for row in access_review.file(call.house, call.who)),
-    ]
-    text = "".join(spreadsheet.line(each) for each in lines)
-    return File("access-review.csv", "text/csv; charset=utf-8; header=present", text.encode())
+    rows = (row.as_json().values() for row in access_review.file(call.house, call.who))
+    with exporting.export(call.house, "access-review", access_review.COLUMNS, rows) as made:
+        return File("access-review.csv", exporting.FORMATS["csv"], b"".join(made))
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

@@ -30,6 +30,13 @@ SAID: Final = {
     "authn_token_reuse": "used an access token that was revoked",  # nosec B105  # no secret: words
     "authn_token_revoked": "revoked an access token",  # nosec B105  # no secret: words
     "authz_fail": "was refused",
+    "import_begun": "began an import",
+    "import_cancel": "had an import cancelled",
+    "import_cancelled": "cancelled an import",
+    "import_discarded": "discarded an import",
+    "import_failed": "imported something that could not be taken to its end",
+    "import_finished": "imported a table",
+    "import_started": "started an import",
     "privilege_permissions_changed": "changed the roles",
     "role_expired": "noted that a role has expired",
     "session_ended": "ended sessions",

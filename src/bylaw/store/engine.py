@@ -71,6 +71,16 @@ def connect(url: str, root: Path | None = None, **pool: int) -> Engine:
     return _forked(engine)
 
 
+def plain(handle: Any) -> Connection:
+    """The connection that an ORM session works on; or the one that it is already."""
+    found: Connection = (
+        handle.connection()
+        if hasattr(handle, "connection") and callable(handle.connection)
+        else handle
+    )
+    return found
+
+
 def file_of(engine: Engine) -> Path | None:
     """The file of a SQLite database; None where it is another one."""
     return Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None

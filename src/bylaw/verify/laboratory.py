@@ -18,111 +18,38 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from email.contentmanager import ContentManager, raw_data_manager
 from email.message import EmailMessage
-from email.policy import EmailPolicy
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, event
+from sqlalchemy import event
 
 from bylaw import ports
-from bylaw.control import Broken, CouldNotLook
-from bylaw.controls import audit, cookies, csrf, federated, jwt, passwords, sessions, signup, tokens
-from bylaw.controls.roles import Settings as Roles
-from bylaw.controls.tokens import form
+from bylaw.controls import audit, federated
 from bylaw.errors import MisuseError, PolicyError
 from bylaw.identity import AccessRule
-from bylaw.operations import administering, api_keys, chores, services, signing_in, token_families
-from bylaw.operations import tokens as token_verbs
-from bylaw.operations.api_keys import Made
-from bylaw.operations.authority import SYSTEM
-from bylaw.operations.minting import Given
-from bylaw.operations.signing_in import Known
-from bylaw.operations.token_families import Pair, Use
+from bylaw.operations import chores
 from bylaw.pages import Pages
+from bylaw.routes import Taking
 from bylaw.site import Site
 from bylaw.store import audit as audit_rows
-from bylaw.store import bearers, migrate, users
+from bylaw.store import migrate
 from bylaw.store.engine import connect
-from bylaw.store.tables import access_tokens
 from bylaw.verify import live, stubs
-from bylaw.verify.authenticator import Authenticator
-from bylaw.verify.client import AsgiTransport, Client, Reply, Sent, Transport, WsgiTransport
+from bylaw.verify.client import AsgiTransport, Reply, Sent, Transport, WsgiTransport
+from bylaw.verify.fakes import FakeClock, Logs, Mailbox
 from bylaw.verify.issuer import Issuer
+from bylaw.verify.people import PASSWORD, People, Protected, forget_hashes
+from bylaw.verify.scanner import Scanner, scanning
 from bylaw.verify.target import Target
 from bylaw.verify.world import BASE_URL, BUILDING, defaults, environment
 
 T = TypeVar("T")
-FOLLOWING = frozenset({"bylaw-feed", "bylaw-chores", "bylaw-notice"})
+FOLLOWING = frozenset({"bylaw-feed", "bylaw-chores", "bylaw-notice", "bylaw-imports"})
 """Threads that ask the database for themselves, and for nobody's request."""
-PASSWORD = "Tr4vel by night, sleep by day!"  # noqa: S105 - of people who exist only here  # nosec B105  # no secret: an example, a word or a laboratory's
 
 
-class Protected(Protocol):
-    """What a framework's `Bylaw` offers a laboratory."""
-
-    site: Site
-
-    def routes(self) -> Iterable[tuple[str, str, AccessRule]]:
-        """(method, path, rule) of the application's own routes."""
-
-
-class FakeClock:
-    """A clock that stands still until it is turned."""
-
-    def __init__(self, at: float = 1_800_000_000.0) -> None:
-        self.at = at
-
-    def __call__(self) -> float:
-        return self.at
-
-    def advance(self, seconds: float) -> None:
-        self.at += seconds
-
-
-_READ = ContentManager()
-"""How a laboratory reads mail: of what is there as text and as HTML, `get_content` is the text."""
-for _kind in ("text", "message/rfc822", "multipart/alternative"):
-    _READ.add_get_handler(
-        _kind,
-        lambda message, *how, **more: (message.get_body(("plain",)) or message).get_content(
-            *how, content_manager=raw_data_manager, **more
-        ),
-    )
-
-
-class Mailbox:
-    """Takes every message."""
-
-    def __init__(self) -> None:
-        self.messages: list[EmailMessage] = []
-
-    def __call__(self, message: EmailMessage) -> None:
-        message.policy = EmailPolicy(content_manager=_READ)
-        self.messages.append(message)
-
-    def to(self, address: str) -> list[EmailMessage]:
-        return [m for m in self.messages if m["To"] == address]
-
-
-class Logs(logging.Handler):
-    """Everything that is logged, as text with its traceback."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(self.format(record))
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
-
-class Laboratory:
+class Laboratory(People):
     """One start of an application, under attack."""
 
     def __init__(
@@ -141,6 +68,7 @@ class Laboratory:
         self.logs = Logs()
         self._directory = Path(tempfile.mkdtemp(prefix="bylaw-laboratory-"))
         self.database = database or f"sqlite:///{self._directory / 'laboratory.db'}"
+        self.files = str(self._directory / "files")
         self.environ = {**defaults(self.database), **(target.environ or {}), **(environ or {})}
         self._stack = ExitStack()
         self._stack.callback(shutil.rmtree, self._directory, ignore_errors=True)
@@ -157,7 +85,9 @@ class Laboratory:
             raise
 
     def _start(self) -> None:
-        self.app, self.bylaw = start(self.target, self.environ, self.clock, self.mailbox, self.counters)
+        self.app, self.bylaw = start(
+            self.target, self.environ, self.clock, self.mailbox, self.counters, self.files
+        )
         self._stack.callback(self.site.close)
         self.transport = self._transport()
         if isinstance(self.transport, WsgiTransport | AsgiTransport):
@@ -179,276 +109,6 @@ class Laboratory:
     def close(self) -> None:
         """Stop, and leave nothing behind."""
         self._stack.close()
-
-    @property
-    def site(self) -> Site:
-        return self.bylaw.site
-
-    @property
-    def policy(self) -> Any:
-        return self.site.policy
-
-    @property
-    def roles(self) -> list[str]:
-        return sorted(self.policy.of(Roles).grants)
-
-    def url(self, name: str) -> str:
-        """The path of one of bylaw's own pages, e.g. `sign_in`. Raises CouldNotLook where it is not there."""
-        if name == "stylesheet":
-            return f"{self.policy.pages.prefix}/static/bylaw.css"
-        if name not in self.site.pages.urls:
-            raise CouldNotLook(f"the policy has no page that could be attacked: {name.replace('_', ' ')}")
-        return self.site.pages.urls[name]
-
-    def api(self, name: str) -> str:
-        """The path of a page's JSON twin, e.g. of `sign_in`. Raises CouldNotLook where it is not there."""
-        for route in self.site.pages.routes():
-            if route.api and route.endpoint.name == name:
-                return route.path
-        raise CouldNotLook(f"the policy has no endpoint that could be attacked: {name.replace('_', ' ')}")
-
-    # People
-
-    def visitor(self, *, peer: str = "198.51.100.7") -> Client:
-        """Somebody who is not signed in."""
-        return Client(
-            self.transport,
-            self.policy.app.origin,
-            self.url("sign_in"),
-            self.policy.of(csrf.Settings).header,
-            peer=peer,
-            scheme="https" if self.policy.app.secure else "http",
-        )
-
-    def person(self, *roles: str, email: str = "", password: str | None = PASSWORD) -> Client:
-        """A new account with these roles, not signed in yet, with what this policy has people sign in by: a
-        password (None: this one has none, nor a token beside it) or an access token."""
-        bare = password is None
-        if not passwords.on(self.policy):
-            password, bare = None, False
-        email = email or f"{'-'.join(roles) or 'nobody'}-{uuid.uuid4().hex[:8]}@people.test"
-        user_id = str(uuid.uuid4())
-        with self.site.house.store.transaction() as connection:
-            users.add(
-                connection,
-                {
-                    "id": user_id,
-                    "email": email,
-                    "name": email.partition("@")[0],
-                    "password_hash": None if password is None else self._hash(password),
-                    "epoch": 1,
-                    "created_at": self.site.house.now(),
-                    "confirmed_at": self.site.house.now(),
-                },
-            )
-            users.set_roles(connection, user_id, frozenset(roles), by=None)
-            secret = "" if bare else self._give_token(connection, user_id)
-        client = self.visitor()
-        client.email, client.password, client.id = email, password or "", user_id
-        client.access_token = secret
-        return client
-
-    def _give_token(self, connection: Connection, user_id: str) -> str:
-        """A token of somebody's, where people sign in by one: given without a record, as if long ago."""
-        if not tokens.used(self.policy):
-            return ""
-        secret, now = self.access_token(), self.site.house.now()
-        row = {
-            "id": uuid.uuid4().hex[:22],
-            "digest": tokens.stored(self.policy, secret),
-            "user_id": user_id,
-            "name": "laboratory",
-            "created_at": now,
-            "expires_at": now + self.policy.of(tokens.Settings).lifetime,
-            "origin": "",
-        }
-        bearers.add(connection, access_tokens, row)
-        return secret
-
-    def access_token(self) -> str:
-        """An access token as the policy has them, which is nobody's."""
-        count = self.policy.of(tokens.Settings).bytes
-        return form.make(tokens.head(self.policy), self.site.house.ports.entropy(count))
-
-    def _hash(self, password: str) -> str:
-        scheme = self.site.house.scheme
-        # By its prefix, which names cost and pepper: a hash of another pepper would open nobody's account.
-        known = _HASHES.get((scheme.prefix, password))
-        if known is None:
-            known = _HASHES[(scheme.prefix, password)] = scheme.make(password)
-        return known
-
-    def client(self, *roles: str, peer: str = "198.51.100.7") -> Client:
-        """A new account with these roles, signed in (the session is opened without a request)."""
-        client = self.person(*roles)
-        client.peer = peer
-        self.open_session(client)
-        client.token_page = self.url("sessions")
-        return client
-
-    def browser(self, of: Client, *, assurance: int = 1) -> Client:
-        """Another browser of somebody's, in which only the first factor was shown (the session is opened
-        without a request)."""
-        made = self.visitor()
-        made.email, made.password, made.access_token, made.id = of.email, of.password, of.access_token, of.id
-        self.open_session(made, assurance=assurance)
-        made.token_page = self.url("second_factor")
-        return made
-
-    def sample(self, path: str) -> str:
-        """A path that a route matches and that names nothing that exists."""
-        from bylaw.verify.matrix import sample
-
-        return sample(path)
-
-    def open_session(
-        self, client: Client, *, method: str = "password", assurance: int = 2, owes: Iterable[str] = ()
-    ) -> str:
-        """Give the client a session; its secret. It has shown all that any role may ask for, unless
-        `assurance` is 1, and owes nothing but what `owes` says (see sessions.OWED)."""
-        with self.site.house.store.reading() as connection:
-            user = users.by_id(connection, client.id)
-        if user is None:
-            raise LookupError("the client has no account")
-        opened = signing_in.open_session(self.site.house, user, method=method, assurance=assurance, owes=owes)
-        client.cookies[self.cookie] = opened.secret
-        return opened.secret
-
-    def pair(self, client: Client, *, assurance: int = 2) -> Pair:
-        """A new access token and refresh token of somebody's, given without a request. Raises CouldNotLook
-        where the policy has none."""
-        if not jwt.used(self.policy):
-            raise CouldNotLook("there are no JWT access tokens here")
-        with self.site.house.store.reading() as connection:
-            user = users.by_id(connection, client.id)
-        if user is None:
-            raise LookupError("the client has no account")
-        known = Known(user, (), None, "")
-        return token_families.begin(
-            self.site.house,
-            known,
-            method="password",
-            assurance=assurance,
-            use=Use(client.peer, "laboratory"),
-        )
-
-    def borne(self, path: str) -> bool:
-        """Whether credentials come in the Authorization field there, and a cookie says nothing."""
-        return sessions.bearers(self.policy).covers(self.sample(path))
-
-    def bear(self, client: Client) -> Client:
-        """Have the client bear an access token of its own wherever bearers are asked for. It keeps its
-        cookies, which count everywhere else."""
-        client.bearer = self.pair(client).access
-        client.bearing = jwt.family(self.policy)
-        return client
-
-    @property
-    def cookie(self) -> str:
-        """The name of the session's cookie."""
-        return cookies.name(self.policy, cookies.SESSION)
-
-    def ordinary(self) -> Client:
-        """Somebody with the role that signing up gives, signed in."""
-        role = self.policy.of(signup.Settings).role
-        return self.client(*([role] if role else []))
-
-    def administrator(self) -> Client:
-        """Somebody who may do everything, signed in. Raises CouldNotLook where no role may."""
-        grants = self.policy.of(Roles).grants
-        for role, held in sorted(grants.items()):
-            if "*" in held:
-                return self.client(role)
-        raise CouldNotLook("no role of the policy may do everything")
-
-    @property
-    def door(self) -> str:
-        """The endpoint at which people sign in with what they know: a password, or an access token. Raises
-        CouldNotLook where there is neither."""
-        if passwords.on(self.policy):
-            return "sign_in"
-        if tokens.used(self.policy):
-            return "sign_in_token"
-        raise CouldNotLook("people sign in with another provider's account or a passkey alone")
-
-    def shown(self, client: Client, wrong: str = "") -> dict[str, str]:
-        """What somebody shows there; `wrong` in the place of the secret."""
-        if passwords.on(self.policy):
-            return {"email": client.email, "password": wrong or client.password}
-        return {"token": wrong or client.access_token}
-
-    def proof(self, client: Client, wrong: str = "") -> dict[str, str]:
-        """What somebody without a second factor shows to be trusted with more."""
-        return {name: value for name, value in self.shown(client, wrong).items() if name != "email"}
-
-    def sign_in(self, client: Client, password: str | None = None) -> Reply:
-        """Sign in over HTTP, as a script of this site: `password` is the secret, where it is not the own."""
-        return client.send(
-            "POST", self.api(self.door), headers=client.from_here, json=self.shown(client, password or "")
-        )
-
-    def token(self, client: Client, **how: Any) -> Given:
-        """An access token of the client's, as an administrator makes it; `lifetime` in seconds."""
-        return token_verbs.issue(self.site.house, SYSTEM, client.id, **how)
-
-    def sign_in_with(self, client: Client, token: str) -> Reply:
-        """Sign in with an access token over HTTP, as a script of this site."""
-        return client.send("POST", self.api("sign_in_token"), headers=client.from_here, json={"token": token})
-
-    def authenticator(self, **how: Any) -> Authenticator:
-        """A device of somebody's, in a browser that shows this site."""
-        return Authenticator(self.policy.app.origin, **how)
-
-    def passkey(self, client: Client, device: Authenticator | None = None) -> Authenticator:
-        """Set up a passkey for whoever is signed in, over HTTP; the device that keeps it.
-
-        Raises CouldNotLook where the site has no passkeys, Broken where it could not be done.
-        """
-        device = device or self.authenticator()
-        asked = client.act("POST", self.api("passkey_add_options"), json={})
-        if asked.code == "passkeys.unavailable":
-            raise CouldNotLook("there are no passkeys here: app.base_url names an IP address")
-        if asked.status == 200:
-            answer = {"credential": device.create(asked.json())}
-            asked = client.act("POST", self.api("passkey_add"), json=answer)
-        if asked.status != 200:
-            raise Broken(f"nobody can set up a passkey: {asked}")
-        return device
-
-    def key(self, client: Client, *scopes: str, **wanted: Any) -> Made:
-        """An API key of somebody's: `lab.key(person, "note:read", rate="2/minute")`.
-        The policy may have no keys: a probe takes them on a path of its own (`lab.under`)."""
-        wanted = {"name": "laboratory", "scopes": scopes or ("*",), **wanted}
-        return api_keys.make(self.site.house, SYSTEM, owner=client.id, **wanted)
-
-    def rotate_key(self, client: Client, key_id: str, overlap: int | str) -> Made:
-        """Have somebody's API key replaced."""
-        return api_keys.rotate(self.site.house, SYSTEM, key_id, overlap=overlap, owner=client.id)
-
-    def revoke_key(self, client: Client, key_id: str) -> None:
-        """Have somebody's API key end now."""
-        api_keys.revoke(self.site.house, SYSTEM, key_id, owner=client.id)
-
-    def keys_of(self, client: Client) -> list[dict[str, Any]]:
-        """What is shown of somebody's good API keys."""
-        return api_keys.of_account(self.site.house, SYSTEM, client.id)
-
-    def service(self, *roles: str) -> Client:
-        """A service account with these roles, and somebody of its own who answers for it."""
-        name = f"lab-{uuid.uuid4().hex[:8]}"
-        contact = f"{name}@people.test"
-        made = services.make(self.site.house, SYSTEM, name=name, contact=contact, granted=roles)
-        client = self.visitor()
-        client.email, client.id = made.email, made.id
-        return client
-
-    def disable(self, client: Client) -> None:
-        """Shut somebody's account."""
-        administering.disable(self.site.house, administering.SYSTEM, client.id)
-
-    def whoami(self, client: Client) -> Reply:
-        """Who the application thinks this is: 200, or 401."""
-        return client.get(self.api("me"))
 
     # What was left behind
 
@@ -541,7 +201,7 @@ class Laboratory:
         changed = {**self.environ, **environ}
         try:
             if policy is None:
-                _, other = start(self.target, changed, self.clock, self.mailbox, self.counters)
+                _, other = start(self.target, changed, self.clock, self.mailbox, self.counters, self.files)
                 other.site.close()
             else:
                 file = self._directory / "other" / "bylaw.toml"
@@ -617,29 +277,26 @@ class Laboratory:
             house.ports = before
             house.issuers.pop(made.url, None)
 
-    def go_to(self, client: Client, name: str = "laboratory", **fields: str) -> str:
-        """Begin to sign in with a provider, as a script of this site; where the browser is sent."""
-        reply = client.act("POST", self.api("federated_begin").replace("{id}", name), json=fields)
-        if reply.status != 200:
-            raise CouldNotLook(f"signing in with another provider cannot be begun: {reply}")
-        return str(reply.json()["location"])
-
-    def come_back(self, client: Client, query: str, name: str = "laboratory") -> Reply:
-        """Come back from a provider, as a browser does that another site has redirected."""
-        headers = [
-            ("Accept", "text/html"),
-            ("Sec-Fetch-Site", "cross-site"),
-            ("Sec-Fetch-Mode", "navigate"),
-            ("Sec-Fetch-Dest", "document"),
-        ]
-        return client.send("GET", f"{self.url('federated_callback')}/{name}?{query}", headers=headers)
+    def scanner(self, **how: Any) -> AbstractContextManager[Scanner]:
+        """Have files be looked into by a scanner that exists only here, whatever the policy says of one;
+        `how` are other settings of [malware]."""
+        return scanning(self, **how)
 
     @contextmanager
-    def reading(self) -> Iterator[stubs.Reader]:
-        """Have an application behind the gate that reads all it is given and answers with its SHA-256."""
+    def reading(self, files: Taking | None = None) -> Iterator[stubs.Reader]:
+        """Have an application behind the gate that reads all it is given and answers with its SHA-256;
+        with `files`, its routes take these."""
         reader = stubs.Reader(wsgi=self.is_wsgi)
-        with self.instead(reader.application):
-            yield reader
+        routes, prefix = self.site.house.routes, self.policy.pages.prefix + "/"
+        before = routes.takes
+        routes.takes = lambda _, path: None if path.startswith(prefix) else files
+        routes.forget()
+        try:
+            with self.instead(reader.application):
+                yield reader
+        finally:
+            routes.takes = before
+            routes.forget()
 
     @contextmanager
     def witnessing(self) -> Iterator[list[stubs.Seen]]:
@@ -673,7 +330,7 @@ class Laboratory:
 
         `work` is a function of a module: it is found by its name there.
         """
-        elsewhere = Elsewhere(self.database, dict(self.environ), self.clock(), self.counters)
+        elsewhere = Elsewhere(self.database, dict(self.environ), self.clock(), self.counters, self.files)
         # Started afresh, not forked: the threads of this process would not be there.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(count, mp_context=context) as pool:
@@ -705,6 +362,7 @@ class Elsewhere:
     environ: dict[str, str]
     now: float
     counters: str = "memory"
+    files: str | None = None
 
     def site(self, policy: Path) -> Site:
         """The policy at work there; whoever opens it closes it."""
@@ -715,19 +373,12 @@ class Elsewhere:
                 mail=Mailbox(),
                 database=self.database,
                 counters=self.counters,
+                files=self.files,
                 environ=self.environ,
             ),
         )
         site.open()
         return site
-
-
-_HASHES: dict[tuple[str, str], str] = {}
-
-
-def forget_hashes() -> None:
-    """Make the next person's hash anew: those there are were made by a defect, perhaps."""
-    _HASHES.clear()
 
 
 def prepare(target: Target, database: str, environ: Mapping[str, str]) -> None:
@@ -748,6 +399,7 @@ def start(
     clock: FakeClock,
     mailbox: Mailbox,
     counters: str = "memory",
+    files: str | None = None,
 ) -> tuple[Any, Protected]:
     """Start the application in this process, with the laboratory's world. Raises PolicyError."""
     with (
@@ -759,6 +411,7 @@ def start(
             network=stubs.offline,
             database=environ["DATABASE_URL"],
             counters=counters,
+            files=files,
             environ={**os.environ, **environ},  # what else the policy names comes from whoever started us
         ),
     ):
@@ -824,4 +477,5 @@ __all__ = [
     "audit",
     "defaults",
     "environment",
+    "forget_hashes",
 ]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bylaw.controls import body, jwt
+from bylaw.controls import body, jwt, uploads
 from bylaw.controls.body import media
 from bylaw.controls.roles import Settings as Roles
 from bylaw.exchange import Exchange
@@ -65,6 +65,20 @@ def measure(laboratory: Laboratory, progress: Callable[[Cell], None] = lambda ce
                 cells.append(cell)
                 progress(cell)
     return cells
+
+
+def takings(laboratory: Laboratory) -> list[dict[str, Any]]:
+    """The routes that take files, and which: all others take none."""
+    return [
+        {
+            "method": method,
+            "path": path,
+            "fields": sorted(files.fields),
+            "kinds": list(files.kinds or laboratory.policy.of(uploads.Settings).kinds),
+            "most": files.most,
+        }
+        for (method, path), files in sorted(laboratory.site.house.routes.files.items())
+    ]
 
 
 @contextmanager

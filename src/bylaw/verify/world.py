@@ -29,6 +29,7 @@ def defaults(database: str) -> dict[str, str]:
         "BACKEND_CORS_ORIGINS": "https://frontend.lab",
         "EMBEDDING_SITE": "https://embedding.lab",
         "REDIS_URL": "redis://laboratory.invalid",  # named by policies; a laboratory counts where it is told
+        "CLAMD_URL": "",  # a laboratory has a scanner where an attack brings one
         **dict.fromkeys(rate_limits.VARIABLES, ""),  # they speak of a server that serves no laboratory
     }
 

@@ -16,7 +16,7 @@ from apps.mtc.models import Item, Price, Supplier, Variant
 from apps.mtc.services import records
 from apps.mtc.services.audit import AuditedSession
 from bylaw.store.engine import connect
-from bylaw.testing import Bench, Laboratory, Target
+from bylaw.testing import Bench, Client, Laboratory, Reply, Target
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 TODAY = NOW.date()
@@ -46,6 +46,17 @@ def audit_rows() -> Records:
 def session(engine: Engine, audit_rows: Records) -> Iterator[AuditedSession]:
     with database.open_session(engine, audit_rows) as session:
         yield session
+
+
+class NoFiles:
+    """Stands where ``bylaw.files`` stands, for what nothing is attached to; keeps whose files were to go."""
+
+    def __init__(self) -> None:
+        self.gone: list[str] = []
+
+    def remove_all(self, connection: object, subject: str, *, by: object = None) -> int:
+        self.gone.append(subject)
+        return 0
 
 
 class Workshop:
@@ -86,8 +97,37 @@ def bench() -> Iterator[Bench]:
     bench.close()
 
 
+@pytest.fixture(scope="module")
+def shared(bench: Bench) -> Iterator[Laboratory]:
+    """The same for a whole module, where each test works on things of its own."""
+    with bench.laboratory() as laboratory:
+        yield laboratory
+
+
 @pytest.fixture
 def mtc(bench: Bench) -> Iterator[Laboratory]:
     """MTC behind bylaw, in production, with the sample data and people of every role."""
     with bench.laboratory() as laboratory:
         yield laboratory
+
+
+def multipart(*files: tuple[str, bytes, str], **fields: str) -> tuple[bytes, list[tuple[str, str]]]:
+    """The body of a form with files in its field `file`, and its header: (name, bytes, claimed type)."""
+    edge = "a1b2c3"
+    parts = [
+        f'Content-Disposition: form-data; name="{name}"\r\n\r\n{text}'.encode()
+        for name, text in fields.items()
+    ]
+    for name, data, kind in files:
+        head = (
+            f'Content-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
+        )
+        parts.append(head.encode() + data)
+    body = b"".join(f"--{edge}\r\n".encode() + part + b"\r\n" for part in parts) + f"--{edge}--\r\n".encode()
+    return body, [("Content-Type", f"multipart/form-data; boundary={edge}")]
+
+
+def send(client: Client, path: str, *files: tuple[str, bytes, str], **fields: str) -> Reply:
+    """Post such a form, as a page of MTC does."""
+    body, headers = multipart(*files, **fields)
+    return client.act("POST", path, body=body, headers=headers)

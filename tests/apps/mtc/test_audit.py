@@ -13,7 +13,7 @@ from apps.mtc.services import audit, processes, records
 from apps.mtc.services.audit import AuditedSession, UnrecordedChangeError
 from apps.mtc.services.errors import ConflictError
 from apps.mtc.validators.processes import SubprocessDraft, UsageDraft
-from tests.apps.mtc.conftest import Records, Workshop
+from tests.apps.mtc.conftest import NoFiles, Records, Workshop
 
 
 @pytest.mark.requirement("S1-114")
@@ -48,7 +48,7 @@ def test_each_modification_of_a_process_yields_exactly_one_row(
     processes.move_subprocess(session, part, "down")
     processes.remove_usage(session, usage)
     processes.remove_subprocess(session, part)
-    processes.remove_process(session, process)
+    processes.remove_process(session, process, NoFiles())
     session.commit()
     assert [(row["action"], row["entity_type"]) for row in audit_rows] == [
         ("create", "process"),
@@ -75,7 +75,7 @@ def test_deleting_records_what_was_deleted_with_all_that_hung_on_it(
 ) -> None:
     """Deleting records what was deleted with all that hung on it."""
     process = records.add(session, Process(name="P", subprocesses=[Subprocess(position=1, name="s")]))
-    processes.remove_process(session, process)
+    processes.remove_process(session, process, NoFiles())
     old = audit_rows[-1]["changes"]["subprocesses"]["old"]
     assert old[0]["name"] == "s"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,11 +14,9 @@ from sqlalchemy.exc import OperationalError
 
 import apps.mtc
 from apps.mtc import database
-from apps.mtc.models import Base, ImportDraft, Item, Price, Supplier, Variant
+from apps.mtc.models import Base, Item, Lot, Price, Process, Supplier, Variant
 from apps.mtc.services import records
 from apps.mtc.services.audit import AuditedSession
-from apps.mtc.services.bom import drafts
-from apps.mtc.services.errors import MissingError
 from bylaw.errors import PolicyError
 from bylaw.store import migrate
 from bylaw.store.engine import connect
@@ -126,35 +124,11 @@ def test_ids_of_deleted_rows_are_never_given_again(session: AuditedSession) -> N
     assert records.add(session, Item(name="two")).id > number
 
 
-def test_uploads_go_after_a_day_and_only_ten_are_kept(session: AuditedSession) -> None:
-    """Uploads go after a day and only ten are kept."""
-
-    def keep(user: str, at: datetime) -> ImportDraft:
-        return drafts.keep(session, user_id=user, filename="b.csv", text="x", now=at)
-
-    old = keep("ann", NOW - timedelta(days=2)).id
-    for minute in range(12):
-        keep("ben", NOW + timedelta(minutes=minute))
-    session.commit()
-    assert len(drafts.of_user(session, "ben", NOW)) == drafts.MOST_PER_USER
-    with pytest.raises(MissingError):
-        drafts.find(session, old, "ann", NOW)
-
-
-def test_an_upload_that_has_expired_is_missing_before_it_is_cleared_away(
-    session: AuditedSession,
-) -> None:
-    """An upload that has expired is missing before it is cleared away."""
-    draft = drafts.keep(session, user_id="ann", filename="b.csv", text="x", now=NOW)
-    assert drafts.find(session, draft.id, "ann", NOW + timedelta(hours=23)) is draft
-    with pytest.raises(MissingError):
-        drafts.find(session, draft.id, "ann", NOW + timedelta(hours=25))
-
-
 def test_moments_come_back_in_utc(session: AuditedSession) -> None:
     """Moments come back in utc."""
-    draft = drafts.keep(session, user_id="a", filename="b", text="x", now=NOW)
+    process = records.add(session, Process(name="p"))
+    lot = records.add(session, Lot(process=process, quantity=1, planned_at=NOW, planned_by="a"))
     session.commit()
     session.expire_all()
-    assert draft.created == NOW
-    assert draft.created.tzinfo is UTC
+    assert lot.planned_at == NOW
+    assert lot.planned_at.tzinfo is UTC

@@ -1,34 +1,63 @@
-"""CSV that a spreadsheet program only reads; bars that fit their chart."""
+"""Tables that leave as they are shown and run nowhere; bars that fit their chart."""
 
 from __future__ import annotations
 
+import io
 from decimal import Decimal
 
+import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.mtc.services import charts
-from apps.mtc.services.exports import neutral, write_csv
+from apps.mtc.services.exports import ITEMS, LOTS
+from bylaw.spreadsheet import opened
+from bylaw.testing import Laboratory
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\tx", "\rx", "-", "+x"])
-def test_what_would_run_gets_an_apostrophe(cell: str) -> None:
-    """What would run gets an apostrophe."""
-    assert neutral(cell) == f"'{cell}"
+def table(mtc: Laboratory, path: str) -> list[tuple[str, ...]]:
+    """What a manager downloads, as the import reads it."""
+    reply = mtc.client("manager").page(path)
+    assert reply.status == 200
+    kind = "xlsx" if ".xlsx" in path else "csv"
+    return [row.cells for row in opened(io.BytesIO(reply.body), kind).rows()]
 
 
-@pytest.mark.parametrize("cell", ["-5", "+5", "-5.25", "5", "-5,25", "a=b", "", "x@y"])
-def test_plain_numbers_and_plain_text_stay_as_they_are(cell: str) -> None:
-    """Plain numbers and plain text stay as they are."""
-    assert neutral(cell) == cell
+def test_the_report_is_the_same_in_both_formats(mtc: Laboratory) -> None:
+    """A row for each lot, oldest first; what CSV and XLSX hold is one table."""
+    head, *rows = table(mtc, "/report.csv")
+    assert head == LOTS
+    assert len(rows) == 4
+    plain = [tuple(cell.rstrip("0").rstrip(".") if "." in cell else cell for cell in row) for row in rows]
+    assert table(mtc, "/report.xlsx")[1:] == plain
+    assert len(table(mtc, "/report.csv?since=2199-01-01")) == 1
 
 
-def test_nothing_is_an_empty_cell() -> None:
-    """Nothing is an empty cell."""
-    assert write_csv(["a"], [[None], [Decimal("1.5")]]) == "a\r\n\r\n1.5\r\n".replace(
-        "\r\n\r\n", '\r\n""\r\n'
-    )
+def test_costs_and_days_are_numbers_and_dates_in_a_workbook(mtc: Laboratory) -> None:
+    """Somebody sorts and adds them up without converting anything."""
+    reply = mtc.client("manager").page("/report.xlsx")
+    sheet = openpyxl.load_workbook(io.BytesIO(reply.body)).active
+    kinds = [cell.data_type for cell in sheet[2]]
+    assert kinds == ["n", "s", "n", "d", "n", "s", "s", "n"]
+
+
+@pytest.mark.requirement("S1-088", "S1-111")
+def test_the_catalogue_leaves_with_its_prices_and_on_record(mtc: Laboratory) -> None:
+    """A row for each price, or for what has none; a name that would run does not; whoever may only read the
+    catalogue does not take all of it away."""
+    manager = mtc.client("manager")
+    manager.act("POST", "/items", form={"name": "=1+1", "category": "", "unit": "pcs"})
+    reply = manager.page("/items.csv?q=%3D1")
+    assert reply.text.splitlines()[1].startswith("'=1+1,")
+    head, row = table(mtc, "/items.xlsx?q=%3D1")
+    assert (head, row) == (ITEMS, ("=1+1", "", "pcs"))
+    assert len(table(mtc, "/items.csv")) > 20
+    exported = mtc.audit(action="export", entity_id="mtc-items")
+    assert {each["changes"].get("filter", {}).get("new") for each in exported} == {"=1", None}
+    assert mtc.client("user").page("/items.csv").status == 403
+    assert manager.page("/items.csv?limit=5").status == 422
+    assert manager.page("/items.exe").status == 404
 
 
 costs = st.decimals(min_value=0, max_value=10**12, places=2, allow_nan=False)

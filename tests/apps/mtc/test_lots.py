@@ -17,7 +17,7 @@ from apps.mtc.services.costing import Rates
 from apps.mtc.services.errors import ConflictError, MissingError, MtcError, RejectedError
 from apps.mtc.validators.lots import LotChange, LotPlan
 from apps.mtc.validators.processes import CostDraft, SubprocessDraft, UsageDraft
-from tests.apps.mtc.conftest import NOW, Records, Workshop
+from tests.apps.mtc.conftest import NOW, NoFiles, Records, Workshop
 
 EUR = Rates("EUR")
 
@@ -164,7 +164,7 @@ def test_a_process_with_lots_and_a_variant_in_use_cannot_be_deleted(
 ) -> None:
     """A process with lots and a variant in use cannot be deleted."""
     with pytest.raises(ConflictError, match="has production lots"):
-        processes.remove_process(session, process)
+        processes.remove_process(session, process, NoFiles())
     with pytest.raises(ConflictError, match="used in a process"):
         catalogue.remove_variant(session, usage.variants[0])
     with pytest.raises(ConflictError, match="used in a process"):
@@ -203,3 +203,15 @@ def test_a_cancelled_lot_keeps_its_reason(session: AuditedSession, lot: Lot) -> 
         "No steel.",
         "ann",
     )
+
+
+@pytest.mark.requirement("S1-087")
+def test_a_lot_keeps_its_number_and_no_other_gets_it(session: AuditedSession, process: Process) -> None:
+    """A lot is found by the number that people gave it: no two have one, and a change keeps it."""
+    lot = lots.plan(session, LotPlan(number="2026-7", process_id=process.id, quantity=1), by="ann", now=NOW)
+    session.commit()
+    lots.alter(session, lot.id, LotChange(quantity=2))
+    session.commit()
+    assert (lot.number, lot.title, lot.quantity) == ("2026-7", "Lot 2026-7", 2)
+    with pytest.raises(ConflictError, match="exists already"):
+        lots.plan(session, LotPlan(number="2026-7", process_id=process.id, quantity=1), by="ann", now=NOW)

@@ -223,7 +223,7 @@ def test_the_export_runs_nothing_in_a_spreadsheet(lab: Laboratory, lead: Client,
     (row,) = csv.DictReader(io.StringIO(reply.body.decode("utf-8-sig")))
     assert row["text"] == f"'{text.strip()}"
     assert (row["category"], row["group"]) == ("'=Category", "'=Group")
-    assert len(lab.audit(action="planning_exported", entity_id=str(number_of(path)))) == 1
+    assert len(lab.audit(action="export", entity_id=f"planning-{number_of(path)}")) == 1
 
 
 def test_a_planning_is_deleted_closed_by_its_title_and_for_good(lab: Laboratory, lead: Client) -> None:

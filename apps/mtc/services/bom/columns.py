@@ -1,123 +1,153 @@
-"""Which row holds the headings, and what each column is."""
+"""Which row holds the headings, and which field of `BomPart` each column is taken for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from apps.mtc.validators.import_validators import Role, Sheet, SheetRow, UploadError
+from apps.mtc.validators.import_validators import BomPart
+from apps.mtc.validators.numbers import currency_in
+from apps.mtc.validators.places import looks_like_places
 
-_SEARCHED_ROWS = 30
-_FEWEST_HEADINGS = 2
-_DESIGNATOR = re.compile(r"[A-Za-z]{1,6}[0-9]{1,4}([ ,;-]+[A-Za-z]{1,6}[0-9]{1,4})*")
+SEARCHED_ROWS = 30
+FEWEST_HEADINGS = 2
+_LOOKED_AT = 50
+_LINE_NUMBERS = frozenset({"", "no", "nr", "item no", "line", "line no", "row", "pos", "position", "id"})
+_REPEATABLE = frozenset({"listings"})
+_NUMBERS = ("part number", "part no", "part", "p n", "pn", "no", "sku", "order number")
+_NUMBERED = re.compile(r"[\s_-]*(part\s*(number|no\.?|#)?|p/?n|no\.?|sku|#|order number)\s*$", re.IGNORECASE)
+_EACH = frozenset({"price", "preis"})
 
-_HEADINGS: dict[Role, str] = {
-    Role.IGNORE: "no|item no|line|line no|row|pos|position|id",
-    Role.REFERENCES: "references|reference|refs|ref|refdes|designator|designators"
-    "|reference designator|reference designators|parts",
-    Role.QUANTITY: "qty|quantity|count|pcs|pieces|qnty|qty per unit|anzahl|menge|stueck|stück",
-    Role.ITEM: "component|item|part|article|item name|part name|material|bauteil|artikel",
-    Role.VARIANT: "specification|spec|part number|part no|partnumber|pn|mpn|value|type|model|size"
-    "|manufacturer part number|manufacturer part no|mfr part no|mfg part no|wert|typ",
-    Role.DESCRIPTION: "description|notes|note|comment|comments|remarks|details|beschreibung",
-    Role.MANUFACTURER: "manufacturer|mfr|mfg|maker|brand|hersteller",
-    Role.SUPPLIER: "supplier|vendor|distributor|seller|shop|lieferant",
-    Role.SUPPLIER_PART: "supplier part no|supplier part number|supplier part|vendor part no|sku"
-    "|vendor part number|order no|order number|order code|bestellnummer",
-    Role.DISTRIBUTOR: "mouser|digikey|digi key|farnell|newark|element14|rs|rs components|lcsc"
-    "|tme|reichelt|conrad|arrow|mcmaster|mcmaster carr",
-    Role.UNIT_PRICE: "price each|unit price|price|each|unit cost|price per unit|einzelpreis|preis",
-    Role.LINE_PRICE: "line price|line total|total price|extended price|ext price|cost|total|amount"
-    "|subtotal|total cost|gesamtpreis",
-    Role.CURRENCY: "currency|price unit|cur|waehrung|währung",
-    Role.URL: "source|url|link|source url|website|web|product link",
-}
-_ROLE_OF = {heading: role for role, text in _HEADINGS.items() for heading in text.split("|")}
-# Words that some people write over the price of one and others over the price of all.
-AMBIGUOUS_PRICES = frozenset({"cost", "price", "amount", "total"})
-_REPEATABLE = frozenset({Role.IGNORE, Role.DISTRIBUTOR})
+
+class Line(Protocol):
+    """A row of a file: bylaw.spreadsheet.Row."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def cells(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The headings and their roles, side by side; `row` is the number of the heading row."""
+    """The headings, and the fields that they stand over; `row` is the number of the heading row."""
 
     row: int
     headings: tuple[str, ...]
-    roles: tuple[Role, ...]
+    fields: tuple[str, ...]
+    """The field of each column, "" for one that is left out."""
 
-    def at(self, role: Role) -> int | None:
-        """The index of the first column in this role."""
-        return self.roles.index(role) if role in self.roles else None
+    def of(self, field: str) -> int | None:
+        """The index of the first column of this field."""
+        return self.fields.index(field) if field in self.fields else None
 
-    def all_at(self, role: Role) -> list[int]:
-        return [index for index, found in enumerate(self.roles) if found is role]
+    def all(self, field: str) -> tuple[int, ...]:
+        return tuple(index for index, found in enumerate(self.fields) if found == field)
 
-    def cell(self, cells: Sequence[str], role: Role) -> str:
-        """The text of the column in this role; empty if there is none."""
-        index = self.at(role)
+    def cell(self, cells: Sequence[str], field: str) -> str:
+        """The text of the column of this field; empty if there is none."""
+        index = self.of(field)
         return cells[index] if index is not None and index < len(cells) else ""
 
 
-def find_columns(sheet: Sheet) -> Columns:
-    """The row that looks most like headings, with a suggestion for each. Raises `UploadError`."""
-    candidates = sheet.rows[:_SEARCHED_ROWS]
-    best = max(candidates, key=_recognised, default=None)
-    if best is None or _recognised(best) < _FEWEST_HEADINGS:
-        raise UploadError(
-            f"No row of headings found in the first {_SEARCHED_ROWS} rows. Accepted is a row with "
-            "at least two such as: Quantity, Component, Part number, Description, Price each."
-        )
-    rows = [row for row in sheet.rows if row.number > best.number]
-    roles = [_role(heading, index, rows) for index, heading in enumerate(best.cells)]
-    return Columns(best.number, best.cells, tuple(_once_each(roles)))
-
-
-def mapped(sheet: Sheet, roles: Sequence[Role]) -> Columns:
-    """The columns as a person corrected them. Raises `UploadError` if they do not fit."""
-    found = find_columns(sheet)
-    if len(roles) != len(found.headings):
-        raise UploadError(f"The file has {len(found.headings)} columns, {len(roles)} were named.")
-    doubled = {role for role in roles if role not in _REPEATABLE and list(roles).count(role) > 1}
-    if doubled:
-        names = ", ".join(sorted(role.value.replace("_", " ") for role in doubled))
-        raise UploadError(f"Only one column each can be: {names}.")
-    return Columns(found.row, found.headings, tuple(roles))
-
-
 def normal(heading: str) -> str:
-    """A heading without case and punctuation; "Part #" is "part no"."""
+    """A heading without case, punctuation and currency: "Part #" is "part no", "Price (USD)" is "price"."""
     words = heading.lower().replace("#", " no ").replace("№", " no ")
-    return " ".join(re.sub(r"[^\w ]|_", " ", words).split())
+    # "Qty (pcs)" is a quantity; "Price (per 100)" is no price of one, and stays unknown.
+    bare = re.sub(r"\((?!\s*per\b)[^()0-9]*\)|\[[^\[\]0-9]*\]", " ", currency_in(words[:200])[0])
+    return " ".join(re.sub(r"[^\w ]|_", " ", bare).split())
 
 
-def looks_like_designators(cells: Sequence[str]) -> bool:
-    filled = [cell for cell in cells if cell]
-    hits = sum(1 for cell in filled if _DESIGNATOR.fullmatch(cell))
-    return bool(filled) and hits * 2 > len(filled)
+def shop(heading: str) -> str:
+    """The shop that a column of its numbers is headed by: "Digi-Key Part Number" is Digi-Key's."""
+    return _NUMBERED.sub("", heading).strip() or heading
 
 
-def _recognised(row: SheetRow) -> int:
-    """How many different roles the cells of a row would name, not counting line numbers."""
-    roles = {_ROLE_OF.get(normal(cell)) for cell in row.cells}
-    name = {Role.ITEM} if any(normal(cell) == "name" for cell in row.cells) else set()
-    return len((roles | name) - {None, Role.IGNORE})
+def _names() -> Iterator[tuple[str, str]]:
+    """What people write over a column, and the field that it is."""
+    for name, field in BomPart.model_fields.items():
+        extra = field.json_schema_extra
+        also = extra.get("also") if isinstance(extra, dict) else None
+        if isinstance(also, list):
+            words = {normal(str(heading)) for heading in (field.title, name, *also)}
+            yield from ((word, name) for word in words)
+            if name in _REPEATABLE:
+                yield from ((f"{word} {number}", name) for word in words for number in _NUMBERS)
 
 
-def _role(heading: str, index: int, rows: Sequence[SheetRow]) -> Role:
-    if normal(heading) == "name":
+_FIELD_OF = dict(_names())
+
+
+def heading_row(rows: Sequence[Line]) -> int | None:
+    """The number of the row that looks most like headings; None where none does."""
+    best = max(rows[:SEARCHED_ROWS], key=lambda row: _recognised(row.cells), default=None)
+    return best.number if best and _recognised(best.cells) >= FEWEST_HEADINGS else None
+
+
+def suggested(headings: Sequence[str], below: Sequence[Line]) -> tuple[str, ...]:
+    """The field of each column by its heading, and by what stands below where that says more."""
+    columns = [
+        [row.cells[index] if index < len(row.cells) else "" for row in below[:_LOOKED_AT]]
+        for index in range(len(headings))
+    ]
+    fields = [_field(heading, cells) for heading, cells in zip(headings, columns, strict=True)]
+    words = {normal(heading) for heading in headings}
+    if words & {"footprint", "libref", "lib ref"} and "comment" in words and "value" not in fields:
+        # Altium writes the value of a part under "Comment".
+        fields[[normal(heading) for heading in headings].index("comment")] = "value"
+    return _settled(headings, _once_each(fields))
+
+
+def _recognised(cells: Sequence[str]) -> int:
+    """How many different fields the cells of a row would name."""
+    fields = {_FIELD_OF.get(normal(cell), "") for cell in cells}
+    name = {"item"} if any(normal(cell) == "name" for cell in cells) else set()
+    return len((fields | name) - {""})
+
+
+def _field(heading: str, below: Sequence[str]) -> str:
+    words = normal(heading)
+    if words in _LINE_NUMBERS:
+        return ""
+    if words == "name":
         # R101 under "Name" is a place on the board, not the name of a part.
-        below = [row.cells[index] for row in rows if index < len(row.cells)]
-        return Role.REFERENCES if looks_like_designators(below) else Role.ITEM
-    return _ROLE_OF.get(normal(heading), Role.IGNORE)
+        return "references" if looks_like_places(list(below)) else "item"
+    field = _FIELD_OF.get(words, "")
+    # OrCAD counts its lines under "Item".
+    return "" if field == "item" and _counts(below) else field
 
 
-def _once_each(roles: list[Role]) -> list[Role]:
-    """The leftmost column keeps a role that may stand only once."""
-    taken: set[Role] = set()
+def _counts(cells: Sequence[str]) -> bool:
+    filled = [cell for cell in cells if cell.isdecimal() and cell.isascii() and len(cell) < 6]
+    numbers = [int(cell) for cell in filled]
+    return bool(numbers) and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def _once_each(fields: Sequence[str]) -> list[str]:
+    """The leftmost column keeps a field that may stand only once."""
+    taken: set[str] = set()
     kept = []
-    for role in roles:
-        kept.append(Role.IGNORE if role in taken and role not in _REPEATABLE else role)
-        taken.add(role)
+    for field in fields:
+        kept.append("" if field in taken and field not in _REPEATABLE else field)
+        taken.add(field)
     return kept
+
+
+def _settled(headings: Sequence[str], fields: Sequence[str]) -> tuple[str, ...]:
+    """ "Cost" and "Price" beside a column that says which it is are the other; alone, the total decides."""
+    known = set(fields) & {"unit_price", "line_price"}
+    ambiguous = [i for i, heading in enumerate(headings) if _FIELD_OF.get(normal(heading)) == "cost"]
+    settled = list(fields)
+    if known == {"unit_price"} and ambiguous:
+        settled[ambiguous[0]] = "line_price"
+    elif known == {"line_price"} and ambiguous:
+        settled[ambiguous[0]] = "unit_price"
+    elif not known and len(ambiguous) > 1:
+        each = next((i for i in ambiguous if normal(headings[i]) in _EACH), ambiguous[0])
+        row = next(i for i in ambiguous if i != each)
+        settled[each], settled[row] = "unit_price", "line_price"
+    elif known:
+        return tuple("" if field == "cost" else field for field in settled)
+    return tuple(settled)

@@ -1,8 +1,10 @@
-"""A read bill of materials into the database: all of it or nothing, with one audit row."""
+"""The parts of a bill of materials into the database: all of them or nothing, with one audit row."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 from sqlalchemy import select
@@ -11,41 +13,53 @@ from sqlalchemy.orm import Session
 
 from apps.mtc.models import Alternative, Item, Price, Process, Subprocess, Supplier, Usage, Variant
 from apps.mtc.services import audit
-from apps.mtc.services.bom.parts import UNNAMED_SUPPLIER, Money, Part
-from apps.mtc.services.bom.preview import Preview, Section
+from apps.mtc.services.bom.parts import UNNAMED_SUPPLIER
 from apps.mtc.services.bom.shelf import Shelf
 from apps.mtc.services.errors import ConflictError, RejectedError
-from apps.mtc.validators.import_validators import ImportMapping
+from apps.mtc.validators.cells import Priced
+from apps.mtc.validators.import_validators import BomPart
 
 _LONGEST_LABEL = 2000
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the file does not say."""
+
+    process_name: str
+    currency: str
+    valid_from: date
+    merge: bool = True
 
 
 @dataclass(frozen=True)
 class Outcome:
     process: Process
     parts: int
-    skipped: int
     items: int
     variants: int
     suppliers: int
     prices: int
 
 
-def load(session: Session, preview: Preview, mapping: ImportMapping, *, source: str) -> Outcome:
+def load(session: Session, parts: Sequence[BomPart], terms: Terms, *, source: str) -> Outcome:
     """Create the process with its items, variants, suppliers and prices.
 
-    Raises `RejectedError` if rows have errors that nobody agreed to leave out, if there are no
-    parts, or if the process exists; `ConflictError` if another import made the same just now.
+    Raises `RejectedError` if there are no parts or the process exists; `ConflictError` if another import made
+    the same just now.
     """
-    _refuse_unless_ready(session, preview, mapping)
-    sections = [_merged(section) if mapping.merge else section for section in preview.sections]
-    shelf = Shelf(session, preview.parts)
+    _refuse_unless_ready(session, parts, terms)
+    shelf = Shelf(session, parts)
     process = Process(
-        name=mapping.process_name,
+        name=terms.process_name,
         description=f"Imported from {source}.",
         subprocesses=[
-            _subprocess(position, section, shelf, mapping)
-            for position, section in enumerate(sections, start=1)
+            Subprocess(
+                position=position,
+                name=name,
+                usages=[_usage(part, label, quantity, shelf, terms) for part, label, quantity in usages],
+            )
+            for position, (name, usages) in enumerate(_sections(parts, merge=terms.merge), start=1)
         ],
     )
     session.add_all([*shelf.made, process])
@@ -54,75 +68,71 @@ def load(session: Session, preview: Preview, mapping: ImportMapping, *, source: 
     except IntegrityError as error:
         session.rollback()
         raise ConflictError("Somebody else imported the same parts just now; try again.") from error
-    outcome = _outcome(process, preview, shelf)
+    outcome = _outcome(process, parts, shelf)
     audit.note(session, "import", process, _changes(outcome, shelf, source))
     return outcome
 
 
-def _refuse_unless_ready(session: Session, preview: Preview, mapping: ImportMapping) -> None:
-    if preview.problems and not mapping.skip_errors:
-        raise RejectedError("skip_errors", "Some rows have errors: mend them or leave them out.")
-    if not preview.parts:
-        raise RejectedError("roles", "With these columns no row is a part.")
-    name = mapping.process_name
-    if session.scalar(select(Process.id).where(Process.name == name)) is not None:
+def _refuse_unless_ready(session: Session, parts: Sequence[BomPart], terms: Terms) -> None:
+    if not parts:
+        raise RejectedError("columns", "With these columns no row is a part.")
+    if session.scalar(select(Process.id).where(Process.name == terms.process_name)) is not None:
         raise RejectedError("process_name", "There is already a process of this name.")
 
 
-def _subprocess(position: int, section: Section, shelf: Shelf, mapping: ImportMapping) -> Subprocess:
-    usages = [_usage(part, shelf, mapping) for part in section.parts]
-    return Subprocess(position=position, name=section.name[:200], usages=usages)
+Placed = tuple[BomPart, str, Decimal]
+"""A part with the places that it goes to and how many of it: several rows of a file may be one."""
 
 
-def _usage(part: Part, shelf: Shelf, mapping: ImportMapping) -> Usage:
+def _sections(parts: Iterable[BomPart], *, merge: bool) -> list[tuple[str, list[Placed]]]:
+    """Subprocesses to be: the parts under one heading, in the order of the file."""
+    found: dict[str, list[Placed]] = {}
+    for part in parts:
+        found.setdefault(part.section or "Parts", []).append((part, part.references, part.quantity))
+    return [(name, _merged(placed) if merge else placed) for name, placed in found.items()]
+
+
+def _merged(placed: Iterable[Placed]) -> list[Placed]:
+    """The same part in several rows as one usage: quantities added, places side by side."""
+    kept: dict[tuple[object, ...], Placed] = {}
+    for part, references, quantity in placed:
+        key = (part.item, part.variant_name, part.manufacturer, part.supplier, part.price, part.url)
+        if key in kept:
+            first, before, number = kept[key]
+            joined = ", ".join(name for name in (before, references) if name)
+            kept[key] = (first, joined, number + quantity)
+        else:
+            kept[key] = (part, references, quantity)
+    return list(kept.values())
+
+
+def _usage(part: BomPart, label: str, quantity: Decimal, shelf: Shelf, terms: Terms) -> Usage:
     variant = shelf.variant(part)
     named = part.supplier or UNNAMED_SUPPLIER
     if part.price:
-        shelf.price(variant, _price(part.price, shelf.supplier(named), mapping))
+        shelf.price(variant, _price(part.price, shelf.supplier(named), terms))
     if part.supplier_part or part.url:
         shelf.listing(variant, shelf.supplier(named), part.supplier_part, part.url)
-    for name, number in part.distributors:
+    for name, number in part.listings:
         shelf.listing(variant, shelf.supplier(name), number, "")
-    return Usage(
-        label=part.references[:_LONGEST_LABEL],
-        quantity=part.quantity,
-        alternatives=[Alternative(variant=variant)],
-    )
+    return Usage(label=label[:_LONGEST_LABEL], quantity=quantity, alternatives=[Alternative(variant=variant)])
 
 
-def _price(money: Money, supplier: Supplier, mapping: ImportMapping) -> Price:
+def _price(price: Priced, supplier: Supplier, terms: Terms) -> Price:
     return Price(
         supplier=supplier,
-        amount=money.amount,
-        per=money.per,
-        currency=money.currency or mapping.currency,
+        amount=price.amount,
+        per=price.per,
+        currency=price.currency or terms.currency,
         min_quantity=Decimal(0),
-        valid_from=mapping.valid_from,
+        valid_from=terms.valid_from,
     )
 
 
-def _merged(section: Section) -> Section:
-    """The same part in several rows as one usage: quantities added, references side by side."""
-    kept: list[Part] = []
-    places: dict[tuple[object, ...], int] = {}
-    for part in section.parts:
-        key = (part.item, part.variant, part.manufacturer, part.supplier, part.price, part.url)
-        place = places.setdefault(key, len(kept))
-        if place == len(kept):
-            kept.append(part)
-            continue
-        first = kept[place]
-        references = ", ".join(name for name in (first.references, part.references) if name)
-        total = first.quantity + part.quantity
-        kept[place] = replace(first, quantity=total, references=references)
-    return Section(section.name, tuple(kept))
-
-
-def _outcome(process: Process, preview: Preview, shelf: Shelf) -> Outcome:
+def _outcome(process: Process, parts: Sequence[BomPart], shelf: Shelf) -> Outcome:
     return Outcome(
         process=process,
-        parts=len(preview.parts),
-        skipped=len({problem.row for problem in preview.problems}),
+        parts=len(parts),
         items=len(shelf.made_of(Item)),
         variants=len(shelf.made_of(Variant)),
         suppliers=len(shelf.made_of(Supplier)),
@@ -136,5 +146,5 @@ def _changes(outcome: Outcome, shelf: Shelf, source: str) -> audit.Changes:
         f"{kind.kind()}_ids": [getattr(entity, "id", None) for entity in shelf.made_of(kind)]
         for kind in (Item, Variant, Supplier, Price)
     }
-    told = {"file": source, "rows": outcome.parts, "rows_left_out": outcome.skipped}
+    told = {"file": source, "rows": outcome.parts}
     return audit.diff({}, {**outcome.process.audited(), **told, **made})

@@ -2,73 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 
+FIRST_SECTION = "Parts"
 UNNAMED_SUPPLIER = "Supplier not named"
 
 
-class RowKind(StrEnum):
-    HEADER = "header"
-    PART = "part"
-    HEADING = "heading"
-    TOTAL = "total"
-    BLANK = "blank"
-    ERROR = "error"
-
-
 @dataclass(frozen=True)
-class Problem:
-    """What is wrong with a cell and what is accepted instead, for whoever uploaded the file."""
+class Found:
+    """A row that is a part: the values of a `BomPart` by field, still to be validated."""
 
     row: int
-    column: str
-    value: str
-    accepted: str
+    values: Mapping[str, object]
 
 
 @dataclass(frozen=True)
-class Money:
-    """`amount` pays for `per` pieces; `currency` is empty if nothing in the file names it."""
+class Left:
+    """A row that is none, and why: nothing is left out silently."""
 
-    amount: Decimal
-    per: Decimal
-    currency: str
-
-    def line(self, quantity: Decimal) -> Decimal:
-        return self.amount * quantity / self.per
-
-
-@dataclass(frozen=True)
-class Part:
-    references: str
-    quantity: Decimal
-    item: str
-    variant: str
-    description: str = ""
-    manufacturer: str = ""
-    supplier: str = ""
-    supplier_part: str = ""
-    # (supplier, its part number) from columns that are headed by a supplier's name
-    distributors: tuple[tuple[str, str], ...] = ()
-    price: Money | None = None
-    url: str = ""
-
-
-@dataclass(frozen=True)
-class ReadRow:
-    number: int
-    kind: RowKind
+    row: int
     why: str
-    cells: tuple[str, ...]
-    part: Part | None = None
-    total: Decimal | None = None
-    problems: tuple[Problem, ...] = ()
 
 
-def sum_of(parts: Iterable[Part]) -> Decimal:
-    """What all rows with a price cost together, whatever their currencies."""
-    priced = (part.price.line(part.quantity) for part in parts if part.price)
-    return sum(priced, Decimal(0))
+@dataclass(frozen=True)
+class Remark:
+    """What a person should know about the whole file."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Total:
+    """A row that adds up others; `amount` is None where it says none that can be read."""
+
+    row: int
+    amount: Decimal | None
+    formula: bool = False
+    pieces: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A row that costs and is no part: shipping, tax, a discount."""
+
+    row: int
+    name: str
+    amount: Decimal | None
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A single text: what stands below it belongs together."""
+
+    row: int
+    text: str
+
+
+Entry = Found | Left | Total | Extra | Heading

@@ -1,189 +1,178 @@
-"""Each row of a bill of materials classified, with the reason; errors that a person can act on."""
+"""Each row of a bill of materials told apart: a part, a heading, a total, nothing."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import TypeVar
 from urllib.parse import urlsplit
 
-from apps.mtc.services.bom import numbers
-from apps.mtc.services.bom.columns import Columns, normal
-from apps.mtc.services.bom.parts import Money, Part, Problem, ReadRow, RowKind
-from apps.mtc.validators.import_validators import Role, Sheet, SheetRow, cell_problem
+from apps.mtc.services.bom.columns import Columns, Line, normal, shop
+from apps.mtc.services.bom.parts import Entry, Extra, Found, Heading, Left, Total
+from apps.mtc.validators import numbers
+from apps.mtc.validators.cells import is_formula
+from apps.mtc.validators.import_validators import BomOptions, Disagreement
+from apps.mtc.validators.places import expanded
 
-_TOTAL = re.compile(r"(grand |sub)?total( cost| price)?|sum|summe|gesamt(summe)?", re.IGNORECASE)
-_NAME_LIMIT = 200
-_URL_LIMIT = 500
-CENT = Decimal("0.01")
-_MOST_QUANTITY = Decimal(1_000_000)
-_MOST_MONEY = Decimal(1_000_000_000)
-_PLACES = -6
-ACCEPTED_COUNT = "a number greater than 0, at most 1,000,000, for example 4"
-ACCEPTED_MONEY = "an amount such as 4.20, $4.20 or 4.20 EUR"
-
-R = TypeVar("R")
-
-
-class _Row:
-    """One row while it is read: gathers what is wrong instead of stopping at the first."""
-
-    def __init__(self, row: SheetRow, columns: Columns, sign: str | None) -> None:
-        self.row = row
-        self.columns = columns
-        self.sign = sign
-        self.problems: list[Problem] = []
-
-    def text(self, role: Role) -> str:
-        return self.columns.cell(self.row.cells, role)
-
-    def refuse(self, role: Role, accepted: str) -> None:
-        index = self.columns.at(role)
-        heading = self.columns.headings[index] if index is not None else role.value
-        self.problems.append(_problem(self.row.number, heading, self.text(role), accepted))
+_TOTAL = re.compile(
+    r"(grand |sub[- ]?|net |order )?total( cost| price| amount| sum)?|sum|summe|zwischensumme|"
+    r"gesamt(summe|betrag|kosten|preis)?|netto(summe)?|brutto(summe)?",
+    re.IGNORECASE,
+)
+_EXTRA = re.compile(
+    r"(shipping|postage|freight|handling|delivery|tax|vat|sales tax|duty|customs|discount|"
+    r"versand(kosten)?|porto|"
+    r"mwst|mehrwertsteuer|ust|zoll|rabatt)\b.*",
+    re.IGNORECASE,
+)
+_DRAWN = re.compile(r"[-_=*.~ ]{3,}")
+_NOT_FITTED = frozenset(
+    {"dnp", "dni", "x", "yes", "true", "1", "not fitted", "excluded from bom", "nicht bestückt"}
+)
+# What people write where they know no price.
+_NOT_KNOWN = frozenset({"-", "–", "—", "?", "n/a", "na", "n.a.", "tbd", "tba", "tbc", "k.a.", "k. a."})
+_PRICES = ("unit_price", "line_price", "cost")
+_WORDS = (
+    "item", "variant", "value", "package", "description", "references", "unit", "manufacturer",
+    "supplier", "supplier_part", "currency",
+)  # fmt: skip
+_LONGEST_NAME = 200
 
 
-def decimal_sign(sheet: Sheet, columns: Columns) -> str | None:
+def decimal_sign(rows: Sequence[Line], columns: Columns) -> str | None:
     """The decimal sign that the numbers of the file prove."""
-    roles = (Role.QUANTITY, Role.UNIT_PRICE, Role.LINE_PRICE)
-    body = (row for row in sheet.rows if row.number > columns.row)
-    return numbers.decimal_sign_of(columns.cell(row.cells, role) for row in body for role in roles)
+    fields = ("quantity", *_PRICES)
+    return numbers.decimal_sign_of(columns.cell(row.cells, field) for row in rows for field in fields)
 
 
-def read_row(row: SheetRow, columns: Columns, sign: str | None) -> ReadRow:
-    """Classify one row; nothing is left out silently."""
-    if row.number < columns.row:
-        return _read(row, RowKind.BLANK, "before the headings")
-    if row.number == columns.row:
-        return _read(row, RowKind.HEADER, "the headings")
+def read_row(row: Line, columns: Columns, sign: str | None, options: BomOptions) -> Entry:
+    """What this row below the headings is."""
     filled = [cell for cell in row.cells if cell]
     if not filled:
-        return _read(row, RowKind.BLANK, "no cell is filled")
-    if [normal(cell) for cell in row.cells] == [normal(cell) for cell in columns.headings]:
-        return _read(row, RowKind.BLANK, "repeats the headings")
-    problems = _bad_cells(row, columns)
-    if problems:
-        return _error(row, problems)
-    if any(_TOTAL.fullmatch(cell.rstrip(": ")) for cell in filled):
-        return _read_total(row, columns, sign, filled)
-    if len(filled) == 1 and not _is_number(filled[0], sign):
-        return _read(row, RowKind.HEADING, "a single text: starts a new subprocess")
-    return _read_part(_Row(row, columns, sign))
+        return Left(row.number, "no cell is filled")
+    if all(_DRAWN.fullmatch(cell) for cell in filled):
+        return Left(row.number, "a drawn line")
+    if _repeats(row, columns):
+        return Left(row.number, "repeats the headings")
+    if any(_says_total(cell) for cell in filled) or _only_prices(row, columns, sign):
+        return _total(row, columns, sign, filled)
+    if _is_extra(filled):
+        return Extra(row.number, filled[0], _last_amount(row, columns, sign, filled))
+    if columns.cell(row.cells, "not_fitted").lower() in _NOT_FITTED:
+        return Left(row.number, f"not fitted: “{columns.cell(row.cells, 'not_fitted')}”")
+    if len(filled) == 1 and not _is_number(filled[0], sign) and not is_formula(filled[0]):
+        return Heading(row.number, filled[0])
+    if not any(columns.cell(row.cells, field) for field in columns.fields if field):
+        return Left(row.number, "nothing in any column that is imported")
+    return Found(row.number, _values(row, columns, sign, options))
 
 
-def _bad_cells(row: SheetRow, columns: Columns) -> list[Problem]:
-    problems = []
-    for index, cell in enumerate(row.cells):
-        inside = index < len(columns.headings)
-        heading = columns.headings[index] if inside else f"column {index + 1}"
-        accepted = cell_problem(cell)
-        if accepted is None and cell and not inside:
-            accepted = f"nothing: the headings end at column {len(columns.headings)}"
-        if accepted:
-            problems.append(_problem(row.number, heading, cell, accepted))
-    return problems
+def _repeats(row: Line, columns: Columns) -> bool:
+    mine, theirs = ([normal(cell) for cell in cells if cell] for cells in (row.cells, columns.headings))
+    return mine == theirs
 
 
-def _read_total(row: SheetRow, columns: Columns, sign: str | None, filled: Sequence[str]) -> ReadRow:
-    role = Role.LINE_PRICE if columns.at(Role.LINE_PRICE) is not None else Role.UNIT_PRICE
-    cells = [columns.cell(row.cells, role), *filled]
-    amounts = [amount for cell in cells if (amount := _amount(cell, sign)) is not None]
-    total = amounts[0] if amounts else None
-    return ReadRow(row.number, RowKind.TOTAL, "a total: checked, not imported", row.cells, None, total)
+def _is_extra(filled: Sequence[str]) -> bool:
+    """Shipping and taxes have no number of pieces but one, and name no part beside themselves."""
+    words = [cell for cell in filled if not _is_number(cell, None)]
+    return len(words) == 1 and len(filled) > 1 and bool(_EXTRA.fullmatch(words[0]))
 
 
-def _read_part(row: _Row) -> ReadRow:
-    references = row.text(Role.REFERENCES)
-    quantity, why = _quantity(row, references)
-    item = row.text(Role.ITEM) or row.text(Role.DESCRIPTION) or row.text(Role.VARIANT)
-    if not item:
-        named = next((r for r in (Role.ITEM, Role.DESCRIPTION, Role.VARIANT) if _has(row, r)), None)
-        row.refuse(named or Role.ITEM, "the name of a part")
-    part = Part(
-        references=references,
-        quantity=quantity or Decimal(1),
-        item=_short(row, item),
-        variant=_short(row, row.text(Role.VARIANT) or item),
-        description=row.text(Role.DESCRIPTION),
-        manufacturer=_short(row, row.text(Role.MANUFACTURER), Role.MANUFACTURER),
-        supplier=_short(row, row.text(Role.SUPPLIER) or _host(row.text(Role.URL)), Role.SUPPLIER),
-        supplier_part=_short(row, row.text(Role.SUPPLIER_PART), Role.SUPPLIER_PART),
-        distributors=_distributors(row),
-        price=_price(row, quantity),
-        url=_url(row),
+def _says_total(cell: str) -> bool:
+    """ "Total", "Total (USD):" and "Total: $281.38"."""
+    words = numbers.currency_in(cell)[0].rstrip(": ")
+    head, colon, rest = cell.partition(":")
+    return bool(
+        _TOTAL.fullmatch(words) or (colon and _TOTAL.fullmatch(head.strip()) and _is_number(rest, None))
     )
-    if row.problems:
-        return _error(row.row, row.problems)
-    return ReadRow(row.row.number, RowKind.PART, why, row.row.cells, part)
 
 
-def _quantity(row: _Row, references: str) -> tuple[Decimal | None, str]:
-    """The quantity and how it was found; None if the cell is unusable."""
-    if not _has(row, Role.QUANTITY):
-        count = len([name for name in re.split(r"[\s,;]+", references) if name])
-        if count > 1:
-            return Decimal(count), "a part; the quantity is the number of references"
-        return Decimal(1), "a part; no quantity in the file: 1 is assumed"
-    value = _accepted(lambda: numbers.read_count(row.text(Role.QUANTITY), row.sign))
-    if value is None or not 0 < value <= _MOST_QUANTITY or _exponent(value) < _PLACES:
-        row.refuse(Role.QUANTITY, ACCEPTED_COUNT)
-        return None, ""
-    return value, "a part"
+def _only_prices(row: Line, columns: Columns, sign: str | None) -> bool:
+    """A sum that nobody has labelled: amounts in columns of prices, and no other cell is filled."""
+    places = {index for field in _PRICES for index in columns.all(field)}
+    filled = {index for index, cell in enumerate(row.cells) if cell}
+    return filled <= places and all(_is_number(row.cells[index], sign) for index in filled)
 
 
-def _price(row: _Row, quantity: Decimal | None) -> Money | None:
-    unit, unit_currency = _money(row, Role.UNIT_PRICE)
-    line, line_currency = _money(row, Role.LINE_PRICE)
-    currency = _currency(row) or unit_currency or line_currency or ""
-    if {unit_currency, line_currency} - {None, currency}:
-        row.refuse(Role.CURRENCY, "one currency for the whole row")
-    if unit is not None:
-        if line is not None and quantity and abs(unit * quantity - line) > CENT:
-            expected = f"{unit * quantity:f}"
-            row.refuse(Role.LINE_PRICE, f"{expected}, which is {quantity:f} times {unit:f}")
-        return Money(unit, Decimal(1), currency)
-    return Money(line, quantity, currency) if line is not None and quantity else None
+def _total(row: Line, columns: Columns, sign: str | None, filled: Sequence[str]) -> Total:
+    formula = any(cell.startswith("=") for cell in filled)
+    pieces = _count(columns.cell(row.cells, "quantity"), sign)
+    amount = _last_amount(row, columns, sign, () if pieces else filled)
+    return Total(row.number, amount, formula, pieces[0] if pieces else None)
 
 
-def _money(row: _Row, role: Role) -> tuple[Decimal | None, str | None]:
-    text = row.text(role)
-    if not text:
-        return None, None
-    found = _accepted(lambda: numbers.read_money(text, row.sign))
-    if found is None or not 0 <= found[0] <= _MOST_MONEY or _exponent(found[0]) < _PLACES:
-        row.refuse(role, ACCEPTED_MONEY)
-        return None, None
-    return found
+def _last_amount(row: Line, columns: Columns, sign: str | None, filled: Sequence[str]) -> Decimal | None:
+    """The amount in the column of prices, else the last that stands in the row."""
+    named = [columns.cell(row.cells, field) for field in ("line_price", "cost", "unit_price")]
+    told = [cell.partition(":")[2] or cell for cell in filled]
+    amounts = (_money(cell, sign) for cell in (*named, *told[::-1]))
+    return next((amount[0] for amount in amounts if amount is not None), None)
 
 
-def _currency(row: _Row) -> str:
-    text = row.text(Role.CURRENCY).upper()
-    if text and not re.fullmatch(r"[A-Z]{3}", text):
-        row.refuse(Role.CURRENCY, "a currency code of three letters, for example EUR")
-        return ""
-    return text
+def _values(row: Line, columns: Columns, sign: str | None, options: BomOptions) -> Mapping[str, object]:
+    values: dict[str, object] = {field: text for field in _WORDS if (text := columns.cell(row.cells, field))}
+    values["item"] = _item(values)
+    values |= _quantity(row, columns, sign, options, values)
+    for field in _PRICES:
+        text = columns.cell(row.cells, field)
+        if text and text.lower() not in _NOT_KNOWN:
+            values[field] = _amount(text, columns, field, sign)
+    url = columns.cell(row.cells, "url")
+    if host := _host(url):
+        values["url"] = url
+        # A shop is known by the address of its pages where no column names it.
+        values.setdefault("supplier", host)
+    elif is_formula(url):
+        values["url"] = url
+    listings = [
+        (shop(columns.headings[index]), row.cells[index])
+        for index in columns.all("listings")
+        if index < len(row.cells) and row.cells[index]
+    ]
+    if listings:
+        values["listings"] = tuple(listings)
+    if "package" in values:
+        # KiCad names the library too: Resistor_SMD:R_0603_1608Metric
+        values["package"] = str(values["package"]).rpartition(":")[2]
+    beyond = [cell for cell in row.cells[len(columns.headings) :] if cell]
+    if beyond:
+        values["beyond"] = beyond[0]
+    return values
 
 
-def _distributors(row: _Row) -> tuple[tuple[str, str], ...]:
-    found = []
-    for index in row.columns.all_at(Role.DISTRIBUTOR):
-        heading = row.columns.headings[index]
-        cell = row.row.cells[index] if index < len(row.row.cells) else ""
-        if cell and heading:
-            found.append((_short(row, heading, Role.DISTRIBUTOR), _short(row, cell)))
-    return tuple(found)
+def _item(values: Mapping[str, object]) -> str:
+    return str(
+        next((values[field] for field in ("item", "description", "value", "variant") if field in values), "")
+    )
 
 
-def _url(row: _Row) -> str:
-    """A web address; other words under "Source" are no address and are left out."""
-    text = row.text(Role.URL)
-    if not _host(text):
-        return ""
-    if len(text) > _URL_LIMIT or re.search(r"[\s\"'<>\\]", text):
-        row.refuse(Role.URL, f"a web address of at most {_URL_LIMIT} characters without quotes")
-        return ""
-    return text
+def _quantity(
+    row: Line, columns: Columns, sign: str | None, options: BomOptions, values: Mapping[str, object]
+) -> dict[str, object]:
+    """The quantity as a plain number, or as it stands there; without one, the number of places named."""
+    places = len(expanded(str(values.get("references", ""))))
+    if columns.of("quantity") is None or (places and options.disagreement is Disagreement.REFERENCES):
+        return {"quantity": str(places or 1)}
+    text = columns.cell(row.cells, "quantity")
+    found = _count(text, sign)
+    read: dict[str, object] = {"quantity": f"{found[0]:f}" if found else text}
+    if found and found[1]:
+        read["unit"] = found[1]
+    elif str(values.get("unit", "")).lower().rstrip(".") in numbers.PIECES:
+        read["unit"] = ""
+    if places and options.disagreement is Disagreement.REFUSE:
+        read["places"] = places
+    return read
+
+
+def _amount(text: str, columns: Columns, field: str, sign: str | None) -> str:
+    """`4.20 EUR` for whatever names it so; what is no amount stays as it is, and is refused."""
+    found = _money(text, sign)
+    if found is None:
+        return text
+    index = columns.of(field)
+    named = found[1] or (numbers.currency_in(columns.headings[index])[1] if index is not None else "")
+    return f"{found[0]:f} {named}".strip()
 
 
 def _host(text: str) -> str:
@@ -194,51 +183,22 @@ def _host(text: str) -> str:
         host = urlsplit(text).hostname or ""
     except ValueError:
         return ""
-    return host.removeprefix("www.")
-
-
-def _short(row: _Row, text: str, role: Role = Role.ITEM) -> str:
-    if len(text) > _NAME_LIMIT:
-        accepted = f"at most {_NAME_LIMIT} characters"
-        row.problems.append(_problem(row.row.number, role.value.replace("_", " "), text, accepted))
-    return text
-
-
-def _has(row: _Row, role: Role) -> bool:
-    return row.columns.at(role) is not None
+    return host.removeprefix("www.")[:_LONGEST_NAME]
 
 
 def _is_number(text: str, sign: str | None) -> bool:
-    return _amount(text, sign) is not None
+    return _money(text, sign) is not None
 
 
-def _amount(text: str, sign: str | None) -> Decimal | None:
-    found = _accepted(lambda: numbers.read_money(text, sign))
-    return None if found is None else found[0]
-
-
-def _accepted(read: Callable[[], R]) -> R | None:
+def _money(text: str, sign: str | None) -> tuple[Decimal, str] | None:
     try:
-        return read()
+        return numbers.read_money(text, sign)
     except ValueError:
         return None
 
 
-def _exponent(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
-    return exponent if isinstance(exponent, int) else 0
-
-
-def _problem(row: int, column: str, value: str, accepted: str) -> Problem:
-    shown = value if len(value) <= 60 else f"{value[:57]}..."
-    return Problem(row, column or "(no heading)", shown, accepted)
-
-
-def _error(row: SheetRow, problems: Sequence[Problem]) -> ReadRow:
-    return ReadRow(
-        row.number, RowKind.ERROR, "to be mended: listed above", row.cells, problems=tuple(problems)
-    )
-
-
-def _read(row: SheetRow, kind: RowKind, why: str) -> ReadRow:
-    return ReadRow(row.number, kind, why, row.cells)
+def _count(text: str, sign: str | None) -> tuple[Decimal, str] | None:
+    try:
+        return numbers.read_count(text, sign)
+    except ValueError:
+        return None

@@ -10,7 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from apps.mtc.models import Base, Item, Price, Supplier, SupplierPart, Variant
-from apps.mtc.services.bom.parts import UNNAMED_SUPPLIER, Part
+from apps.mtc.services.bom.parts import UNNAMED_SUPPLIER
+from apps.mtc.validators.import_validators import BomPart, ItemRow
 
 # Databases bound how many values one statement may name.
 _CHUNK = 500
@@ -21,10 +22,10 @@ E = TypeVar("E", bound=Base)
 class Shelf:
     """Loads in a few queries all that the parts name, so that a row of the file costs none."""
 
-    def __init__(self, session: Session, parts: Sequence[Part]) -> None:
+    def __init__(self, session: Session, parts: Sequence[BomPart | ItemRow]) -> None:
         self.made: list[Base] = []
         items = _by_name(session, {part.item for part in parts})
-        self._items: dict[str, Item] = {item.name: item for item in items}
+        self.items: dict[str, Item] = {item.name: item for item in items}
         self._variants: dict[tuple[str, str, str], Variant] = {
             (item.name, variant.name, variant.manufacturer): variant
             for item in items
@@ -34,15 +35,16 @@ class Shelf:
             supplier.name: supplier for supplier in _suppliers(session, parts)
         }
 
-    def variant(self, part: Part) -> Variant:
+    def variant(self, part: BomPart | ItemRow) -> Variant:
         """The variant of a part, with its item."""
-        item = self._get(self._items, part.item, lambda: Item(name=part.item))
+        made: dict[str, str] = {"unit": part.unit} if part.unit else {}
+        item = self._get(self.items, part.item, lambda: Item(name=part.item, **made))
         return self._get(
             self._variants,
-            (part.item, part.variant, part.manufacturer),
+            (part.item, part.variant_name, part.manufacturer),
             lambda: Variant(
                 item=item,
-                name=part.variant,
+                name=part.variant_name,
                 manufacturer=part.manufacturer,
                 description=part.description,
             ),
@@ -76,10 +78,11 @@ class Shelf:
         return known[key]
 
 
-def supplier_names(part: Part) -> list[str]:
+def supplier_names(part: BomPart | ItemRow) -> list[str]:
     """Every supplier that a part names; one without a name if it only has a price."""
     named = [part.supplier or (UNNAMED_SUPPLIER if part.price or part.supplier_part else "")]
-    return [name for name in (*named, *(name for name, _ in part.distributors)) if name]
+    listed = [name for name, _ in part.listings] if isinstance(part, BomPart) else []
+    return [name for name in (*named, *listed) if name]
 
 
 def _by_name(session: Session, names: set[str]) -> list[Item]:
@@ -92,7 +95,7 @@ def _by_name(session: Session, names: set[str]) -> list[Item]:
     ]
 
 
-def _suppliers(session: Session, parts: Sequence[Part]) -> list[Supplier]:
+def _suppliers(session: Session, parts: Sequence[BomPart | ItemRow]) -> list[Supplier]:
     names = {name for part in parts for name in supplier_names(part)}
     return [
         supplier

@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bylaw import bearer, control
 from bylaw.control import Below, Conflict, Control, Duration, spoken
 from bylaw.controls import audit, errors, jwt, proxies, roles
-from bylaw.controls.api_keys import probes
+from bylaw.controls.api_keys import probes, sabotages
 from bylaw.controls.api_keys import text as texts
 from bylaw.controls.api_keys.reasons import (
     FULL,
@@ -408,7 +408,7 @@ CONTROL = Control(
     ),
     steps={"identify": _identify},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=("S3-084", "S3-038", "C-40"),
     asvs=("7.4.1", "8.2.1", "8.3.1", "11.5.1", "13.3.4", "14.2.1"),

@@ -1,4 +1,4 @@
-"""Attacks on API keys, and the ways in which the control is broken on purpose to see that they notice.
+"""Attacks on API keys.
 
 Keys are taken on bylaw's own pages while a probe lasts: every application has these, whatever paths the
 policy names. Cookies say nothing there meanwhile, so that whatever needs one is done before or after.
@@ -11,19 +11,14 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, Final
 
-from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
+from bylaw.control import Broken, CouldNotLook, probe
 from bylaw.controls import roles
 from bylaw.controls.api_keys import reasons, text
-from bylaw.exchange import ALLOW
-from bylaw.identity import BY_KEY, FORBIDDEN, STEP_UP, Identity
+from bylaw.identity import BY_KEY, FORBIDDEN, STEP_UP
 from bylaw.reasons import Refused
 from bylaw.store import api_keys as rows
-from bylaw.store.feed import Feed
-from bylaw.store.memory import SessionMemory
-from bylaw.store.users import User
 
 HEADER: Final = "X-API-Key"
 _PASSWORD: Final = "a word that is nobody's 7 but a probe's"  # noqa: S105 - a probe's own  # nosec B105
@@ -365,100 +360,6 @@ def one_that_cannot_follow_asks_the_database(lab: Any) -> str:
     return "known from memory; asked for when cut off; 503 without a database"
 
 
-# Sabotages
-
-
-@sabotage
-def keys_are_kept_in_clear(patch: Patch) -> None:
-    """The table holds what a thief of the database could send."""
-    patch(text, "kept", lambda environment, key: key[-60:])
-
-
-@sabotage
-def addresses_are_not_looked_at(patch: Patch) -> None:
-    """A key may stand in every log on the way."""
-    patch(text, "within", lambda query: False)
-
-
-@sabotage
-def a_key_is_its_owner(patch: Patch) -> None:
-    """Scopes are written down, and nobody looks at them."""
-    patch(Identity, "narrowed", lambda self, patterns: self)
-
-
-@sabotage
-def anything_may_be_asked_for(patch: Patch) -> None:
-    """A key is made with more than its owner may."""
-    patch(sys.modules["bylaw.operations.api_keys"], "_demand_within", lambda *given: None)
-
-
-@sabotage
-def memory_outlives_the_key(patch: Patch) -> None:
-    """What has ended, and what its owner may no more, is not forgotten."""
-    patch(SessionMemory, "forget", lambda self, user_id, key=None: None)
-
-
-@sabotage
-def ended_keys_are_good(patch: Patch) -> None:
-    """A key that is in the table is good."""
-    patch(_control(), "over", lambda key, now: "")
-
-
-@sabotage
-def the_old_key_stays(patch: Patch) -> None:
-    """Rotating makes another key, and ends none."""
-    patch(rows, "end_at", lambda connection, key_id, at: None)
-
-
-@sabotage
-def from_anywhere(patch: Patch) -> None:
-    """The networks of a key are for the eye."""
-    patch(_control(), "_within", lambda exchange, networks: True)
-
-
-@sabotage
-def a_key_does_what_its_owner_does(patch: Patch) -> None:
-    """Whoever finds a key chooses another password with it."""
-    patch(Identity, "demand_self", lambda self: None)
-
-
-@sabotage
-def a_new_key_is_a_late_proof(patch: Patch) -> None:
-    """A key proves for ten minutes that its owner is there."""
-    real = _control().remembered
-
-    def remembered(house: Any, key: Any) -> Any:
-        found = real(house, key)
-        return replace(found, identity=replace(found.identity, authenticated_at=key.created_at))
-
-    patch(_control(), "remembered", remembered)
-
-
-@sabotage
-def all_keys_share_a_budget(patch: Patch) -> None:
-    """A key counts as its owner, and its own limit is not looked at."""
-    real = _control().remembered
-    patch(_control(), "remembered", lambda house, key: replace(real(house, key), rates=()))
-
-
-@sabotage
-def a_bad_key_is_nobody(patch: Patch) -> None:
-    """What is offered and bad is taken for nothing: a public route answers."""
-    patch(_control(), "refusal", lambda: ALLOW)
-
-
-@sabotage
-def services_are_people(patch: Patch) -> None:
-    """A service account that has a password signs in with it."""
-    patch(User, "service", property(lambda self: False))
-
-
-@sabotage
-def memory_is_trusted_blindly(patch: Patch) -> None:
-    """A process that cannot follow the feed goes on as if it did."""
-    patch(Feed, "current", property(lambda self: True))
-
-
 PROBES: Final = (
     only_a_digest_is_kept,
     a_key_comes_in_one_header,
@@ -472,20 +373,4 @@ PROBES: Final = (
     what_is_no_key_is_refused_alike,
     a_service_account_signs_in_nowhere,
     one_that_cannot_follow_asks_the_database,
-)
-SABOTAGES: Final = (
-    keys_are_kept_in_clear,
-    addresses_are_not_looked_at,
-    a_key_is_its_owner,
-    anything_may_be_asked_for,
-    memory_outlives_the_key,
-    ended_keys_are_good,
-    the_old_key_stays,
-    from_anywhere,
-    a_key_does_what_its_owner_does,
-    a_new_key_is_a_late_proof,
-    all_keys_share_a_budget,
-    a_bad_key_is_nobody,
-    services_are_people,
-    memory_is_trusted_blindly,
 )

@@ -5,7 +5,8 @@ Mechanism: a row is written in the transaction of the change it records, so that
 without the other; what a request brings is one printable line; secrets in old and new values are
 masked; the database itself refuses to change or delete a row. Source: OWASP Logging Vocabulary,
 ASVS 5.0.0 16.2 to 16.4; S1-111 to S1-114.
-It does not record reading, and does not yet show that whoever may change the schema has changed a row.
+It does not record reading, but for files and exports, and does not yet show that whoever may change the
+schema has changed a row.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sqlalchemy import Connection
 
 from bylaw import control
 from bylaw.control import Conflict, Control
-from bylaw.controls.audit import probes
+from bylaw.controls.audit import probes, sabotages
 from bylaw.exchange import Exchange, current
 from bylaw.house import House
 from bylaw.identity import API_KEY, Identity
@@ -154,6 +155,10 @@ def _statement(policy: Policy) -> list[str]:
             "Secrets in it are masked, and what a request brings is one printable line."
         ),
         "The database refuses to change or delete a record.",
+        (
+            "A table that leaves by `export` is recorded with its rows and filter before its last piece "
+            "leaves. No text in it runs in a spreadsheet program."
+        ),
     ]
 
 
@@ -163,8 +168,8 @@ CONTROL = Control(
     settings=Settings,
     statement=_statement,
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
-    requirements=("S1-111", "S1-112", "S1-113", "S1-114", "S3-066", "S3-067", "S3-069"),
-    asvs=("16.2.1", "16.2.2", "16.2.5", "16.3.1", "16.3.2", "16.4.1", "16.4.2"),
+    requirements=("S1-088", "S1-111", "S1-112", "S1-113", "S1-114", "S3-066", "S3-067", "S3-069"),
+    asvs=("1.2.10", "16.2.1", "16.2.2", "16.2.5", "16.3.1", "16.3.2", "16.4.1", "16.4.2"),
 )

@@ -1,9 +1,10 @@
-"""Attacks on the running application by way of its records, and the ways in which the control is
-broken on purpose to see that they notice.
-"""
+"""Attacks on the running application by way of its records."""
 
 from __future__ import annotations
 
+import csv
+import io
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,10 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
+from bylaw.control import Broken, CouldNotLook, probe
 from bylaw.controls import audit
 from bylaw.store import audit as records
-from bylaw.store import engine, users
+from bylaw.store import users
 
 
 def _create(lab: Any, admin: Any, **how: Any) -> tuple[str, Any]:
@@ -231,61 +232,42 @@ def a_record_is_one_line(lab: Any) -> str:
     return "control characters and 5,000 letters became one line of 256"
 
 
-# Sabotages
+@probe("high", "S1-111")
+def what_leaves_is_recorded(lab: Any) -> str:
+    """A table that leaves is on record before its last piece does, whole or broken off."""
+    rows = [(number, "x" * 50) for number in range(4_000)]
+    for name, pieces in (("whole", 1_000), ("broken", 1)):
+        made = lab.site.export(f"laboratory-{name}", ["n", "text"], iter(rows), filter="everything")
+        for piece in range(pieces):
+            if lab.audit(entity_id=f"laboratory-{name}"):
+                raise Broken(f"{piece} pieces had left when the end was recorded")
+            if not next(made, b"") or made.rows == len(rows):
+                break
+        made.close()
+        found = [
+            (row["outcome"], row["changes"]["rows"]["new"], row["changes"]["filter"]["new"])
+            for row in lab.audit(entity_id=f"laboratory-{name}")
+        ]
+        if len(found) != 1 or found[0][2] != "everything":
+            raise Broken(f"an export that was {name} left {found}")
+    return "two exports, one broken off: a record each, with rows and filter"
 
 
-@sabotage
-def nothing_is_recorded(patch: Patch) -> None:
-    """Changes leave no record."""
-    patch(audit, "record", lambda house, connection, **facts: None)
-
-
-@sabotage
-def records_are_optional(patch: Patch) -> None:
-    """A change goes through when its record cannot be written."""
-    real = audit.record
-
-    def record(house: Any, connection: Any, **facts: Any) -> None:
-        with suppress(SQLAlchemyError):
-            real(house, connection, **facts)
-
-    patch(audit, "record", record)
-
-
-@sabotage
-def secrets_are_recorded(patch: Patch) -> None:
-    """Old and new values are recorded as they are."""
-    patch(audit, "masked", lambda value, key="": value)
-
-
-@sabotage
-def lines_are_not_cleaned(patch: Patch) -> None:
-    """What a request brings is recorded as it came."""
-    patch(audit, "printable", lambda value, limit: value)
-
-
-@sabotage
-def failures_are_not_told_apart(patch: Patch) -> None:
-    """Every record says success."""
-    real = audit.record
-
-    def record(house: Any, connection: Any, **facts: Any) -> None:
-        real(house, connection, **{**facts, "outcome": "success"})
-
-    patch(audit, "record", record)
-
-
-@sabotage
-def records_can_be_edited(patch: Patch) -> None:
-    """The database has no triggers that keep the log as it is."""
-    real = engine._prepare
-
-    def prepare(connection: Any, record: object) -> None:
-        real(connection, record)
-        for name in ("update", "delete", "replace"):
-            connection.execute(f"DROP TRIGGER IF EXISTS audit_log_no_{name}")
-
-    patch(engine, "_prepare", prepare)
+@probe("high", "S1-088")
+def what_leaves_runs_nothing(lab: Any) -> str:
+    """No text in a table that leaves is a formula, in CSV or in a workbook; numbers stay numbers."""
+    evil = ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1", "a;=1+1", "'=1"]
+    rows = [(each, -5) for each in evil]
+    written = b"".join(lab.site.export("laboratory", ["text", "n"], rows)).decode("utf-8-sig")
+    for row, each in zip(list(csv.reader(io.StringIO(written, newline="")))[1:], evil, strict=True):
+        if row[0] == each or row[1] != "-5" or not row[0].startswith("'"):
+            raise Broken(f"in CSV {each!r} and -5 are {row}")
+    packed = b"".join(lab.site.export("laboratory", ["text", "n"], rows, format="xlsx"))
+    with zipfile.ZipFile(io.BytesIO(packed)) as package:
+        sheet = package.read("xl/worksheets/sheet1.xml")
+    if b"<f" in sheet or sheet.count(b't="inlineStr"') != len(evil) + 2:
+        raise Broken("in a workbook a text is a formula, or of another type")
+    return f"{len(evil)} texts that a spreadsheet would run: guarded in CSV, texts in XLSX"
 
 
 PROBES: Final = (
@@ -295,12 +277,6 @@ PROBES: Final = (
     records_stay_as_they_are,
     secrets_are_masked,
     a_record_is_one_line,
-)
-SABOTAGES: Final = (
-    nothing_is_recorded,
-    records_are_optional,
-    secrets_are_recorded,
-    lines_are_not_cleaned,
-    failures_are_not_told_apart,
-    records_can_be_edited,
+    what_leaves_is_recorded,
+    what_leaves_runs_nothing,
 )

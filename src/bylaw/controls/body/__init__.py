@@ -4,8 +4,9 @@ Threat: a body, a form or a header so large or so deeply nested that reading it 
 (CWE-400, CWE-674, CWE-1333); and one that two parsers read differently, of which one decides and the other
 acts (CWE-444, CWE-436). Mechanism, in this order: what headers alone tell (method, their own size, lengths,
 encodings) is refused before a byte is read; JSON and urlencoded forms are read within their limits and
-checked strictly, then given back; multipart forms and everything else are measured while they pass, and
-never held. Source: RFC 9110, RFC 9112 section 6, RFC 8259, RFC 7578, OWASP REST Security, ASVS 4.2.1, 5.2.1.
+checked strictly, then given back, and so are multipart forms where no file is taken; those that bring files
+that their route has declared, and everything else, are measured while they pass, and never held. Source: RFC
+9110, RFC 9112 section 6, RFC 8259, RFC 7578, OWASP REST Security, ASVS 4.2.1, 5.2.1.
 It does not know what a field means: the application's own model says what is valid in it.
 """
 
@@ -19,7 +20,9 @@ from pydantic import Field, StringConstraints
 
 from bylaw import control
 from bylaw.control import Below, Conflict, Control, Section, Size, weighed
-from bylaw.controls.body import media, probes, reasons, streams, strict
+from bylaw.controls import uploads
+from bylaw.controls.body import media, probes, reasons, sabotages, streams, strict
+from bylaw.controls.body.forms import Forms, looked_through
 from bylaw.exchange import (
     ALLOW,
     BLOCK,
@@ -34,6 +37,7 @@ from bylaw.exchange import (
 )
 from bylaw.house import House
 from bylaw.policy import Policy
+from bylaw.routes import Routes, Taking
 
 OWN: Final = 64 * 1024
 """Bytes that a body for bylaw's own pages may have: far more than any of them needs."""
@@ -68,7 +72,7 @@ class Settings(control.Settings):
     """What a request may bring along."""
 
     size: Size = Field(1024 * 1024, ge=1)
-    """The bytes that a body may have. Uploads get theirs by path."""
+    """The bytes that a body may have. A route that takes files has its size from what it declares."""
 
     types: tuple[Type, ...] = Field(
         (media.JSON, "application/*+json", media.URLENCODED, media.MULTIPART),
@@ -125,8 +129,13 @@ class Rule:
 class Rules:
     """What each path takes: the policy's, and bylaw's own pages, which are the same everywhere."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, routes: Routes | None = None) -> None:
         settings = policy.of(Settings)
+        files = policy.of(uploads.Settings)
+        self._routes = routes
+        self._file = files.size
+        # The text of its fields and the headers of its parts may come on top of the files themselves.
+        self._beside = settings.form + settings.parts * streams.HEADER
         self._rest = Rule(settings.types, settings.size, settings.form)
         self._own = Rule(_OWN_TYPES, OWN, OWN)
         self._prefix = policy.pages.prefix + "/"
@@ -156,6 +165,16 @@ class Rules:
                 return rule
         return self._rest
 
+    def longest(self, method: str, path: str) -> int:
+        """The bytes that a body may have, where only its head is known."""
+        size = self.at(path).size
+        files = None if self._routes is None else self._routes.at(method, path).files
+        return size if files is None else max(size, self.with_files(files))
+
+    def with_files(self, files: Taking) -> int:
+        """The bytes that a form may have that brings as many files as the route takes."""
+        return files.most * self._file + self._beside
+
 
 def takes(policy: Policy, path: str, essence: str) -> bool:
     """Whether a body of this content type is read at `path`."""
@@ -168,7 +187,7 @@ def takes(policy: Policy, path: str, essence: str) -> bool:
 def _arrive(house: House) -> Step:
     """What can be refused before a byte of the body is read."""
     settings = house.policy.of(Settings)
-    rules = Rules(house.policy)
+    rules = Rules(house.policy, house.routes)
     count, length, address = settings.headers, settings.header_size, settings.address
     fields, usual = settings.fields, frozenset(METHODS)
 
@@ -210,9 +229,9 @@ def announced(exchange: Exchange, rules: Rules) -> Verdict:
     if any(each.strip().lower() not in ("", "identity") for each in headers.all("content-encoding")):
         return Refuse(reasons.ENCODED, headers=(("Accept-Encoding", "identity"),))
     if length:
-        rule = rules.at(exchange.path)
-        if length > rule.size:
-            return Refuse(reasons.TOO_LARGE, detail=f"At most {weighed(rule.size)} are taken here.")
+        limit = rules.longest(exchange.method, exchange.path)
+        if length > limit:
+            return Refuse(reasons.TOO_LARGE, detail=f"At most {weighed(limit)} are taken here.")
     return ALLOW
 
 
@@ -228,7 +247,8 @@ def body_length(text: str | None) -> int | None:
 def _shape(house: House) -> Step:
     """What a body is made of: looked at as a whole where it is read as a whole, else while it passes."""
     settings = house.policy.of(Settings)
-    rules, route_at = Rules(house.policy), house.routes.at
+    rules, route_at = Rules(house.policy, house.routes), house.routes.at
+    forms = Forms(house.policy, rules, settings)
     kinds: dict[str, media.Kind] = {}
 
     def kind_of(text: str) -> media.Kind | None:
@@ -246,16 +266,19 @@ def _shape(house: House) -> Step:
         length = body_length(headers.one("content-length"))
         if length == 0:
             return ALLOW
-        rule = rules.at(exchange.path)
-        access = route_at(exchange.method, exchange.path).rule
-        if access is not None and access.of_any().decide(exchange.asker(access), house.now()) is not None:
-            # Whoever may not call the route is told so, and not what it would take. Nothing of the body is
-            # read for that; its size is bounded all the same, should the framework see another route there.
-            exchange.meter = streams.Sized(rule.size, length)
-            return ALLOW
+        rule, route = rules.at(exchange.path), route_at(exchange.method, exchange.path)
         text = headers.one("content-type")
         kind = kind_of(text) if text else None
-        if kind is None or kind.essence not in rule.types or not _readable(kind):
+        boundary = media.boundary(kind) if kind is not None and kind.essence == media.MULTIPART else None
+        access = route.rule
+        if access is not None and access.of_any().decide(exchange.asker(access), house.now()) is not None:
+            # Whoever may not call the route is told so, and not what it would take. Nothing of the body is
+            # read for that; it is measured all the same, should the framework see another route there.
+            strict_form = boundary and forms.meter(boundary, rule, length, None)
+            exchange.meter = strict_form or streams.Sized(rule.size, length)
+            return ALLOW
+        brings = kind is not None and kind.essence == media.MULTIPART and route.files is not None
+        if kind is None or not (brings or kind.essence in rule.types) or not _readable(kind):
             if length is None:  # perhaps there is none: nobody has said so, and HTTP/2 need not
                 exchange.meter = streams.Nothing(rule.types.accept)
                 return ALLOW
@@ -264,13 +287,15 @@ def _shape(house: House) -> Step:
             return whole(rule.size, lambda body: strict.json_fault(body, settings.depth))
         if kind.essence == media.URLENCODED:
             return whole(rule.form, lambda body: strict.form_fault(body, settings.fields))
-        if kind.essence == media.MULTIPART:
-            boundary = media.boundary(kind)
-            if boundary is None:
-                return Refuse(reasons.FORM)
-            exchange.meter = streams.Form(boundary, rule.size, length, parts=settings.parts, text=rule.form)
-        else:
+        if kind.essence != media.MULTIPART:
             exchange.meter = streams.Sized(rule.size, length)
+            return ALLOW
+        if boundary is None:
+            return Refuse(reasons.FORM)
+        meter = forms.meter(boundary, rule, length, route.files)
+        if not forms.files(route.files):
+            return looked_through(meter)
+        exchange.meter = meter
         return ALLOW
 
     return step
@@ -338,7 +363,7 @@ def _statement(policy: Policy) -> list[str]:
         ),
         (
             f"Forms have at most {settings.fields:,} fields or {settings.parts:,} parts, and "
-            f"{weighed(settings.form)} of text; multipart forms are measured while they pass, and not held."
+            f"{weighed(settings.form)} of text; what brings files is measured while it passes, and not held."
         ),
         (
             f"More than {settings.headers} header fields, or {weighed(settings.header_size)} of them, get "
@@ -361,7 +386,7 @@ CONTROL = Control(
     reasons=reasons.REASONS,
     steps={"arrive": _arrive, "shape": _shape},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=("S1-087", "S1-094", "S2-015", "S3-006", "S3-026", "S3-030", "C-03"),
     asvs=("1.5.3", "2.2.1", "4.1.1", "4.1.4", "4.2.1", "5.2.1", "13.4.4"),

@@ -79,7 +79,8 @@ TEXT: Final = Reason(
     "body.not_unicode",
     400,
     "There is text in it that is not Unicode.",
-    "Bytes that are not UTF-8, or half a surrogate pair: each program on the way would read something else.",
+    "Bytes that are not UTF-8, half a surrogate pair, or letters that an urlencoded form holds as they are "
+    "and not percent-encoded: each program on the way would read something else.",
 )
 TWICE: Final = Reason(
     "body.name_twice",
@@ -116,8 +117,9 @@ FORM: Final = Reason(
     "body.not_a_form",
     400,
     "The form cannot be read.",
-    "A multipart form without an end, with a bad boundary, or a part whose headers are unclear, encoded or "
-    "longer than 8 kB: two programs could read two forms of it (RFC 7578).",
+    "A multipart form without an end, with a bad boundary, with something before its first or after its "
+    "last one, or a part whose headers are unclear, encoded or longer than 8 kB: two programs could read two "
+    "forms of it (RFC 7578).",
 )
 
 REASONS: Final = (

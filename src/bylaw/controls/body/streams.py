@@ -5,11 +5,14 @@ from __future__ import annotations
 import codecs
 import logging
 import re
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NoReturn
 
 from python_multipart.multipart import MultipartParser, MultipartState
 
+from bylaw.control import weighed
 from bylaw.controls.body import reasons
+from bylaw.controls.uploads import reasons as uploads
 from bylaw.exchange import Refuse
 from bylaw.reasons import Reason, Refused
 
@@ -21,6 +24,9 @@ _DISPOSITION: Final = re.compile(
     rb'form-data((?:[ \t]*;[ \t]*%b=(?:"(?:[^"\\]|\\.)*+"|%b))*+)[ \t]*;?' % (_TOKEN, _TOKEN), re.IGNORECASE
 )
 _PARAMETER: Final = re.compile(rb';[ \t]*(%b)=("(?:[^"\\]|\\.)*+"|%b)' % (_TOKEN, _TOKEN))
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_CHARSET: Final = re.compile(rb"charset[*0-9]*[ \t]*=[ \t]*\"?([^\";, \t]*)", re.IGNORECASE)
+_UTF_8: Final = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii"})
 _AS_IT_IS: Final = (b"", b"7bit", b"8bit", b"binary")
 
 _silent: Final = logging.getLogger("bylaw.body.parser")
@@ -53,9 +59,9 @@ class Sized:
         if self._taken == self._announced:  # a server may never say that this was the end
             self._end()
 
-    def refuse(self, reason: Reason, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        self.refused = Refuse(reason, headers=headers)
-        raise Refused(reason, headers=headers)
+    def refuse(self, reason: Reason, headers: tuple[tuple[str, str], ...] = (), detail: str = "") -> NoReturn:
+        self.refused = Refuse(reason, detail, headers=headers)
+        raise Refused(reason, detail=detail, headers=headers)
 
     def _look(self, piece: bytes) -> None:
         """What else there is to see in a piece."""
@@ -79,31 +85,110 @@ class Nothing(Sized):
             self.refuse(reasons.TYPE, (("Accept", self._accept),))
 
 
-class Form(Sized):
-    """A multipart form: its parts counted, their headers read strictly, the text of its fields bounded.
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files that a form may bring: in which fields, how many, and how long each."""
 
-    Files pass: their size is the body's. A part counts as a file by the very parameter that makes one of it
-    in Werkzeug, Starlette and Django, and where its header could be read in two ways it is refused.
+    fields: frozenset[bytes] | None
+    """Their names; None: any."""
+    most: int
+    size: int
+    """Bytes of one."""
+
+
+class Arriving:
+    """Counts and measures the files of a form while they pass."""
+
+    __slots__ = ("_allowed", "_form", "_left", "_named", "_room")
+
+    def __init__(self, form: Sized, allowed: Files) -> None:
+        self._form = form
+        self._allowed = allowed
+        self._left = allowed.most
+        self._room = 0
+        self._named = False
+
+    def begin(self, said: dict[bytes, bytes]) -> None:
+        """A file begins, of which its part's header has said this."""
+        allowed = self._allowed
+        # As it is written: a name with a backslash in it is another one to every other parser.
+        if allowed.fields is not None and said[b"name"].strip(b'"') not in allowed.fields:
+            self._form.refuse(uploads.FIELD, detail=_listed(allowed.fields))
+        self._named = said[b"filename"] != b'""'
+        self._room = allowed.size
+        if self._named:  # a browser sends a field in which nothing was chosen as well, without a name
+            self._left -= 1
+            if self._left < 0:
+                self._form.refuse(uploads.TOO_MANY, detail=f"At most {allowed.most} at once.")
+
+    def take(self, size: int) -> None:
+        """So many bytes more of it."""
+        if not self._named and size:
+            self._form.refuse(uploads.NAME)
+        self._room -= size
+        if self._room < 0:
+            self._form.refuse(
+                uploads.TOO_LARGE, detail=f"At most {weighed(self._allowed.size)} are taken of one file."
+            )
+
+
+def _decodes(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _listed(fields: frozenset[bytes]) -> str:
+    names = ", ".join(sorted(name.decode("utf-8", "replace") for name in fields))
+    return f"Files are taken in: {names}."
+
+
+class Form(Sized):
+    """A multipart form: its parts counted, their headers read strictly, the text of its fields bounded, and
+    its files those that the route has declared.
+
+    A part counts as a file by the very parameter that makes one of it in Werkzeug, Starlette and Django, and
+    where its header could be read in two ways it is refused.
     """
 
     __slots__ = (
         "_decoder",
         "_disposition",
+        "_end_mark",
         "_field",
+        "_file",
+        "_files",
+        "_foreign",
         "_headers",
         "_parser",
         "_parts",
         "_size",
+        "_tail",
         "_text",
         "_value",
     )
 
-    def __init__(self, boundary: bytes, limit: int, announced: int | None, *, parts: int, text: int) -> None:
+    def __init__(
+        self,
+        boundary: bytes,
+        limit: int,
+        announced: int | None,
+        *,
+        parts: int,
+        text: int,
+        files: Files | None = None,
+    ) -> None:
         super().__init__(limit, announced)
         self._parts = parts
         self._text = text
+        self._files = None if files is None else Arriving(self, files)
+        self._file = False
         self._field, self._value = bytearray(), bytearray()
         self._disposition: bytes | None = None
+        self._foreign = False
+        self._end_mark, self._tail = b"\r\n--" + boundary + b"--", b"\r\n"
         self._size = self._headers = 0
         self._decoder: codecs.IncrementalDecoder | None = None
         self._parser = MultipartParser(
@@ -123,12 +208,22 @@ class Form(Sized):
     def _look(self, piece: bytes) -> None:
         if self._taken == len(piece) and piece[:1] != b"-":
             self.refuse(reasons.FORM)  # something before the first part, which parsers skip in their own ways
+        over = self._parser.state == MultipartState.END
         try:
             self._parser.write(piece)
         except UnicodeDecodeError:
             self.refuse(reasons.TEXT)
         except ValueError:  # MultipartParseError is one
             self.refuse(reasons.FORM)
+        seen = self._tail + piece
+        if self._parser.state == MultipartState.END:
+            # Nobody here reads what comes after the last boundary; a filter on the way may.
+            seen = seen if over else seen.partition(self._end_mark)[2]
+            if seen.strip(b"\r\n"):
+                self.refuse(reasons.FORM)
+            self._tail = b""
+        else:
+            self._tail = seen[-len(self._end_mark) :]
 
     def _end(self) -> None:
         super()._end()
@@ -141,7 +236,7 @@ class Form(Sized):
         self._parts -= 1
         if self._parts < 0:
             self.refuse(reasons.PARTS)
-        self._disposition = None
+        self._disposition, self._foreign = None, False
         self._size = self._headers = 0
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
@@ -164,20 +259,34 @@ class Form(Sized):
         self._headers += 1
         if self._headers > _HEADERS:
             self.refuse(reasons.FORM)
+        if _CONTROL.search(value) or not _decodes(value):
+            # One parser begins another header at a bare line feed, and finds a file's name there; one leaves
+            # out a file whose name is no UTF-8, another reads it as Latin-1.
+            self.refuse(uploads.NAME if b"filename" in value.lower() else reasons.FORM)
         if name == b"content-disposition":
             if self._disposition is not None:
                 self.refuse(reasons.FORM)
             self._disposition = value
+        elif name == b"content-type":
+            self._foreign = any(each.lower() not in _UTF_8 for each in _CHARSET.findall(value))
         elif name == b"content-transfer-encoding" and value.strip().lower() not in _AS_IT_IS:
             self.refuse(reasons.FORM)  # deprecated (RFC 7578 section 4.7), and few undo it
 
     def _headers_finished(self) -> None:
         match = _DISPOSITION.fullmatch(self._disposition or b"")
-        names = [name.lower() for name, _ in _PARAMETER.findall(match[1])] if match else []
-        if b"name" not in names or len(set(names)) < len(names):
+        said = [(name.lower(), value) for name, value in _PARAMETER.findall(match[1])] if match else []
+        names = [name for name, _ in said]
+        if b"name" not in names or len(set(names)) < len(names) or any(b"*" in name for name in names):
+            # `filename*` is not for forms (RFC 7578 section 4.2); some parsers know it, some not its pieces.
             self.refuse(reasons.FORM)
-        is_file = b"filename" in names or b"filename*" in names
-        self._decoder = None if is_file else codecs.getincrementaldecoder("utf-8")()
+        self._file = b"filename" in names
+        if self._foreign and not self._file:
+            self.refuse(reasons.TEXT)  # Werkzeug reads a field in a charset of its own, Starlette in UTF-8
+        self._decoder = None if self._file else codecs.getincrementaldecoder("utf-8")()
+        if self._file:
+            if self._files is None:
+                self.refuse(uploads.NOT_HERE)
+            self._files.begin(dict(said))
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._decoder is not None:
@@ -185,6 +294,8 @@ class Form(Sized):
             if self._text < 0:
                 self.refuse(reasons.TOO_LARGE)
             self._decoder.decode(data[start:end])
+        elif self._files is not None:
+            self._files.take(end - start)
 
     def _part_end(self) -> None:
         if self._decoder is not None:

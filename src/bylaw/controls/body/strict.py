@@ -103,9 +103,11 @@ def form_fault(body: bytes, fields: int) -> Reason | None:
     """Why an urlencoded form of at most `fields` fields is refused; None where it is not."""
     if body.count(b"&") >= fields:
         return reasons.FIELDS
+    if not body.isascii():
+        return (
+            reasons.TEXT
+        )  # it is percent-encoded (WHATWG URL 5.2): raw, Werkzeug reads UTF-8, Starlette Latin-1
     try:
-        if not body.isascii():
-            body.decode()
         if b"%" in body:
             unquote_to_bytes(body).decode()
     except UnicodeDecodeError:

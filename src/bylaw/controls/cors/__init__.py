@@ -19,7 +19,7 @@ from pydantic import Field
 
 from bylaw import control
 from bylaw.control import Conflict, Control, Duration, spoken
-from bylaw.controls.cors import probes
+from bylaw.controls.cors import probes, sabotages
 from bylaw.exchange import (
     ALLOW,
     Answer,
@@ -319,7 +319,7 @@ CONTROL = Control(
     reasons=(ORIGIN, METHOD),
     steps={"origin": _origin, "depart": _depart},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=(
         *(f"S1-0{number}" for number in range(47, 61)),

@@ -20,7 +20,7 @@ from pydantic import Field
 from bylaw import control
 from bylaw.control import Conflict, Control
 from bylaw.controls import cookies, cors, headers
-from bylaw.controls.csrf import forms, probes
+from bylaw.controls.csrf import forms, probes, sabotages
 from bylaw.exchange import ALLOW, Deciding, Exchange, Peek, Refuse, Step, Verdict, for_unsafe
 from bylaw.house import House
 from bylaw.policy import Policy
@@ -303,7 +303,7 @@ CONTROL = Control(
     reasons=(CROSS_SITE, NO_ORIGIN, NOT_JSON, TOKEN_MISSING, TOKEN_WRONG),
     steps={"origin": _origin, "intent": _intent},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=(
         "S1-034",

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from bylaw import control
 from bylaw.control import Below, Conflict, Control, Duration, spoken
-from bylaw.controls.email import probes
+from bylaw.controls.email import probes, sabotages
 from bylaw.policy import Policy
 from bylaw.reasons import Reason
 
@@ -174,7 +174,7 @@ CONTROL = Control(
     statement=_statement,
     reasons=(LINK, SAME),
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=("S1-067", "S1-090", "C-10", "C-40", "C-41"),
     asvs=("1.3.11", "6.3.6", "6.3.7", "6.3.8", "6.6.2"),

@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bylaw import control
 from bylaw.control import Conflict, Control
-from bylaw.controls.errors import probes
+from bylaw.controls.errors import probes, sabotages
 from bylaw.exchange import Depart, Exchange, Head, HeaderName, Refuse, Response
 from bylaw.house import House
 from bylaw.policy import Policy
@@ -199,7 +199,7 @@ CONTROL = Control(
     reasons=(MALFORMED, NOT_FOUND, METHOD, TOO_LARGE, UNSUPPORTED, INVALID, REFUSED, UNAVAILABLE, INTERNAL),
     steps={"depart": _depart},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=("S3-052", "S3-053", "S3-054", "S3-055", "C-11", "C-23"),
     asvs=("16.5.1", "16.5.3", "16.5.4"),

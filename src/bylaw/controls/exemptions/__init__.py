@@ -19,7 +19,7 @@ from pydantic import Field
 
 from bylaw import control
 from bylaw.control import Below, Conflict, Control, Duration, Exemption, spoken
-from bylaw.controls.exemptions import probes
+from bylaw.controls.exemptions import probes, sabotages
 from bylaw.identity import AccessRule
 from bylaw.policy import Policy
 
@@ -166,7 +166,7 @@ CONTROL = Control(
     settings=Settings,
     statement=_statement,
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=("S1-040", "S1-043", "S1-044", "S1-045", "S1-046", "C-17"),
     asvs=("8.1.1", "8.2.1"),

@@ -22,8 +22,8 @@ from pydantic import Field, SecretStr
 
 from bylaw import control, oidc
 from bylaw.control import Conflict, Control, Section
-from bylaw.controls import signup
-from bylaw.controls.federated import probes
+from bylaw.controls import outbound, signup
+from bylaw.controls.federated import probes, sabotages
 from bylaw.house import House
 from bylaw.policy import Policy, placeholder
 from bylaw.reasons import Reason
@@ -177,7 +177,7 @@ def provider(house: House, offer: Offered) -> oidc.Provider:
     if known is None:
         fresh = oidc.Provider(
             offer.issuer,
-            network=house.ports.network,
+            network=outbound.network(house, offer.issuer),
             clock=house.now,
             plain=_plain(house.policy),
         )
@@ -309,7 +309,7 @@ CONTROL = Control(
     statement=_statement,
     reasons=(STATE, UNTRUSTED, DECLINED, UNAVAILABLE, NOBODY, UNVERIFIED, TAKEN, LINKED, LAST),
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     start=_start,
     requirements=(

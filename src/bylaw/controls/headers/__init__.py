@@ -18,7 +18,7 @@ from pydantic import Field
 
 from bylaw import control
 from bylaw.control import Below, Conflict, Control, Duration, spoken
-from bylaw.controls.headers import probes
+from bylaw.controls.headers import probes, sabotages
 from bylaw.exchange import Depart, Exchange, Head, HeaderBlock
 from bylaw.house import House
 from bylaw.policy import Policy, placeholder
@@ -289,7 +289,7 @@ CONTROL = Control(
     statement=_statement,
     steps={"depart": _depart},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=("S3-062", "S3-063", "S3-064", "S3-065", "C-01", "C-36"),
     asvs=("3.4.1", "3.4.3", "3.4.4", "3.4.5", "3.4.6", "3.4.8", "13.4.6", "14.3.2"),

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from bylaw import control
 from bylaw.control import Conflict, Control
-from bylaw.controls.hosts import probes
+from bylaw.controls.hosts import probes, sabotages
 from bylaw.controls.proxies import addresses
 from bylaw.exchange import ALLOW, Exchange, Malformed, Refuse, Step, Verdict
 from bylaw.house import House
@@ -150,7 +150,7 @@ CONTROL = Control(
     reasons=(UNKNOWN,),
     steps={"arrive": _arrive},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=("C-38",),
     asvs=("2.2.1", "2.2.2"),

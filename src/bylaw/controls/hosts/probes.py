@@ -1,13 +1,11 @@
-"""Attacks by the name that a request is for, and the ways in which the control is broken on purpose to
-see that they notice.
-"""
+"""Attacks by the name that a request is for."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any, Final
 
-from bylaw.control import Broken, Patch, probe, sabotage
+from bylaw.control import Broken, probe
 from bylaw.controls import hosts, proxies
 from bylaw.controls.proxies import addresses
 
@@ -179,62 +177,6 @@ def a_list_cannot_hold_everything(lab: Any) -> str:
     return "nine lists, all refused"
 
 
-@sabotage
-def any_name_will_do(patch: Patch) -> None:
-    """Host is not looked at."""
-    patch(hosts, "_answers", lambda policy: lambda text: True)
-
-
-@sabotage
-def the_end_of_a_name_will_do(patch: Patch) -> None:
-    """A name passes that only ends like one that is allowed."""
-
-    def loose(policy: Any) -> Any:
-        names = [policy.app.origin.partition("://")[2], *policy.of(hosts.Settings).allowed]
-        ends = tuple(name.removeprefix(".") for name in names)
-        return lambda text: text.lower().rstrip(".").endswith(ends)
-
-    patch(hosts, "_answers", loose)
-
-
-@sabotage
-def the_port_does_not_count(patch: Patch) -> None:
-    """Any port of an allowed name is answered."""
-    before = hosts._answers
-
-    def portless(policy: Any) -> Any:
-        answers = before(policy)
-        return lambda text: answers(text) or answers(text.rpartition(":")[0] or text)
-
-    patch(hosts, "_answers", portless)
-
-
-@sabotage
-def a_name_is_whatever_stands_there(patch: Patch) -> None:
-    """What is no host is compared as it is, and cut at what looks like its end."""
-    patch(
-        addresses, "host", lambda text: (text.lower().rstrip(".").partition(":")[0].rpartition("@")[2], None)
-    )
-
-
-@sabotage
-def only_one_spelling_is_known(patch: Patch) -> None:
-    """The name in capitals or with its port is another one."""
-    patch(
-        hosts,
-        "_answers",
-        lambda policy: (
-            {policy.app.origin.partition("://")[2], *policy.of(hosts.Settings).allowed}.__contains__
-        ),
-    )
-
-
-@sabotage
-def a_star_is_taken(patch: Patch) -> None:
-    """A policy may allow any name."""
-    patch(hosts, "_wrong", lambda text: None)
-
-
 PROBES: Final = (
     another_name_is_refused,
     what_is_no_name_is_refused,
@@ -242,12 +184,4 @@ PROBES: Final = (
     a_list_holds_its_members_alone,
     no_header_stands_in_for_it,
     a_list_cannot_hold_everything,
-)
-SABOTAGES: Final = (
-    any_name_will_do,
-    the_end_of_a_name_will_do,
-    the_port_does_not_count,
-    a_name_is_whatever_stands_there,
-    only_one_spelling_is_known,
-    a_star_is_taken,
 )

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from bylaw import control
 from bylaw.control import Control
-from bylaw.controls.https import probes
+from bylaw.controls.https import probes, sabotages
 from bylaw.exchange import ALLOW, Answer, Exchange, Refuse, Response, Step, Verdict, idle
 from bylaw.house import House
 from bylaw.policy import Policy
@@ -88,7 +88,7 @@ CONTROL = Control(
     reasons=(REQUIRED,),
     steps={"arrive": _arrive},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     requirements=("S1-081", "S1-082", "S2-020"),
     asvs=("4.1.2", "12.2.1"),
 )

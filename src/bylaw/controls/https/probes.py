@@ -1,14 +1,11 @@
-"""Attacks on what goes in the clear, and the ways in which the control is broken on purpose to see that
-they notice.
-"""
+"""Attacks on what goes in the clear."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
+from bylaw.control import Broken, CouldNotLook, probe
 from bylaw.controls import https, proxies
-from bylaw.exchange import Answer, Response
 
 EVIL: Final = "elsewhere.invalid"
 PROXY: Final = "192.0.2.10"
@@ -124,39 +121,9 @@ def the_way_back_is_not_the_requests_own(lab: Any) -> str:
     return "seven headers with another name: none of it in the answer"
 
 
-@sabotage
-def http_is_answered(patch: Patch) -> None:
-    """What comes in the clear is served."""
-    patch(https, "secure", lambda exchange: True)
-
-
-@sabotage
-def everything_is_redirected(patch: Patch) -> None:
-    """A program's request is redirected too, so that it never learns what it has done."""
-    patch(https, "Refuse", lambda reason: Answer(Response(308, [("Location", "https://app.lab/")])))
-
-
-@sabotage
-def reading_is_harmless(patch: Patch) -> None:
-    """Data is read in the clear, only what changes something is refused."""
-    patch(https, "secure", lambda exchange: exchange.scheme == "https" or not exchange.unsafe)
-
-
-@sabotage
-def the_redirect_follows_the_request(patch: Patch) -> None:
-    """The redirect leads to wherever the request says that it is."""
-    patch(https, "elsewhere", lambda origin, exchange: f"https:/{exchange.path}")
-
-
 PROBES: Final = (
     a_page_is_asked_for_again_by_https,
     nothing_else_is_answered_in_the_clear,
     only_a_trusted_proxy_vouches,
     the_way_back_is_not_the_requests_own,
-)
-SABOTAGES: Final = (
-    http_is_answered,
-    everything_is_redirected,
-    reading_is_harmless,
-    the_redirect_follows_the_request,
 )

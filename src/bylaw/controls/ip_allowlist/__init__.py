@@ -20,7 +20,7 @@ from pydantic import Field
 from bylaw import control
 from bylaw.control import Conflict, Control, Section
 from bylaw.controls import errors, proxies
-from bylaw.controls.ip_allowlist import probes
+from bylaw.controls.ip_allowlist import probes, sabotages
 from bylaw.controls.proxies import addresses
 from bylaw.exchange import ALLOW, Exchange, Refuse, Step, Verdict, idle
 from bylaw.house import House
@@ -197,7 +197,7 @@ CONTROL = Control(
     reasons=(OUTSIDE,),
     steps={"arrive": _arrive},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=("S3-085",),
     asvs=("8.4.2",),

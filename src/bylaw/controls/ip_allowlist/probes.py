@@ -1,6 +1,4 @@
-"""Attacks from a network that is not listed, and the ways in which the control is broken on purpose to see
-that they notice.
-"""
+"""Attacks from a network that is not listed."""
 
 from __future__ import annotations
 
@@ -10,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
+from bylaw.control import Broken, CouldNotLook, probe
 from bylaw.controls import errors, ip_allowlist, proxies
 from bylaw.controls.proxies import addresses
-from bylaw.exchange import Refuse
 
 INSIDE: Final = "192.0.2.77"
 PROXY: Final = "198.51.100.200"
@@ -230,46 +227,6 @@ def a_list_that_lets_nobody_in_or_covers_nothing_does_not_start(lab: Any) -> str
     return f"{len(entries)} entries, all refused"
 
 
-@sabotage
-def every_network_is_listed(patch: Patch) -> None:
-    """Nobody is asked where they come from."""
-    patch(ip_allowlist, "_within", lambda exchange, networks: True)
-
-
-@sabotage
-def only_the_path_as_written_counts(patch: Patch) -> None:
-    """A path is compared as it came."""
-    patch(ip_allowlist, "spellings", lambda path: (path.rstrip("/"), path.rstrip("/")))
-
-
-@sabotage
-def twins_are_forgotten(patch: Patch) -> None:
-    """The page is closed, its JSON twin is not."""
-    patch(ip_allowlist, "_twins", lambda house, listed: {listed})
-
-
-@sabotage
-def the_proxys_address_will_do(patch: Patch) -> None:
-    """Whoever a header hides has the address of the proxy, which is listed."""
-    patch(
-        ip_allowlist,
-        "_within",
-        lambda exchange, networks: all(exchange.client in each for each in networks),
-    )
-
-
-@sabotage
-def what_is_closed_says_so(patch: Patch) -> None:
-    """The answer tells that there is something."""
-    patch(ip_allowlist, "Refuse", lambda reason: Refuse(reason, detail="Your network is not listed."))
-
-
-@sabotage
-def any_text_is_a_network(patch: Patch) -> None:
-    """A list that nobody could read starts all the same."""
-    patch(addresses, "faults", lambda key, entries: iter(()))
-
-
 PROBES: Final = (
     the_policys_own_paths_are_closed,
     a_valid_administrator_from_elsewhere_is_nobody,
@@ -278,12 +235,4 @@ PROBES: Final = (
     no_header_opens_it,
     what_is_closed_looks_like_nothing,
     a_list_that_lets_nobody_in_or_covers_nothing_does_not_start,
-)
-SABOTAGES: Final = (
-    every_network_is_listed,
-    only_the_path_as_written_counts,
-    twins_are_forgotten,
-    the_proxys_address_will_do,
-    what_is_closed_says_so,
-    any_text_is_a_network,
 )

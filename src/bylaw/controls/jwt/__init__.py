@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bylaw import bearer, control
 from bylaw.control import Below, Conflict, Control, Duration, spoken
 from bylaw.controls import mfa, passwords, roles, secrets
-from bylaw.controls.jwt import probes, tokens
+from bylaw.controls.jwt import probes, sabotages, tokens
 from bylaw.controls.jwt.reasons import (
     CLIENT,
     GRANT,
@@ -331,7 +331,7 @@ CONTROL = Control(
     reasons=(INVALID, UNAVAILABLE, REFRESH, REQUEST, GRANT, SCOPE, CLIENT, SECOND, UNFINISHED),
     steps={"identify": _identify},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     idle=_idle,
     requirements=(

@@ -24,7 +24,7 @@ from pydantic import Field
 from bylaw import control
 from bylaw.control import Below, Conflict, Control, Duration, spoken
 from bylaw.controls import cookies, passwords, signup
-from bylaw.controls.lockout import probes
+from bylaw.controls.lockout import probes, sabotages
 from bylaw.controls.proxies import group
 from bylaw.exchange import Exchange
 from bylaw.house import House
@@ -297,7 +297,7 @@ CONTROL = Control(
     statement=_statement,
     reasons=(WAIT, SHUT, LINK),
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     idle=passwords.missing,  # codes are counted by the same numbers all the same (see operations/proving)
     requirements=("S1-138", "S1-156", "C-12", "C-41"),

@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from bylaw import control
 from bylaw.control import Conflict, Control, Size, weighed
-from bylaw.controls.logs import output, probes, records, redaction
+from bylaw.controls.logs import output, probes, records, redaction, sabotages
 from bylaw.controls.logs.redaction import scrub
 from bylaw.exchange import ALLOW, Exchange, HeaderNames, Step, Verdict, idle
 from bylaw.house import House
@@ -206,7 +206,7 @@ CONTROL = Control(
     statement=_statement,
     steps={"arrive": _arrive},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     start=_start,
     requirements=(

@@ -25,7 +25,7 @@ from pydantic import Field
 from bylaw import control
 from bylaw.control import Below, Conflict, Control, Duration, spoken
 from bylaw.controls import roles
-from bylaw.controls.mfa import probes
+from bylaw.controls.mfa import probes, sabotages
 from bylaw.house import House
 from bylaw.identity import SIGNED_IN, STEP_UP, Identity, StepUp, asking
 from bylaw.policy import Policy
@@ -261,7 +261,7 @@ CONTROL = Control(
     statement=_statement,
     reasons=(WRONG, WAIT, SHUT, NEEDED, UNKNOWN, FULL, OVER, STEP_UP),
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=("S3-083", "S1-156"),
     asvs=("6.3.3", "6.5.1", "6.5.2", "6.5.3", "6.5.4", "6.5.5", "6.6.3", "7.5.1", "7.5.3"),

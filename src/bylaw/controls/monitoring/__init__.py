@@ -24,7 +24,7 @@ from pydantic import Field
 from bylaw import control
 from bylaw.control import Conflict, Control, Duration, Size, spoken, weighed
 from bylaw.controls import errors, proxies
-from bylaw.controls.monitoring import measures, probes
+from bylaw.controls.monitoring import measures, probes, sabotages
 from bylaw.controls.proxies import addresses
 from bylaw.exchange import (
     ALLOW,
@@ -367,7 +367,7 @@ CONTROL = Control(
     reasons=(NOT_READY,),
     steps={"arrive": _arrive, "depart": _depart},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=("S1-139", "S2-042", "S2-043"),
     asvs=("13.4.5",),

@@ -32,6 +32,9 @@ HELP: Final = {
     "database_rows": "Rows of the tables that grow; PostgreSQL's own estimate there.",
     "database_limit_bytes": "The size from which on it is a warning (monitoring.database_size).",
     "database_over_limit": "Whether it is.",
+    "files": "Uploaded files, by their state; every five minutes.",
+    "file_bytes": "Their bytes, by their state.",
+    "scanner_answers": "Whether the malware scanner answered when it was last asked; every half minute.",
     "backup_taken_seconds": "When the last copy in monitoring.backups was taken; 0: there is none.",
     "backup_overdue": "Whether that is longer ago than monitoring.backup_age.",
 }

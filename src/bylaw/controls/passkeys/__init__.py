@@ -23,7 +23,7 @@ from pydantic import Field
 
 from bylaw import control
 from bylaw.control import Below, Conflict, Control, spoken
-from bylaw.controls.passkeys import probes
+from bylaw.controls.passkeys import probes, sabotages
 from bylaw.controls.passkeys.answers import text
 from bylaw.house import House
 from bylaw.policy import Policy
@@ -210,7 +210,7 @@ CONTROL = Control(
     statement=_statement,
     reasons=(EXPIRED, NOT_ACCEPTED, NOT_REGISTERED, UNKNOWN, LAST, FULL, UNAVAILABLE),
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=("S3-083", "C-41"),
     asvs=("6.3.3", "6.5.7", "6.7.2"),

@@ -27,8 +27,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bylaw import control, hashing
 from bylaw.control import Below, Conflict, Control, Size, weighed
-from bylaw.controls import secrets
-from bylaw.controls.passwords import guessing, leaks, probes
+from bylaw.controls import outbound, secrets
+from bylaw.controls.passwords import guessing, leaks, probes, sabotages
 from bylaw.controls.passwords.guessing import GUESSES, Strength
 from bylaw.hashing import Peppers
 from bylaw.house import House
@@ -286,8 +286,9 @@ def breached(house: House, password: str) -> bool:
     settings = house.policy.of(Settings)
     if settings.breach_lookup == OFF:
         return False
+    ask = outbound.network(house, settings.breach_lookup)
     try:
-        return leaks.times(house.ports.network, settings.breach_lookup, normal(password)) > 0
+        return leaks.times(ask, settings.breach_lookup, normal(password)) > 0
     except leaks.Unavailable as error:
         log.warning("new passwords are not looked up in leaks: %s", error)
         house.count("passwords.leaks_unavailable")
@@ -531,7 +532,7 @@ CONTROL = Control(
     statement=_statement,
     reasons=(WRONG, WEAK, BUSY, UNCHECKED, NONE),
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     start=_start,
     requirements=(

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from bylaw import control
 from bylaw.control import Conflict, Control
-from bylaw.controls.proxies import addresses, probes
+from bylaw.controls.proxies import addresses, probes, sabotages
 from bylaw.controls.proxies.addresses import Networks, group, named, network, node
 from bylaw.exchange import ALLOW, Exchange, Forwarded, HeaderNames, Headers, Step, Verdict
 from bylaw.house import House
@@ -379,7 +379,7 @@ CONTROL = Control(
     statement=_statement,
     steps={"arrive": _arrive},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=("S1-083", "S1-084", "C-38"),
     asvs=("4.1.3", "15.3.4"),

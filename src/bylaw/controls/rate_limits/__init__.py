@@ -24,7 +24,7 @@ from pydantic import Field, SecretStr
 
 from bylaw import control
 from bylaw.control import Below, Conflict, Control
-from bylaw.controls.rate_limits import pace, probes, processes
+from bylaw.controls.rate_limits import pace, probes, processes, sabotages
 from bylaw.controls.rate_limits.pace import EXCEEDED, UNAVAILABLE
 from bylaw.controls.rate_limits.processes import VARIABLES, Alone
 from bylaw.controls.rate_limits.rates import Rate, parsed
@@ -255,7 +255,7 @@ CONTROL = Control(
     reasons=(EXCEEDED, UNAVAILABLE),
     steps={"pace": _pace, "depart": _depart},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     start=_start,
     routed=_routed,

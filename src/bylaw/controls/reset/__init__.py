@@ -21,7 +21,7 @@ from pydantic import Field
 from bylaw import control
 from bylaw.control import Below, Control, Duration, spoken
 from bylaw.controls import passwords, proxies
-from bylaw.controls.reset import probes
+from bylaw.controls.reset import probes, sabotages
 from bylaw.house import House
 from bylaw.policy import Policy
 from bylaw.reasons import Reason, Refused
@@ -129,7 +129,7 @@ CONTROL = Control(
     statement=_statement,
     reasons=(CLOSED, ENDED, WAIT),
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     idle=passwords.missing,
     requirements=(
         "S1-011",

@@ -10,12 +10,12 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pyotp
 
-from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
+from bylaw.control import Broken, CouldNotLook, probe
 from bylaw.controls import email, mfa, signup
 from bylaw.keys import digest
 from bylaw.store import bearers, ceremonies, devices, federated, links
@@ -300,62 +300,4 @@ def _compare(event: Any, wanted: dict[str, bool], found: dict[str, bool], words:
             raise Broken(f"when {event}, {what}: {'over' if lives else 'still good'}")
 
 
-# Sabotages
-
-
-@sabotage
-def an_event_says_nothing(patch: Patch) -> None:
-    """Disabling an account shuts the door and leaves everything inside."""
-    standing = _standing()
-    real = standing.end
-
-    def end(house: Any, connection: Any, user_id: str, event: Any, **named: Any) -> int:
-        return (
-            0 if event is standing.Event.DISABLED else int(real(house, connection, user_id, event, **named))
-        )
-
-    patch(standing, "end", end)
-
-
-@sabotage
-def a_change_under_way_survives(patch: Patch) -> None:
-    """The link to another address that a thief's session asked for outlives the session."""
-    patch(links, "end_changes", lambda connection, user_id: 0)
-
-
-@sabotage
-def everybodys_end(patch: Patch) -> None:
-    """One person's event ends the devices of all."""
-    patch(
-        devices,
-        "end_of_user",
-        lambda connection, user_id, **named: connection.execute(_all_devices()).rowcount,
-    )
-
-
-def _all_devices() -> Any:
-    from bylaw.store.tables import devices as table
-
-    return table.delete()
-
-
-@sabotage
-def too_much_ends(patch: Patch) -> None:
-    """A change of roles signs everybody out who has the account open."""
-    standing = _standing()
-    real = standing.end
-
-    def end(house: Any, connection: Any, user_id: str, event: Any, **named: Any) -> int:
-        table = standing.TABLE
-        roles = standing.Event.ROLES_CHANGED
-        standing.TABLE = {**table, roles: replace(table[roles], sessions="all")}
-        try:
-            return int(real(house, connection, user_id, event, **named))
-        finally:
-            standing.TABLE = table
-
-    patch(standing, "end", end)
-
-
 PROBES: Final = (an_event_ends_what_the_table_says,)
-SABOTAGES: Final = (an_event_says_nothing, a_change_under_way_survives, everybodys_end, too_much_ends)

@@ -1,12 +1,9 @@
-"""Attacks on the running application by mailed links, and the ways in which the control is broken on
-purpose to see that they notice.
-"""
+"""Attacks on the running application by mailed links."""
 
 from __future__ import annotations
 
 import logging
 import re
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -15,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import event
 
-from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
+from bylaw.control import Broken, CouldNotLook, probe
 from bylaw.controls import cookies, csrf, reset, signup
 from bylaw.controls.reset import events
 from bylaw.keys import digest
@@ -339,162 +336,6 @@ def asking_is_limited(lab: Any) -> str:
     return f"{settings.per_account} an hour for one account, {settings.per_address} for one address"
 
 
-# Sabotages
-
-
-def _recovering() -> Any:
-    return sys.modules["bylaw.operations.recovering"]
-
-
-def _signing_in() -> Any:
-    return sys.modules["bylaw.operations.signing_in"]
-
-
-@sabotage
-def accounts_are_worked_for(patch: Patch) -> None:
-    """The mail is written while somebody waits, where there is an account."""
-    this = _recovering()
-    real = this.ask
-
-    def ask(house: Any, **given: Any) -> None:
-        real(house, **given)
-        this.answer(house)
-
-    patch(this, "ask", ask)
-
-
-@sabotage
-def disabled_accounts_get_links(patch: Patch) -> None:
-    """Nobody looks whether the account is disabled."""
-    this = _recovering()
-
-    def answer(house: Any, connection: Any, user_id: str) -> bool:
-        return bool(this.issue(house, connection, users.by_id(connection, user_id)))
-
-    patch(this, "_answer", answer)
-
-
-@sabotage
-def links_are_not_used_up(patch: Patch) -> None:
-    """A link that was used stays where it is."""
-    patch(links, "redeem", links.find)
-    patch(links, "end_of_user", lambda connection, table, user_id: 0)
-
-
-@sabotage
-def links_do_not_run_out(patch: Patch) -> None:
-    """Nobody looks at the clock."""
-    for name in ("find", "redeem"):
-        real = getattr(links, name)
-        patch(links, name, lambda c, table, key, now, real=real: real(c, table, key, 0.0))
-
-
-@sabotage
-def the_secret_is_kept(patch: Patch) -> None:
-    """The table has what the mail has."""
-    patch(_recovering(), "digest", lambda secret: secret)
-
-
-@sabotage
-def opening_uses_it_up(patch: Patch) -> None:
-    """Whatever looks through mail first uses up the link."""
-    this = _recovering()
-    real = this.begin
-
-    def begin(house: Any, exchange: Any, found: Any) -> None:
-        real(house, exchange, found)
-        with house.store.transaction() as connection:
-            links.redeem(connection, password_resets, found.digest, house.now())
-
-    patch(this, "begin", begin)
-
-
-@sabotage
-def the_request_says_where_links_lead(patch: Patch) -> None:
-    """Links are made of the Host that somebody has sent."""
-    this = _recovering()
-    mailing, ask = sys.modules["bylaw.operations.mailing"], this.ask
-    address_of = mailing.address_of
-    said: list[str] = []
-
-    def remember(house: Any, **given: Any) -> None:
-        exchange = sys.modules["bylaw.exchange"].current()
-        said[:] = exchange.headers.all("x-forwarded-host") or [house.policy.app.origin.partition("://")[2]]
-        ask(house, **given)
-        this.answer(house)
-
-    def forged(house: Any, *path: str) -> str:
-        real = house.policy.app.origin.partition("://")[2]
-        return str(address_of(house, *path)).replace(real, said[0] if said else real, 1)
-
-    patch(this, "ask", remember)
-    patch(mailing, "address_of", forged)
-
-
-@sabotage
-def pages_tell_where_they_were(patch: Patch) -> None:
-    """Other sites see the address of the page that a link led to."""
-    patch(sys.modules["bylaw.pages.recovery"], "_NO_REFERRER", ())
-
-
-@sabotage
-def anything_opens_somebodys(patch: Patch) -> None:
-    """What is not found is taken for the newest link that there is."""
-    this = _recovering()
-    real = this.opened
-
-    def opened(house: Any, token: str) -> Any:
-        with house.store.reading() as connection:
-            rows = connection.execute(
-                password_resets.select().order_by(password_resets.c.created_at.desc())
-            ).mappings()
-            newest = rows.first()
-            user = newest and users.by_id(connection, newest["user_id"])
-        found = real(house, token)
-        return found or (this.Opened(newest["digest"], user, "reset") if user else None)
-
-    patch(this, "opened", opened)
-
-
-@sabotage
-def the_form_is_enough(patch: Patch) -> None:
-    """Whoever has asked for a link may choose the password without having opened it."""
-    this = _recovering()
-
-    def under_way(house: Any, exchange: Any) -> Any:
-        with house.store.reading() as connection:
-            newest = connection.execute(password_resets.select()).mappings().first()
-            user = newest and users.by_id(connection, newest["user_id"])
-        return this.Opened(newest["digest"], user, "reset") if user else None
-
-    patch(this, "under_way", under_way)
-
-
-@sabotage
-def the_second_factor_steps_aside(patch: Patch) -> None:
-    """Signing in asks for the password alone."""
-    patch(_signing_in(), "_owed", lambda *given, **named: iter(()))
-
-
-@sabotage
-def nobody_is_told(patch: Patch) -> None:
-    """The owner hears nothing of his new password."""
-    mailing = sys.modules["bylaw.operations.mailing"]
-    real = mailing.post
-
-    def post(house: Any, connection: Any, **given: Any) -> bool:
-        return "was set" in given["subject"] or bool(real(house, connection, **given))
-
-    patch(mailing, "post", post)
-
-
-@sabotage
-def as_often_as_one_likes(patch: Patch) -> None:
-    """Nobody counts who asks, nor for whom."""
-    patch(_recovering(), "_enough", lambda house, connection, user: False)
-    patch(reset, "pace", lambda house, address: None)
-
-
 PROBES: Final = (
     asking_tells_nothing,
     a_link_is_good_once_and_in_time,
@@ -504,20 +345,4 @@ PROBES: Final = (
     a_reset_ends_tells_and_signs_nobody_in,
     asking_is_limited,
     *events.PROBES,
-)
-SABOTAGES: Final = (
-    accounts_are_worked_for,
-    disabled_accounts_get_links,
-    links_are_not_used_up,
-    links_do_not_run_out,
-    the_secret_is_kept,
-    opening_uses_it_up,
-    the_request_says_where_links_lead,
-    pages_tell_where_they_were,
-    anything_opens_somebodys,
-    the_form_is_enough,
-    the_second_factor_steps_aside,
-    nobody_is_told,
-    as_often_as_one_likes,
-    *events.SABOTAGES,
 )

@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from bylaw import control
 from bylaw.control import Conflict, Control
-from bylaw.controls.roles import probes
+from bylaw.controls.roles import probes, sabotages
 from bylaw.exchange import Depart, Exchange, Head
 from bylaw.house import House
 from bylaw.identity import FORBIDDEN, UNAUTHENTICATED, Identity, Permissions, permissions_of
@@ -295,7 +295,7 @@ CONTROL = Control(
     ),
     steps={"depart": _depart},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=(
         "S1-027",

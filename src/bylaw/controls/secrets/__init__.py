@@ -25,7 +25,7 @@ from sqlalchemy.exc import ArgumentError
 
 from bylaw import control
 from bylaw.control import Conflict, Control
-from bylaw.controls.secrets import probes
+from bylaw.controls.secrets import probes, sabotages
 from bylaw.policy import Policy
 
 BITS: Final = 256
@@ -254,7 +254,7 @@ CONTROL = Control(
     settings=Settings,
     statement=_statement,
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=(
         "S1-061",

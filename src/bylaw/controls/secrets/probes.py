@@ -1,6 +1,4 @@
-"""Attacks on the running application by way of its secrets, and the ways in which the control is
-broken on purpose to see that they notice.
-"""
+"""Attacks on the running application by way of its secrets."""
 
 from __future__ import annotations
 
@@ -11,9 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from bylaw.control import Broken, CouldNotLook, Patch, probe, sabotage
+from bylaw.control import Broken, CouldNotLook, probe
 from bylaw.controls import errors, secrets
-from bylaw.exchange import Exchange, Refuse
 from bylaw.keys import KeyRing
 
 WEAK: Final = {
@@ -223,60 +220,6 @@ def there_are_no_default_credentials(lab: Any) -> str:
     return f"{len(DEFAULTS)} accounts and {len(TOKENS)} tokens of other people's documentation"
 
 
-# Sabotages
-
-
-@sabotage
-def any_key_will_do(patch: Patch) -> None:
-    """Secrets are not looked at."""
-    patch(secrets, "weakness", lambda value, **least: None)
-
-
-@sabotage
-def placeholders_start(patch: Patch) -> None:
-    """Published values are taken for secrets."""
-    patch(secrets, "placeholder", lambda text: False)
-
-
-@sabotage
-def words_are_random(patch: Patch) -> None:
-    """Sentences and rows of keys are taken for secrets."""
-    patch(secrets, "_spoken", lambda text: 0.0)
-
-
-@sabotage
-def only_one_way_to_write_it(patch: Patch) -> None:
-    """Random keys are taken in hexadecimal alone."""
-    patch(secrets, "_repeats", lambda text: not text.isalnum())
-
-
-@sabotage
-def the_previous_is_forgotten(patch: Patch) -> None:
-    """Only the current secret is heeded: changing it signs everybody out of what they were doing."""
-
-    def sealed(self: KeyRing, purpose: str, message: str, seal: str) -> bool:
-        return self.seal(purpose, message) == seal
-
-    patch(KeyRing, "sealed", sealed)
-
-
-@sabotage
-def one_key_for_everything(patch: Patch) -> None:
-    """Every purpose is served by the secret itself."""
-    patch(KeyRing, "derive", lambda self, purpose: tuple(s[:32] for s in self._secrets))
-
-
-@sabotage
-def errors_show_the_policy(patch: Patch) -> None:
-    """A failure's answer holds what the application knows."""
-
-    def failed(exchange: Exchange, error: BaseException) -> Refuse:
-        return Refuse(errors.INTERNAL, detail=str(error))
-
-    patch(errors, "failed", failed)
-    patch(KeyRing, "__repr__", lambda self: f"KeyRing({self._secrets})")
-
-
 PROBES: Final = (
     weak_keys_do_not_start,
     good_keys_start,
@@ -285,13 +228,4 @@ PROBES: Final = (
     a_new_secret_ends_nothing,
     each_purpose_has_its_key,
     there_are_no_default_credentials,
-)
-SABOTAGES: Final = (
-    any_key_will_do,
-    placeholders_start,
-    words_are_random,
-    only_one_way_to_write_it,
-    the_previous_is_forgotten,
-    one_key_for_everything,
-    errors_show_the_policy,
 )

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bylaw import bearer, control
 from bylaw.control import Below, Conflict, Control, Duration, spoken
 from bylaw.controls import api_keys, audit, cookies, jwt, mfa, roles
-from bylaw.controls.sessions import probes
+from bylaw.controls.sessions import probes, sabotages
 from bylaw.exchange import ALLOW, BLOCK, Deciding, Exchange, Refuse, Step, Verdict
 from bylaw.house import House
 from bylaw.identity import ACTING, API_KEY, UNFINISHED, Identity
@@ -454,7 +454,7 @@ CONTROL = Control(
     reasons=(UNAVAILABLE, UNFINISHED, ACTING),
     steps={"identify": _identify},
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=("S1-003", "S2-011", "C-32", "C-40"),
     asvs=(

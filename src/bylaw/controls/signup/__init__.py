@@ -19,7 +19,7 @@ from pydantic import Field
 from bylaw import control
 from bylaw.control import Conflict, Control
 from bylaw.controls import email, passwords, roles
-from bylaw.controls.signup import probes
+from bylaw.controls.signup import probes, sabotages
 from bylaw.house import House
 from bylaw.policy import Policy
 from bylaw.reasons import Reason, Refused
@@ -163,7 +163,7 @@ CONTROL = Control(
     statement=_statement,
     reasons=(CLOSED, ADDRESS, TAKEN),
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     idle=_idle,
     start=_start,

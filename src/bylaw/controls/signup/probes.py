@@ -1,20 +1,15 @@
-"""Attacks on the running application by way of its sign-up, and the ways in which the control is
-broken on purpose to see that they notice.
-"""
+"""Attacks on the running application by way of its sign-up."""
 
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from bylaw.control import Broken, Patch, probe, sabotage
-from bylaw.controls import roles, signup
-from bylaw.policy import Policy
-from bylaw.reasons import Refused
+from bylaw.control import Broken, probe
+from bylaw.controls import signup
 from bylaw.store import users
 from bylaw.store.users import User
 
@@ -221,70 +216,10 @@ def closed_is_closed(lab: Any) -> str:
     return f"{reply}, no account"
 
 
-# Sabotages
-
-
-@sabotage
-def strangers_become_administrators(patch: Patch) -> None:
-    """Whoever signs up gets every role."""
-    patch(signup, "new_roles", lambda policy: frozenset(policy.of(roles.Settings).grants))
-
-
-@sabotage
-def taken_is_told(patch: Patch) -> None:
-    """Whoever signs up with a taken address is told so."""
-
-    def told(*args: Any) -> None:
-        raise Refused(signup.TAKEN)
-
-    patch(sys.modules["bylaw.operations.accounts"], "_tell", told)
-
-
-@sabotage
-def taken_costs_nothing(patch: Patch) -> None:
-    """A taken address is answered at once, without the work of a free one."""
-    accounts = sys.modules["bylaw.operations.accounts"]
-    real = accounts.sign_up
-
-    def sign_up(house: Any, *, email: str, password: str, name: str = "") -> None:
-        with house.store.reading() as connection:
-            taken = users.by_email(connection, email)
-        if taken is None:
-            real(house, email=email, password=password, name=name)
-            return
-        with house.store.transaction() as connection:
-            accounts._tell(house, connection, taken)
-
-    patch(accounts, "sign_up", sign_up)
-
-
-@sabotage
-def addresses_as_they_come(patch: Patch) -> None:
-    """An address is what was typed."""
-    patch(signup, "address", lambda text, field="email": text)
-
-
-@sabotage
-def always_open(patch: Patch) -> None:
-    """Nobody looks whether sign-up is open."""
-
-    def new_roles(policy: Policy) -> frozenset[str]:
-        return frozenset(filter(None, [policy.of(signup.Settings).role]))
-
-    patch(signup, "new_roles", new_roles)
-
-
 PROBES: Final = (
     the_role_is_the_policys,
     a_taken_address_is_not_told,
     one_address_one_account,
     two_at_once_make_one,
     closed_is_closed,
-)
-SABOTAGES: Final = (
-    strangers_become_administrators,
-    taken_is_told,
-    taken_costs_nothing,
-    addresses_as_they_come,
-    always_open,
 )

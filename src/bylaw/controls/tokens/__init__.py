@@ -20,7 +20,7 @@ from pydantic import Field, SecretStr
 from bylaw import control
 from bylaw.control import Below, Conflict, Control, Duration, spoken
 from bylaw.controls import roles, secrets
-from bylaw.controls.tokens import form, probes
+from bylaw.controls.tokens import form, probes, sabotages
 from bylaw.keys import digest
 from bylaw.policy import Policy
 from bylaw.reasons import Reason
@@ -206,7 +206,7 @@ CONTROL = Control(
     statement=_statement,
     reasons=(WRONG, OFF, UNKNOWN, MANY),
     probes=probes.PROBES,
-    sabotages=probes.SABOTAGES,
+    sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     requirements=(
         "S2-004",
