@@ -128,7 +128,8 @@ ROUTES: dict[str, Ask] = {
 
 _NONCE = re.compile(r"'nonce-[\w-]+'")
 # Frameworks differ in how they write these, and may: the order of words, the body's length.
-_FREE = {"content-length", "x-request-id", "set-cookie", "vary", "allow", "date"}
+# Whether the connection stays open is the server's to say, and a WSGI application may not (PEP 3333).
+_FREE = {"content-length", "x-request-id", "set-cookie", "vary", "allow", "date", "connection"}
 
 
 def shape(reply: Reply) -> tuple[Any, ...]:

@@ -32,7 +32,7 @@ from bylaw.exchange import (
     leave,
 )
 from bylaw.identity import AccessRule
-from bylaw.reasons import Refused
+from bylaw.reasons import Reason, Refused
 from bylaw.site import Site
 
 Message = MutableMapping[str, Any]
@@ -263,8 +263,9 @@ class Gated:
         await send({"type": "http.response.body", "body": body})
 
 
-_BODIES = frozenset({"body", "uploads"})
-"""Controls that refuse a request for its body, of which the rest need not be read."""
+def _left(reason: Reason) -> bool:
+    """Whether there is more of a refused body than anybody should wait for: too much, or a file."""
+    return reason.control == "uploads" or (reason.control == "body" and reason.status == 413)
 
 
 def _cutting(send: Send, scope: Scope, decided: Refuse | Answer | Meter) -> Send:
@@ -276,7 +277,7 @@ def _cutting(send: Send, scope: Scope, decided: Refuse | Answer | Meter) -> Send
     def cut(message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             refused = decided if isinstance(decided, Refuse | Answer) else decided.refused
-            if isinstance(refused, Refuse) and refused.reason.control in _BODIES:
+            if isinstance(refused, Refuse) and _left(refused.reason):
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
         return send(message)
 

@@ -14,7 +14,7 @@ from tests.attacks.specimens import form
 
 @pytest.mark.requirement("S2-074")
 def test_no_route_takes_a_file(lab: Laboratory) -> None:
-    """An administrator sends a picture to every route there is: each says that it takes none, nothing is kept."""
+    """An administrator sends a picture to every route there is: each says that it takes none."""
     client = administrator(lab)
     kind, body = form([{"holds": "png", "name": "x.png", "type": "image/png"}])
     said = {}

@@ -14,7 +14,7 @@ from tests.attacks.specimens import form
 
 @pytest.mark.requirement("S2-074")
 def test_no_route_takes_a_file(shared: Laboratory) -> None:
-    """An administrator's program sends a picture to every route there is: each refuses it, nothing is kept."""
+    """An administrator's program sends a picture to every route there is: each refuses it."""
     client = program(shared, "admin")
     kind, body = form([{"holds": "png", "name": "x.png", "type": "image/png"}])
     said = {}
