@@ -269,7 +269,7 @@ class Bylaw:
 
     @property
     def imports(self) -> Imports:
-        """Imports of tables: `@bylaw.imports.importer("lots", …)`, `bylaw.imports.begin("lots", given, by=…)`."""
+        """Imports of tables: `@bylaw.imports.importer("lots", …)`, `bylaw.imports.begin("lots", given)`."""
         return self.site.imports
 
     @property

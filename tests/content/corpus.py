@@ -23,7 +23,7 @@ PROSE = b"Nothing but words, and more of them.\n"
 
 def _named(form: str) -> bytes:
     """The plainest file of each kind."""
-    return {
+    plainest: dict[str, Make] = {
         "png": m.png,
         "jpg": m.jpeg,
         "gif": m.gif,
@@ -31,7 +31,13 @@ def _named(form: str) -> bytes:
         "pdf": m.pdf,
         "xlsx": m.xlsx,
         "csv": m.csv,
-    }[form]()
+    }
+    return plainest[form]()
+
+
+def _then(first: str, second: str) -> bytes:
+    """The plainest files of two kinds, one behind the other."""
+    return _named(first) + _named(second)
 
 
 KINDS = ("png", "jpg", "gif", "webp", "pdf", "xlsx", "csv")
@@ -56,7 +62,7 @@ def _spoofed() -> Iterator[Sample]:
         if kind == "csv" and name in ("prose",):
             continue  # prose is a table of one column
         fault = "binary" if kind == "csv" and name in ("elf", "svgz", "nul") else "disagrees"
-        yield Sample(f"{name}-as-{kind}", kind, lambda data=data: data, fault)
+        yield Sample(f"{name}-as-{kind}", kind, functools.partial(bytes, data), fault)
     for inside, kind in itertools.permutations(KINDS, 2):
         fault = "disagrees"
         if kind == "csv":
@@ -84,10 +90,10 @@ def _joined() -> Iterator[Sample]:
             fault = "polyglot"
         elif kind == "pdf" and behind == "csv":
             fault = "trailing"
-        yield Sample(f"{kind}-then-{behind}", kind, lambda a=kind, b=behind: _named(a) + _named(b), fault)
+        yield Sample(f"{kind}-then-{behind}", kind, functools.partial(_then, kind, behind), fault)
         if kind != "csv":
             yield Sample(
-                f"{kind}-then-{behind}-as-{behind}", behind, lambda a=kind, b=behind: _named(a) + _named(b),
+                f"{kind}-then-{behind}-as-{behind}", behind, functools.partial(_then, kind, behind),
                 ("disagrees" if kind in ("gif", "pdf") else "binary") if behind == "csv" else "disagrees",
             )  # fmt: skip
 
@@ -163,7 +169,7 @@ def _texts() -> Iterator[Sample]:
         ("csv-rtf", "disagrees", rb"{\rtf1 x}"),
         ("csv-batch", "disagrees", b"@echo off\r\ndel *.*"),
     ):
-        yield Sample(name, "csv", lambda data=data: data, fault)
+        yield Sample(name, "csv", functools.partial(bytes, data), fault)
 
 
 def _cut() -> Iterator[Sample]:
@@ -175,7 +181,7 @@ def _cut() -> Iterator[Sample]:
             fault = "trailing" if kind == "xlsx" else "truncated"
             if kind == "webp" and part == 0.3:
                 fault = "truncated"
-            yield Sample(f"cut-{kind}-{part}", kind, lambda cut=cut: cut, fault)
+            yield Sample(f"cut-{kind}-{part}", kind, functools.partial(bytes, cut), fault)
 
 
 @functools.cache

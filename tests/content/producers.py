@@ -104,14 +104,15 @@ def _interlaced() -> bytes:
 def _photographs() -> Iterator[Sample]:
     for mode in ("RGB", "L", "CMYK"):
         yield _pillow(f"jpg-{mode}", "jpg", "JPEG", mode=mode)
-    for name, options in {
+    variants: dict[str, dict[str, Any]] = {
         "progressive": {"progressive": True},
         "best": {"quality": 100, "subsampling": 0},
         "worst": {"quality": 1, "optimize": True},
         "restarts": {"restart_marker_rows": 1, "width": 200, "height": 200},
         "comment": {"comment": b"CREATOR: gd-jpeg v1.0, quality = 90"},
         "large": {"width": 1500, "height": 1000, "quality": 95},
-    }.items():
+    }
+    for name, options in variants.items():
         yield _pillow(f"jpg-{name}", "jpg", "JPEG", **options)
     yield Sample("jpg-exif", "jpg", lambda: m.jpeg(exif=exif(), icc_profile=profile()))
     yield Sample("jpg-no-jfif", "jpg", lambda: m.jpeg()[:2] + m.jpeg()[20:])
@@ -127,11 +128,12 @@ def _moving() -> Iterator[Sample]:
     yield Sample("gif", "gif", m.gif)
     yield Sample("gif-moving", "gif", lambda: m.gif(save_all=True, append_images=more, duration=50, loop=0))
     yield Sample("gif-comment", "gif", lambda: m.gif(comment=b"Made with GIMP", interlace=1))
-    for name, options in {
+    variants: dict[str, dict[str, Any]] = {
         "lossy": {},
         "lossless": {"lossless": True},
         "best": {"quality": 100, "method": 6},
-    }.items():
+    }
+    for name, options in variants.items():
         yield _pillow(f"webp-{name}", "webp", "WEBP", **options)
     yield _pillow("webp-alpha", "webp", "WEBP", mode="RGBA")
     yield Sample("webp-exif", "webp", lambda: m.webp(exif=exif(), icc_profile=profile()))
@@ -392,11 +394,15 @@ def _tables() -> Iterator[Sample]:
         "comment": b"# exported\r\n\r\na,b\r\n",
         "form-feed": b"a,b\n\x0c1,2\n",
     }.items():
-        yield Sample(f"csv-{name}", "csv", lambda data=data: data)
+        yield Sample(f"csv-{name}", "csv", functools.partial(bytes, data))
     yield Sample("txt", "txt", lambda: b"A work instruction.\n")
 
 
 # ---- what others have made -------------------------------------------------------------------------------
+
+
+def _decoded(path: Path) -> bytes:
+    return base64.b64decode(path.read_bytes())
 
 
 def _found() -> Iterator[Sample]:
@@ -405,7 +411,7 @@ def _found() -> Iterator[Sample]:
     """
     for path in sorted(FILES.glob("*.b64")):
         kind = path.stem.rsplit(".", 1)[1]
-        yield Sample(path.stem, kind, lambda path=path: base64.b64decode(path.read_bytes()))
+        yield Sample(path.stem, kind, functools.partial(_decoded, path))
     tests = Path(sysconfig.get_path("stdlib")) / "test"
     for kind in ("png", "jpg", "gif", "webp"):
         for path in sorted(tests.rglob(f"python*.{kind}")):

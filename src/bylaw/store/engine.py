@@ -74,9 +74,7 @@ def connect(url: str, root: Path | None = None, **pool: int) -> Engine:
 def plain(handle: Any) -> Connection:
     """The connection that an ORM session works on; or the one that it is already."""
     found: Connection = (
-        handle.connection()
-        if hasattr(handle, "connection") and callable(handle.connection)
-        else handle
+        handle.connection() if hasattr(handle, "connection") and callable(handle.connection) else handle
     )
     return found
 
