@@ -3,6 +3,7 @@
 # Order: $CHROME, then what is on PATH, then apt.
 set -eu
 cd "$(dirname "$0")/.."
+. tools/debian.sh
 
 stop() { echo "browser: $1" >&2; exit 1; }
 
@@ -11,16 +12,6 @@ find_browser() {
         if command -v "$name"; then return 0; fi
     done
     return 1
-}
-
-apt_install() {
-    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return 1
-    echo "browser: installing $* with apt-get (once)" >&2
-    log=$(mktemp)
-    if { DEBIAN_FRONTEND=noninteractive apt-get update &&
-         DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } </dev/null >"$log" 2>&1
-    then rm -f "$log"; return 0; fi
-    tail -n 5 "$log" >&2; rm -f "$log"; return 1
 }
 
 if [ -n "${CHROME:-}" ]; then

@@ -2,20 +2,12 @@
 # Prints the path of ClamAV's clamd for the malware tests, installing it if this is root on Debian or Ubuntu.
 # Order: $CLAMD, then what is on PATH or in /usr/sbin, then apt. No signatures are fetched: the tests bring their own.
 set -eu
+cd "$(dirname "$0")/.."
+. tools/debian.sh
 
 stop() { echo "scanner: $1" >&2; exit 1; }
 
 find_scanner() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v clamd; }
-
-apt_install() {
-    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return 1
-    echo "scanner: installing $* with apt-get (once)" >&2
-    log=$(mktemp)
-    if { DEBIAN_FRONTEND=noninteractive apt-get update &&
-         DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } </dev/null >"$log" 2>&1
-    then rm -f "$log"; return 0; fi
-    tail -n 5 "$log" >&2; rm -f "$log"; return 1
-}
 
 if [ -n "${CLAMD:-}" ]; then
     [ -x "$CLAMD" ] || stop "CLAMD=$CLAMD is not a program; name another, or leave CLAMD unset"

@@ -16,8 +16,8 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from bylaw.errors import PolicyError
-from bylaw.fastapi import _Sent
-from bylaw.flask import _Files
+from bylaw.fastapi.sending import Sent
+from bylaw.flask.files import RequestFiles
 from bylaw.operations.files import Sending, reading
 from bylaw.operations.files.keeping import storage_of
 from bylaw.storage import Opened
@@ -192,7 +192,7 @@ def test_a_client_that_goes_away_leaves_no_file_open(version: str) -> None:
 
     scope = {"type": "http", "method": "GET", "asgi": {"spec_version": version}, "headers": []}
     with contextlib.suppress(ClientDisconnect, asyncio.CancelledError, OSError):
-        asyncio.run(_Sent(sending)(scope, receive, send))
+        asyncio.run(Sent(sending)(scope, receive, send))
     assert stream.closed
 
 
@@ -201,7 +201,7 @@ def test_in_flask_neither() -> None:
     for taken in (0, 1):
         stream = io.BytesIO(CONTENT)
         pieces = reading.Pieces(Opened(stream, len(CONTENT), ""), len(CONTENT))
-        response = _Files._sent(Sending(200, [("Content-Type", "text/csv")], pieces))
+        response = RequestFiles._sent(Sending(200, [("Content-Type", "text/csv")], pieces))
         body = response({"REQUEST_METHOD": "GET"}, lambda *a: None)  # type: ignore
         for _ in range(taken):
             next(iter(body))

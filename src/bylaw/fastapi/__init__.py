@@ -13,59 +13,39 @@ body is read, so that whoever may not call a route learns nothing about its fiel
 from __future__ import annotations
 
 import functools
-import inspect
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-import anyio
-from fastapi import FastAPI, File, Request, UploadFile, params
+from fastapi import FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.models import APIKey, APIKeyIn
-from fastapi.params import Depends
 from fastapi.routing import iter_route_contexts
-from fastapi.security.base import SecurityBase
 from markupsafe import Markup
-from sqlalchemy import Engine
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response as StarletteResponse
-from starlette.responses import StreamingResponse
 from starlette.routing import Mount, compile_path
 from starlette.staticfiles import StaticFiles
 
 from bylaw.adapters import asgi
-from bylaw.controls import cookies, csrf, errors, headers
-from bylaw.errors import MisuseError, PolicyError, Problem
+from bylaw.controls import csrf, errors, headers
+from bylaw.errors import PolicyError, Problem
 from bylaw.exchange import Answer, Exchange, Refuse, Response
-from bylaw.identity import (
-    ANONYMOUS,
-    PUBLIC,
-    SIGNED_IN,
-    STEP_UP,
-    AccessRule,
-    Identity,
-    StepUp,
-    all_of,
-    asking,
-)
-from bylaw.operations.exporting import Export
-from bylaw.operations.files import Files, Given, Sending
+from bylaw.fastapi.declaring import Permit, Public, SignedIn, Takes
+from bylaw.fastapi.routes import demands, home, introduced, rules, seal, streams, takings, undeclared
+from bylaw.fastapi.sending import Exported, SentFiles
+from bylaw.identity import PUBLIC, AccessRule, Identity, all_of
+from bylaw.offered import Offered
+from bylaw.operations.files import Given
 from bylaw.operations.files.keeping import packaged
-from bylaw.operations.imports import Imports
-from bylaw.operations.tokens import Tokens
 from bylaw.pages import openapi, openapi_schemes, rendering
-from bylaw.policy import Policy
-from bylaw.ports import Received
 from bylaw.reasons import Refused
-from bylaw.routes import Route, Taking, merged
-from bylaw.site import Site, identity
+from bylaw.routes import Route, merged
+from bylaw.site import Site
 
 __all__ = ["Bylaw", "Given", "Identity", "Permit", "Public", "SignedIn", "Takes"]
 
@@ -78,159 +58,7 @@ DOCUMENTATION = AccessRule("permission", "docs:view")
 """Who sees /docs and /openapi.json in production; in development everybody does."""
 
 
-class _Demand(SecurityBase):
-    """The dependency behind a rule. The guard before the body has asked it already; asked again
-    here, it holds on a route that the guard could not be put before."""
-
-    def __init__(self, rule: AccessRule) -> None:
-        self.rule = rule
-        self.scheme_name = "session"
-        self.model = APIKey(
-            **{"in": APIKeyIn.cookie},
-            name=f"__Host-{cookies.SESSION}",
-            description="The cookie of a session, opened by signing in.",
-        )
-
-    async def __call__(self, connection: HTTPConnection) -> Identity:
-        return _who(connection, self.rule)
-
-
-def Permit(  # noqa: N802 - reads as a type in Annotated[Identity, Permit(…)]
-    permission: str,
-    *,
-    within: str = "",
-    second_factor: bool = False,
-    max_age: int | str = 0,
-    refusal: str = "",
-) -> Any:
-    """The route asks for `permission` (noun:verb); with `second_factor` for two factors, with `max_age`
-    (seconds, or "10m") for a proof that is not older. The parameter is whoever calls.
-
-    `within` says which object the route is about, so that roles count which were given for that object
-    alone: "planning:{planning_id}" by a part of the path, or "planning" where the route itself finds out
-    which one and asks `who.demand(…, within="planning:17")`. Without it such roles open nothing. `refusal`
-    is what somebody who may not is told besides ("Admin only").
-
-    Raises MisuseError for an age or an object that is none.
-    """
-    rule = AccessRule("permission", permission, refusal=refusal)
-    return Depends(_Demand(asking(rule, second_factor=second_factor, max_age=max_age, within=within)))
-
-
-def SignedIn(  # noqa: N802 - see Permit
-    *, second_factor: bool = False, max_age: int | str = 0
-) -> Any:
-    """The route is for whoever is signed in; `second_factor` and `max_age` as for `Permit`."""
-    return Depends(_Demand(asking(SIGNED_IN, second_factor=second_factor, max_age=max_age)))
-
-
-def Public(because: str = "") -> Any:  # noqa: N802 - see Permit
-    """The route is for everybody; `because` says why it may be."""
-    return Depends(_PublicDemand(AccessRule("public", because=because) if because else PUBLIC))
-
-
-def Takes(field: str, *, kinds: Iterable[str] = (), most: int = 1) -> Any:  # noqa: N802 - see Permit
-    """The route takes files in the form's field `field`, at most `most` of them in one request; `kinds` are
-    extensions (`"pdf"`) of the policy's own list, all of them where none is named. The parameter is a list of
-    Given, each for `bylaw.files.take`; empty where none was chosen. A route without this takes no file."""
-    return Depends(_Taken(Taking(frozenset({field}), tuple(kinds), most)))
-
-
-class _Taken:
-    """The dependency behind `Takes`: to FastAPI, a function that asks for uploads in one field."""
-
-    def __init__(self, taking: Taking) -> None:
-        self.taking = taking
-        (field,) = taking.fields
-        uploads = inspect.Parameter(
-            f"uploads_{field.encode().hex()}",  # of its own: FastAPI makes one form of all of a route's
-            inspect.Parameter.KEYWORD_ONLY,
-            default=File(default_factory=list, alias=field, description=_described(taking)),
-            annotation=list[UploadFile],
-        )
-        self.__signature__ = inspect.Signature([uploads])
-
-    async def __call__(self, **uploads: list[UploadFile]) -> list[Given]:
-        (found,) = uploads.values()
-        kinds = self.taking.kinds
-        return [Given(u.filename, u.content_type or "", u.file, kinds) for u in found if u.filename]
-
-
-def _described(taking: Taking) -> str:
-    kinds = f" ({', '.join(taking.kinds)})" if taking.kinds else ""
-    return f"At most {taking.most}{kinds}." if taking.most > 1 else f"A file{kinds}."
-
-
-class _PublicDemand:
-    """Like _Demand, without a security scheme in the OpenAPI document."""
-
-    def __init__(self, rule: AccessRule) -> None:
-        self.rule = rule
-
-    async def __call__(self, connection: HTTPConnection) -> Identity:
-        return _who(connection, self.rule)
-
-
-def _who(connection: HTTPConnection, rule: AccessRule) -> Identity:
-    """Whoever calls, if the rule lets in. Raises Refused."""
-    exchange: Exchange = connection.scope[asgi.EXCHANGE]
-    exchange.permitted = True
-    who = exchange.identity
-    # By the identity's clock: in an application that is mounted, `connection.app` is not bylaw's.
-    reason = rule.decide(who, who.clock() if who is not None else 0.0, connection.path_params)
-    if reason is not None:
-        raise StepUp(rule) if reason is STEP_UP else Refused(reason)
-    return who or ANONYMOUS
-
-
-class _Files(Files):
-    """`bylaw.files`: uploaded files, in FastAPI's words."""
-
-    def __init__(self, bylaw: Bylaw) -> None:
-        super().__init__(bylaw.site.house)
-        self._bylaw = bylaw
-
-    def send(self, file_id: str, subject: str) -> StarletteResponse:
-        """The response of a route that gives a file out: see `download`."""
-        return _Sent(self.download(file_id, subject))
-
-    def send_thumbnail(self, file_id: str, subject: str) -> StarletteResponse:
-        """The response of a route that shows a small picture of an image: see `thumbnail`."""
-        return _Sent(self.thumbnail(file_id, subject))
-
-
-class _Sent(StreamingResponse):
-    """A file's bytes, read by worker threads; whatever becomes of the request, the file is let go of."""
-
-    def __init__(self, sending: Sending) -> None:
-        super().__init__(sending.pieces, sending.status)
-        self.raw_headers = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in sending.headers]
-        self._pieces = sending.pieces
-
-    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._pieces.close()
-
-
-class _Exported(StreamingResponse):
-    """A table, made by worker threads; that it broke off is recorded by one as well."""
-
-    def __init__(self, made: Export) -> None:
-        super().__init__(made, made.status)
-        self.raw_headers = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in made.headers]
-        self._made = made
-
-    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await run_in_threadpool(self._made.close)
-
-
-class Bylaw:
+class Bylaw(Offered):
     """The policy `file` at work in a FastAPI application."""
 
     def __init__(self, app: FastAPI, file: str | Path = "bylaw.toml") -> None:
@@ -264,24 +92,10 @@ class Bylaw:
         app.add_exception_handler(Exception, self._failed)
 
     @property
-    def policy(self) -> Policy:
-        return self.site.policy
-
-    @property
-    def engine(self) -> Engine:
-        """The engine of `[store] database`, for the application's own tables."""
-        return self.site.house.store.engine
-
-    @property
-    def imports(self) -> Imports:
-        """Imports of tables: `@bylaw.imports.importer("lots", …)`, `bylaw.imports.begin("lots", given)`."""
-        return self.site.imports
-
-    @property
-    def files(self) -> _Files:
+    def files(self) -> SentFiles:
         """Uploaded files: `bylaw.files.take(given, by=who)`, `bylaw.files.send(file_id, subject)`. They wait
         for disk and database: in a plain `def`, or through `bylaw.off_loop`."""
-        return _Files(self)
+        return SentFiles(self.site.house)
 
     def export(
         self,
@@ -294,24 +108,7 @@ class Bylaw:
     ) -> StarletteResponse:
         """The response of a route that gives a table out: see `Site.export`. `rows` is walked by worker
         threads when the route has returned: a database session that they need is theirs to open."""
-        return _Exported(self.site.export(name, columns, rows, format=format, filter=filter))
-
-    @property
-    def tokens(self) -> Tokens:
-        """Access tokens for people: `bylaw.tokens.issue_many(current_user, 30, "participant", …)`."""
-        return self.site.tokens
-
-    def fetch(self, url: str, **how: Any) -> Received:
-        """Ask the server at an address that somebody else has named: an avatar, a webhook. It waits: in a
-        coroutine, `await bylaw.off_loop(bylaw.fetch, url)`.
-
-        Keywords as of `bylaw.operations.fetching.fetch`: method, headers, body, limit, redirects.
-        """
-        return self.site.fetch(url, **how)
-
-    def record(self, connection: Any, *, action: str, **facts: Any) -> None:
-        """Record a change in its own transaction: see `Site.record`."""
-        self.site.record(connection, action=action, **facts)
+        return Exported(self.site.export(name, columns, rows, format=format, filter=filter))
 
     async def off_loop(
         self, work: Callable[Arguments, Result], *args: Arguments.args, **named: Arguments.kwargs
@@ -324,10 +121,6 @@ class Bylaw:
     def mount(self, prefix: str, rule: AccessRule = PUBLIC) -> None:
         """Declare who may call what is mounted at the path `prefix` and declares nothing itself."""
         self._mounts[prefix.rstrip("/")] = rule
-
-    def url(self, name: str) -> str:
-        """The path of one of bylaw's own pages: sign_in, sign_up, sign_out, sessions, users …"""
-        return self.site.pages.urls[name]
 
     # For pages: `templates.env.globals["bylaw"] = bylaw`, then `{{ bylaw.csrf_field(request) }}`
 
@@ -407,9 +200,9 @@ class Bylaw:
                 continue
             self._put_before(context, rule)
             self._lift(context, rule)
-            self.site.house.roots.update(packaged(_home(context.endpoint)))
-            files = merged(_takings(context))
-            yield from _undeclared(context, path)
+            self.site.house.roots.update(packaged(home(context.endpoint)))
+            files = merged(takings(context))
+            yield from undeclared(context, path)
             found = Route(path, frozenset(context.methods or ()), rule=rule, files=files)
             self._patterns.append((compile_path(path)[0], found))
             for method in sorted((context.methods or {"WEBSOCKET"}) - {"HEAD"}):
@@ -417,7 +210,7 @@ class Bylaw:
                 if files is not None:
                     self.site.house.routes.files[method, path] = files
         if last:
-            _seal(getattr(app, "router", app))
+            seal(getattr(app, "router", app))
 
     def _guard_mount(self, context: Any, path: str, last: bool) -> Iterator[Problem]:
         """Another application below a path: by its own routes, or as a whole."""
@@ -449,7 +242,7 @@ class Bylaw:
         if dependant is not None:
             lifted = self._lifted.get(id(dependant))
             # A router's and a route's: all of them must hold.
-            return all_of(_rules(dependant)) if lifted is None else lifted[1]
+            return all_of(rules(dependant)) if lifted is None else lifted[1]
         documents = {
             getattr(app, name, None)
             for name in ("docs_url", "redoc_url", "openapi_url", "swagger_ui_oauth2_redirect_url")
@@ -474,16 +267,16 @@ class Bylaw:
         FastAPI reads `dependencies` and `call` of a route's dependant at each request.
         """
         dependant = getattr(context, "dependant", None)
-        if dependant is None or id(dependant) in self._lifted or _streams(dependant.call):
+        if dependant is None or id(dependant) in self._lifted or streams(dependant.call):
             return
-        asked = [d for d in dependant.dependencies if isinstance(d.call, _Demand | _PublicDemand)]
+        asked = demands(dependant)
         if not asked:
             return
         self._lifted[id(dependant)] = dependant, rule
         dependant.dependencies = [d for d in dependant.dependencies if d not in asked]
         names = tuple(d.name for d in asked if d.name is not None)
         if names:
-            dependant.call = _introduced(dependant.call, names)
+            dependant.call = introduced(dependant.call, names)
 
     def _guarded(self, application: asgi.Application, rule: AccessRule) -> asgi.Application:
         async def guarded(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -589,99 +382,6 @@ class Bylaw:
             return app.openapi_schema
 
         app.openapi = described  # type: ignore[method-assign]
-
-
-def _home(endpoint: Any) -> Path | None:
-    """The directory of the module that an endpoint is in."""
-    file = getattr(sys.modules.get(getattr(endpoint, "__module__", "")), "__file__", None)
-    return Path(file).parent if file else None
-
-
-def _rules(dependant: Dependant) -> Iterator[AccessRule]:
-    if isinstance(dependant.call, _Demand | _PublicDemand):
-        yield dependant.call.rule
-    for child in dependant.dependencies:
-        yield from _rules(child)
-
-
-def _takings(context: Any) -> list[Taking]:
-    """What a route has declared that it takes: by itself, its router or what it depends on."""
-    return [each.call.taking for each in _dependants(context) if isinstance(each.call, _Taken)]
-
-
-def _dependants(context: Any) -> Iterator[Dependant]:
-    pending = [getattr(context, "dependant", None)]
-    while pending:
-        each = pending.pop()
-        if each is not None:
-            yield each
-            pending += each.dependencies
-
-
-def _undeclared(context: Any, path: str) -> Iterator[Problem]:
-    """Parameters for files that would never come: the gate lets none pass that nobody has declared."""
-    for each in _dependants(context):
-        if isinstance(each.call, _Taken):
-            continue
-        for parameter in each.body_params:
-            if isinstance(parameter.field_info, params.File):
-                methods = ",".join(sorted(context.methods or ()))
-                yield Problem(
-                    f"{methods} {path}",
-                    f"({parameter.name})",
-                    "it asks for a file, and none would ever reach it",
-                    f'{parameter.name}: Annotated[list[Given], Takes("{parameter.alias}", kinds=("pdf",))]',
-                )
-
-
-def _streams(call: Any) -> bool:
-    """Whether an endpoint yields its answer: FastAPI looks at the function itself to find out."""
-    inner = inspect.unwrap(call) if call is not None else None
-    return call is None or inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)
-
-
-def _introduced(call: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
-    """`call`, given whoever makes the current request under each of the `names`."""
-    if inspect.iscoroutinefunction(inspect.unwrap(call)):
-
-        @functools.wraps(call)
-        async def awaited(**values: Any) -> Any:
-            who = identity()
-            for name in names:
-                values[name] = who
-            return await call(**values)
-
-        return awaited
-
-    @functools.wraps(call)
-    def called(**values: Any) -> Any:
-        who = identity()
-        for name in names:
-            values[name] = who
-        return call(**values)
-
-    return called
-
-
-class _Sealed(list[Any]):
-    """The routes of a router that serves: one more would be answered before anybody had asked who
-    may call it, and would have FastAPI build its neighbours anew, without their guards."""
-
-    def append(self, route: object) -> None:
-        raise MisuseError("routes are declared before the application starts, not while it serves")
-
-    insert = extend = append  # type: ignore[assignment]
-
-
-def _seal(router: Any) -> None:
-    """Let a router, and every router that it includes, take no more routes."""
-    if isinstance(router.routes, _Sealed):
-        return
-    router.routes = _Sealed(router.routes)
-    for route in router.routes:
-        included = getattr(route, "original_router", None)
-        if included is not None:
-            _seal(included)
 
 
 def _pointer(loc: tuple[Any, ...]) -> str:

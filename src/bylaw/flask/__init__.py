@@ -14,149 +14,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Request, request, stream_with_context
 from flask import Response as FlaskResponse
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
+from flask.sessions import SecureCookieSessionInterface
 from markupsafe import Markup
-from sqlalchemy import Engine
 from werkzeug.exceptions import HTTPException
-from werkzeug.local import LocalProxy
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.routing import MapAdapter, RequestRedirect, Rule
 
 from bylaw.adapters import wsgi
-from bylaw.controls import cookies, csrf, errors, headers, hosts, roles, sessions
-from bylaw.errors import MisuseError, PolicyError, Problem
-from bylaw.exchange import SAFE_METHODS, Answer, Exchange, Refuse, Response, current
-from bylaw.house import House
-from bylaw.identity import PUBLIC, SIGNED_IN, AccessRule, Identity, all_of, asking
-from bylaw.operations.files import Files, Given, Sending
+from bylaw.controls import cookies, csrf, errors, headers, hosts, roles
+from bylaw.errors import PolicyError, Problem
+from bylaw.exchange import SAFE_METHODS, Answer, Exchange, Refuse, Response
+from bylaw.flask.declaring import current_user, login_required, own, permit, public, takes, takings
+from bylaw.flask.files import Closing, RequestFiles
+from bylaw.flask.sessions import Sessions
+from bylaw.identity import PUBLIC, AccessRule, all_of
+from bylaw.offered import Offered
+from bylaw.operations.files import Given
 from bylaw.operations.files.keeping import packaged
-from bylaw.operations.imports import Imports
-from bylaw.operations.tokens import Tokens
 from bylaw.pages import rendering
-from bylaw.policy import Policy
-from bylaw.ports import Received
 from bylaw.reasons import Refused
 from bylaw.routes import Route, Taking, merged
-from bylaw.site import Site, identity
+from bylaw.site import Site
 
 __all__ = ["Bylaw", "Given", "current_user", "login_required", "permit", "public", "takes"]
-
-View = TypeVar("View", bound=Callable[..., Any])
-_RULE = "__bylaw_rule__"
-_FILES = "__bylaw_files__"
-
-current_user: Identity = LocalProxy(identity)  # type: ignore[assignment]
-"""Whoever makes the current request; `current_user.is_authenticated` tells whether somebody does."""
-
-
-def permit(
-    permission: str, *, within: str = "", second_factor: bool = False, max_age: int | str = 0
-) -> Callable[[View], View]:
-    """Declare that a view asks for `permission` (noun:verb); with `second_factor` for two factors, with
-    `max_age` (seconds, or "10m") for a proof that is not older.
-
-    `within` says which object the view is about, so that roles count which were given for that object alone:
-    "planning:{planning_id}" by an argument of the path, or "planning" where the view itself finds out which
-    one and asks `current_user.demand(…, within="planning:17")`. Without it such roles open nothing.
-
-    Raises MisuseError for an age or an object that is none.
-    """
-    rule = AccessRule("permission", permission)
-    return _declare(asking(rule, second_factor=second_factor, max_age=max_age, within=within))
-
-
-@overload
-def login_required(view: View) -> View: ...
-@overload
-def login_required(*, second_factor: bool = False, max_age: int | str = 0) -> Callable[[View], View]: ...
-def login_required(view: Any = None, *, second_factor: bool = False, max_age: int | str = 0) -> Any:
-    """Declare that a view is for whoever is signed in; `second_factor` and `max_age` as for `permit`."""
-    declare = _declare(asking(SIGNED_IN, second_factor=second_factor, max_age=max_age))
-    return declare if view is None else declare(view)
-
-
-@overload
-def public(view: View) -> View: ...
-@overload
-def public(view: str) -> Callable[[View], View]: ...
-def public(view: Any) -> Any:
-    """Declare that a view is for everybody; `@public("why")` says why it may be."""
-    if callable(view):
-        return _declare(PUBLIC)(view)
-    return _declare(AccessRule("public", because=str(view)))
-
-
-def _declare(rule: AccessRule) -> Callable[[View], View]:
-    def declare(view: View) -> View:
-        # Two declarations ask for both: the one that stands above must not replace the other.
-        setattr(view, _RULE, all_of([rule, *_own(view)]))
-        return view
-
-    return declare
-
-
-def takes(field: str, *, kinds: Iterable[str] = (), most: int = 1) -> Callable[[View], View]:
-    """Declare that a view takes files in the form's field `field`, at most `most` of them in one request;
-    `kinds` are extensions (`"pdf"`) of the policy's own list, all of them where none is named. Its files are
-    `bylaw.files.given(field)`. A view without this takes no file."""
-
-    def declare(view: View) -> View:
-        taking = Taking(frozenset({field}), tuple(kinds), most)
-        setattr(view, _FILES, [taking, *_takings(view)])
-        return view
-
-    return declare
-
-
-def _takings(view: Any) -> list[Taking]:
-    """What a view, or a class of views, declares itself to take."""
-    return list(getattr(view, "__dict__", {}).get(_FILES, ()))
-
-
-class _Sessions(SecureCookieSessionInterface):
-    """Flask's own session, opened for whoever brings one; everybody else begins with an empty one.
-
-    With a SECRET_KEY, which the policy always sets, Flask parses every cookie and derives its key anew on
-    each request: 25 to 30 µs, half as much as it takes for all the rest.
-
-    It is a cookie, which no server can end (CWE-613). So it says whose it is: what somebody has put there
-    opens for nobody else, nor for a copy of it after signing out. And a slow request that began before the
-    sign-out does not write it back: whoever comes next to that browser would find it.
-    """
-
-    OWNER = "_bylaw"
-    """Whose it is; nobody's, until somebody who is signed in changes it."""
-
-    def __init__(self, house: House) -> None:
-        self._house = house
-
-    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        if app.config["SESSION_COOKIE_NAME"] in request.environ.get("HTTP_COOKIE", ""):
-            found = super().open_session(app, request)
-            if found is None or found.get(self.OWNER, "") in ("", identity().id):
-                return found
-        return self.session_class()
-
-    def save_session(self, app: Flask, session: SessionMixin, response: FlaskResponse) -> None:
-        if session.modified:
-            exchange = current()
-            if exchange is not None and not self._stands(exchange):
-                return
-            if exchange is not None and exchange.identity is not None and set(session) - {self.OWNER}:
-                session[self.OWNER] = exchange.identity.id
-            elif set(session) == {self.OWNER}:
-                session.clear()
-        if session or session.modified or session.accessed:
-            super().save_session(app, session, response)
-
-    def _stands(self, exchange: Exchange) -> bool:
-        """Whether the session that the request began with is still there."""
-        return sessions.remembered(self._house, exchange) or sessions.stands(self._house, exchange)
 
 
 def _bounded(loads: Callable[..., Any]) -> Callable[..., Any]:
@@ -171,62 +56,7 @@ def _bounded(loads: Callable[..., Any]) -> Callable[..., Any]:
     return bounded
 
 
-def _own(view: Any) -> list[AccessRule]:
-    """What a view, or a class of views, declares itself: a subclass inherits no access rule."""
-    return [vars(view)[_RULE]] if _RULE in getattr(view, "__dict__", {}) else []
-
-
-class _Closing:
-    """A request that closes the files which a form's parser had begun when it was kept from reading on:
-    Werkzeug leaves them to the collector, with a descriptor each."""
-
-    def _get_file_stream(self, *args: Any, **named: Any) -> Any:
-        stream = super()._get_file_stream(*args, **named)  # type: ignore[misc]
-        vars(self).setdefault("_begun", []).append(stream)
-        return stream
-
-    def close(self) -> None:
-        super().close()  # type: ignore[misc]
-        for stream in vars(self).pop("_begun", ()):
-            stream.close()
-
-
-class _Files(Files):
-    """`bylaw.files`: uploaded files, in Flask's words."""
-
-    def __init__(self, bylaw: Bylaw) -> None:
-        super().__init__(bylaw.site.house)
-        self._bylaw = bylaw
-
-    def given(self, field: str) -> list[Given]:
-        """The files that the current request brings in a field, none where none was chosen: each for
-        `take`. Raises MisuseError where the view has not declared the field (`@takes`)."""
-        declared = [each for each in self._bylaw.takings(request.endpoint) if field in each.fields]
-        if not declared:
-            raise MisuseError(f'the view takes no file in {field!r}: declare it with @takes("{field}")')
-        return [
-            Given(file.filename, file.content_type or "", file.stream, declared[0].kinds)  # type: ignore[arg-type]
-            for file in request.files.getlist(field)
-            if file.filename
-        ]
-
-    def send(self, file_id: str, subject: str) -> FlaskResponse:
-        """The response of a view that gives a file out: see `download`."""
-        return self._sent(self.download(file_id, subject))
-
-    def send_thumbnail(self, file_id: str, subject: str) -> FlaskResponse:
-        """The response of a view that shows a small picture of an image: see `thumbnail`."""
-        return self._sent(self.thumbnail(file_id, subject))
-
-    @staticmethod
-    def _sent(sending: Sending) -> FlaskResponse:
-        response = FlaskResponse(sending.pieces, sending.status, sending.headers, direct_passthrough=True)
-        if "Content-Type" not in dict(sending.headers):  # Flask would call nothing a page
-            del response.headers["Content-Type"]
-        return response
-
-
-class Bylaw:
+class Bylaw(Offered):
     """The policy `file` (relative to the application's root) at work in a Flask application."""
 
     def __init__(self, app: Flask, file: str | Path = "bylaw.toml") -> None:
@@ -259,28 +89,9 @@ class Bylaw:
         self._configure(app)
 
     @property
-    def policy(self) -> Policy:
-        return self.site.policy
-
-    @property
-    def engine(self) -> Engine:
-        """The engine of `[store] database`, for the application's own tables."""
-        return self.site.house.store.engine
-
-    @property
-    def imports(self) -> Imports:
-        """Imports of tables: `@bylaw.imports.importer("lots", …)`, `bylaw.imports.begin("lots", given)`."""
-        return self.site.imports
-
-    @property
-    def files(self) -> _Files:
+    def files(self) -> RequestFiles:
         """Uploaded files: `bylaw.files.given("file")`, `.take(given, by=who)`, `.send(file_id, subject)`."""
-        return _Files(self)
-
-    @property
-    def tokens(self) -> Tokens:
-        """Access tokens for people: `bylaw.tokens.issue_many(current_user, 30, "participant", …)`."""
-        return self.site.tokens
+        return RequestFiles(self.site.house, self.takings)
 
     def export(
         self,
@@ -298,24 +109,9 @@ class Bylaw:
         response.call_on_close(made.close)
         return response
 
-    def fetch(self, url: str, **how: Any) -> Received:
-        """Ask the server at an address that somebody else has named: an avatar, a webhook.
-
-        Keywords as of `bylaw.operations.fetching.fetch`: method, headers, body, limit, redirects.
-        """
-        return self.site.fetch(url, **how)
-
-    def record(self, connection: Any, *, action: str, **facts: Any) -> None:
-        """Record a change in its own transaction: see `Site.record`."""
-        self.site.record(connection, action=action, **facts)
-
     def mount(self, prefix: str, rule: AccessRule = PUBLIC) -> None:
         """Declare who may call a WSGI application that DispatcherMiddleware has at `prefix`."""
         self._mounts[prefix] = rule
-
-    def url(self, name: str) -> str:
-        """The path of one of bylaw's own pages: sign_in, sign_up, sign_out, sessions, users …"""
-        return self.site.pages.urls[name]
 
     # Start-up
 
@@ -338,9 +134,9 @@ class Bylaw:
             # asks for it. With further names a link stays with the one that was asked for.
             app.config["SERVER_NAME"] = self.policy.app.origin.partition("://")[2]
         app.json.loads = _bounded(app.json.loads)  # type: ignore[method-assign]
-        app.request_class = type("Request", (_Closing, app.request_class), {})
+        app.request_class = type("Request", (Closing, app.request_class), {})
         if type(app.session_interface) is SecureCookieSessionInterface:  # not the application's own
-            app.session_interface = _Sessions(self.site.house)
+            app.session_interface = Sessions(self.site.house)
 
     def ready(self) -> None:
         """Refuse to start where the policy cannot be kept. Raises PolicyError with every problem.
@@ -392,7 +188,7 @@ class Bylaw:
     def takings(self, endpoint: str | None) -> list[Taking]:
         """What an endpoint has declared that it takes, by field."""
         view = self.app.view_functions.get(endpoint or "")
-        return [*_takings(view), *_takings(getattr(view, "view_class", None))]
+        return [*takings(view), *takings(getattr(view, "view_class", None))]
 
     def _roots(self) -> Iterator[Path]:
         """Where files are served or run as they are."""
@@ -441,7 +237,7 @@ class Bylaw:
     def _declared(self, rule: Rule) -> AccessRule | None:
         view = self.app.view_functions.get(rule.endpoint)
         view_class = getattr(view, "view_class", None)
-        declared = all_of([*_own(view), *_own(view_class)])
+        declared = all_of([*own(view), *own(view_class)])
         if declared is None and self._is_static(rule.endpoint):
             self._static.add(rule.endpoint)
             return AccessRule("public", because="static files")
@@ -460,7 +256,7 @@ class Bylaw:
             if view_class is None:
                 continue
             for name, method in vars(view_class).items():
-                if _own(method):
+                if own(method):
                     yield Problem(
                         f"{view_class.__name__}.{name}",
                         f"({endpoint})",
