@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from bylaw.errors import StoreError
 from bylaw.identity import Identity
-from bylaw.store import Store, audit, feed, migrate, outbox, sessions, users
+from bylaw.store import Store, assignments, audit, feed, migrate, outbox, sessions, users
 from bylaw.store.engine import connect
 from bylaw.store.memory import Remembered, SessionMemory
 from bylaw.store.tables import metadata
@@ -98,7 +98,8 @@ def test_a_session_is_found_with_its_users_standing(store: Store) -> None:
         found = sessions.find(connection, "a" * 64)
         assert sessions.find(connection, "b" * 64) is None
     assert found is not None
-    assert (found.user_id, found.roles) == (user_id, frozenset({"admin", "user"}))
+    everywhere = assignments.everywhere(found.assignments)
+    assert (found.user_id, everywhere) == (user_id, frozenset({"admin", "user"}))
 
 
 def test_a_session_of_an_older_epoch_or_a_disabled_user_is_none(store: Store) -> None:

@@ -20,7 +20,7 @@ from bylaw.controls.api_keys import Settings, reasons, text
 from bylaw.controls.proxies import addresses
 from bylaw.controls.rate_limits.rates import parsed
 from bylaw.house import House
-from bylaw.identity import UNAUTHENTICATED, Identity, Permissions, permissions_of
+from bylaw.identity import UNAUTHENTICATED, Identity, Permissions
 from bylaw.operations import accounts, authority, mailing
 from bylaw.operations.authority import SYSTEM
 from bylaw.reasons import Refused
@@ -198,10 +198,8 @@ def _owner(house: House, connection: Connection, who: Identity, owner: str, *, e
 
 def _held(house: House, connection: Connection, user: User) -> list[Permissions]:
     """What an account holds everywhere, and within each object."""
-    grants = house.policy.of(roles.Settings).grants
-    held = authority.held(connection, user.id)
-    everywhere = permissions_of({a.role for a in held if not a.scope}, grants)
-    return [everywhere, *roles.scoped(grants, held).values()]
+    owner = authority.as_held(house, user, authority.held(connection, user.id))
+    return [owner.permissions, *owner.scoped.values()]
 
 
 def _holds(held: Permissions, scope: str) -> bool:

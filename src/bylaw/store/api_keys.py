@@ -35,11 +35,6 @@ class Key:
     contact: str | None
     assignments: tuple[Assignment, ...] = ()
 
-    @property
-    def roles(self) -> frozenset[str]:
-        """The roles that its owner holds everywhere."""
-        return frozenset(each.role for each in self.assignments if not each.scope)
-
 
 def find(connection: Connection, digest: str) -> Key | None:
     """The key with this digest: expired and revoked ones are found, too."""

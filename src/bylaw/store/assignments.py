@@ -44,6 +44,11 @@ def held(at: float) -> ColumnElement[bool]:
     return and_(table.c.ended_at.is_(None), or_(table.c.expires_at.is_(None), table.c.expires_at > at))
 
 
+def everywhere(held: Iterable[Assignment]) -> frozenset[str]:
+    """The roles among these that were given for no single object: they hold everywhere."""
+    return frozenset(each.role for each in held if not each.scope)
+
+
 def of_users(connection: Connection, ids: Iterable[str]) -> dict[str, list[Assignment]]:
     """What each of them holds now."""
     query = select(table).where(table.c.user_id.in_(list(ids)), held(now(connection)))

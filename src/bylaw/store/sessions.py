@@ -41,11 +41,6 @@ class SessionRow:
     acting: str | None = None
     credential: str | None = None
 
-    @property
-    def roles(self) -> frozenset[str]:
-        """The roles that hold everywhere."""
-        return frozenset(each.role for each in self.assignments if not each.scope)
-
 
 def add(connection: Connection, row: dict[str, object]) -> None:
     connection.execute(insert(sessions).values(**row))

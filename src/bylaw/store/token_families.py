@@ -33,11 +33,6 @@ class Family:
     assignments: tuple[Assignment, ...] = ()
 
     @property
-    def roles(self) -> frozenset[str]:
-        """The roles that hold everywhere."""
-        return frozenset(each.role for each in self.assignments if not each.scope)
-
-    @property
     def every_role(self) -> frozenset[str]:
         """Those that hold for one object alone, too."""
         return frozenset(each.role for each in self.assignments)

@@ -250,7 +250,7 @@ def set_roles(
     connection: Connection, user_id: str, roles: frozenset[str], *, by: str | None, because: str = ""
 ) -> None:
     """Give a user exactly these roles everywhere; what he holds within one object stays as it is."""
-    held = {a.role for a in assignments.of_users(connection, [user_id]).get(user_id, ()) if not a.scope}
+    held = assignments.everywhere(assignments.of_users(connection, [user_id]).get(user_id, ()))
     for role in sorted(held - roles):
         assignments.end(connection, user_id, role, by=by)
     for role in sorted(roles - held):

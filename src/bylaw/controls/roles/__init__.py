@@ -137,7 +137,7 @@ def holding(house: House, who: Identity, held: Iterable[Assignment]) -> Identity
     """`who` with what these assignments give: everywhere, and within single objects."""
     held = tuple(held)
     grants = house.policy.of(Settings).grants
-    everywhere = frozenset(each.role for each in held if not each.scope)
+    everywhere = assignments.everywhere(held)
     return replace(
         who,
         roles=everywhere,

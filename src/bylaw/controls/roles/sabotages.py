@@ -9,6 +9,7 @@ from bylaw.control import Patch, sabotage
 from bylaw.controls import roles
 from bylaw.exchange import Refuse
 from bylaw.identity import FORBIDDEN, AccessRule, Identity
+from bylaw.store import assignments
 from bylaw.store.memory import SessionMemory
 
 # What stands above this floor is taken from the modules that are loaded.
@@ -72,8 +73,7 @@ def roles_are_given_for_longer(patch: Patch) -> None:
 @sabotage
 def an_object_is_everything(patch: Patch) -> None:
     """A role that was given for one object counts everywhere."""
-    row = sys.modules["bylaw.store.sessions"].SessionRow
-    patch(row, "roles", property(lambda self: frozenset(each.role for each in self.assignments)))
+    patch(assignments, "everywhere", lambda held: frozenset(each.role for each in held))
 
 
 @sabotage

@@ -307,9 +307,12 @@ def stands(house: House, exchange: Exchange) -> bool:
 
 def _as_it_was(house: House, row: store.SessionRow, identity: Identity) -> bool:
     """Whether a session's user holds what he held, everywhere and within each object."""
-    scoped = roles.scoped(house.policy.of(roles.Settings).grants, row.assignments)
-    now = {scope: held.patterns for scope, held in scoped.items()}
-    return row.roles == identity.roles and now == {s: held.patterns for s, held in identity.scoped.items()}
+    now = roles.holding(house, identity, row.assignments)
+    return now.roles == identity.roles and _within(now) == _within(identity)
+
+
+def _within(identity: Identity) -> dict[str, frozenset[str]]:
+    return {scope: held.patterns for scope, held in identity.scoped.items()}
 
 
 def used(house: House, exchange: Exchange) -> None:
