@@ -104,7 +104,7 @@ def test_the_access_review_is_read_downloaded_and_recorded(mtc: Served, visit: V
     with admin.page.expect_download() as begun:
         admin.page.get_by_role("link", name="Download as CSV").click()
     assert begun.value.suggested_filename == "access-review.csv"
-    rows = list(csv.DictReader(io.StringIO(begun.value.path().read_text("utf-8"))))
+    rows = list(csv.DictReader(io.StringIO(begun.value.path().read_text("utf-8-sig"))))
     mine = [row for row in rows if row["account"] == boss.email]
     assert [(row["what"], row["kind"]) for row in mine] == [("admin", "role")]
     assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "@"))]
