@@ -16,7 +16,7 @@ from bylaw.house import House
 from bylaw.identity import ACTING, FORBIDDEN, STEP_UP, UNAUTHENTICATED, Identity
 from bylaw.operations import acting, administering, authority, chores, granting, recovering, signing_in
 from bylaw.operations.administering import SYSTEM
-from bylaw.store import devices, factors, sessions
+from bylaw.store import assignments, devices, factors, sessions
 from bylaw.store.tables import devices as devices_table
 from bylaw.store.tables import password_resets, recovery_codes, totp_secrets
 from bylaw.store.users import User, Wanted
@@ -440,7 +440,8 @@ def test_whoever_acts_is_named_and_the_person_told(permitted: House) -> None:
     with house.store.reading() as connection:
         row = sessions.find(connection, opened.digest)
     assert row is not None
-    assert (row.user_id, row.acting, row.owes, row.roles) == (user.id, boss.id, "", {"user"})
+    everywhere = assignments.everywhere(row.assignments)
+    assert (row.user_id, row.acting, row.owes, everywhere) == (user.id, boss.id, "", {"user"})
     assert row.expires_at == house.now() + 3600
     [record] = records(house, action="user_impersonated")
     assert (record["user_id"], record["entity_id"], record["changes"]["reason"]) == (boss.id, user.id, WHY)

@@ -19,7 +19,7 @@ from bylaw.identity import Identity, permissions_of
 from bylaw.operations import administering, chores, passkeys, signing_in
 from bylaw.operations.administering import SYSTEM
 from bylaw.reasons import Refused
-from bylaw.store import audit, users
+from bylaw.store import assignments, audit, users
 from bylaw.store import passkeys as rows
 from bylaw.store import sessions as session_rows
 from bylaw.store.users import User
@@ -56,12 +56,13 @@ class Browser:
             row = session_rows.find(connection, self.digest)
         assert row is not None
         assert self.user is not None
+        held = assignments.everywhere(row.assignments)
         return Identity(
             row.user_id,
             email=row.email,
             name=row.name,
-            roles=row.roles,
-            permissions=permissions_of(row.roles, {}),
+            roles=held,
+            permissions=permissions_of(held, {}),
             authenticated_at=row.authenticated_at,
             session=row.id,
             assurance=row.assurance,
