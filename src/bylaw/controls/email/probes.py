@@ -377,12 +377,18 @@ def mail_carries_nothing_else(lab: Any) -> str:
     lab.mail()
     evil = "x\r\nBcc: m@people.test\r\n\r\n<script>alert(1)</script>"
     link = _operations("mailing").Link("Go on", f"{lab.policy.app.origin}/canary-of-mail")
-    with house.store.transaction() as connection:
-        _operations("mailing").post(
-            house, connection, to=to, subject=f"Hello {evil}", paragraphs=[f"For {evil}.", "Bye."], link=link
-        )
-    if "canary-of-mail" in lab.dump():
-        raise Broken("a mailed link stands in the database for whoever reads a copy")
+    with house.sending:  # the chores would send it before anybody has looked
+        with house.store.transaction() as connection:
+            _operations("mailing").post(
+                house,
+                connection,
+                to=to,
+                subject=f"Hello {evil}",
+                paragraphs=[f"For {evil}.", "Bye."],
+                link=link,
+            )
+        if "canary-of-mail" in lab.dump():
+            raise Broken("a mailed link stands in the database for whoever reads a copy")
     messages = _mail(lab, to)
     if len(messages) != 1 or _mail(lab, "m@people.test"):
         raise Broken(f"{len(messages)} mails")
