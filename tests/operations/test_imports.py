@@ -10,6 +10,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 import pytest
+from openpyxl import Workbook
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from bylaw.controls import imports as control
@@ -365,8 +366,7 @@ def test_a_file_that_becomes_unreadable_further_down_says_where(bench: Laborator
 
 def test_a_spreadsheet_is_read_by_its_sheet(bench: Laboratory, who: Identity) -> None:
     """An XLSX file's sheets are named and one is chosen; numbers arrive as a person sees them."""
-    openpyxl = pytest.importorskip("openpyxl")
-    book = openpyxl.Workbook()
+    book = Workbook()
     book.active.title = "Cover"
     book.active.append(["Nothing to see"])
     sheet = book.create_sheet("Parts")

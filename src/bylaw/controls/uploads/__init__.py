@@ -293,17 +293,6 @@ def _routed(house: House) -> Iterable[Conflict]:
                 )
     if settings.kinds and not settings.storage.startswith(S3):
         yield from placing.conflicts(house, settings.storage)
-    for index, entry in enumerate(settings.routes if house.policy.access.routes else ()):
-        sample = _PART.sub("1", entry.path)
-        for method in entry.methods:
-            if house.routes.at(method, sample).rule is None:
-                yield Conflict(
-                    f"uploads.routes.{index}.path",
-                    f"nobody may call {method} {entry.path}",
-                    "the path of one of [[access.routes]]",
-                )
-    if settings.kinds and not settings.storage.startswith(S3):
-        yield from placing.conflicts(house, settings.storage)
 
 
 def _listed(kinds: Iterable[str]) -> str:
