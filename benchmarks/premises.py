@@ -83,14 +83,12 @@ class Visit:
 
 
 class Queries:
-    """Counts what requests ask of the database while the process follows the revocation feed, which is
-    nobody's request. A process that the machine did not let read it for the bound has to ask, and does."""
+    """Counts what requests ask of the database: following the revocation feed is nobody's request."""
 
     def __init__(self, site: Site) -> None:
         self.count = 0
-        self._feed = site.house.store.feed
         event.listen(site.house.store.engine, "before_cursor_execute", self._seen)
 
     def _seen(self, *_: Any) -> None:
-        if current() is not None and self._feed.current:
+        if current() is not None:
             self.count += 1
