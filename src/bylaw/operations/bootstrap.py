@@ -133,5 +133,7 @@ def change(house: House, who: Identity, *, session: str) -> tuple[Given, Opened]
         if row is None or row["origin"] != tokens.FIRST or row["revoked_at"] is not None:
             raise Refused(UNAUTHENTICATED)
         given, ended = minting.exchange(house, connection, row, who, session=session)
+        # In one transaction: a token that was made and then shown to nobody would leave nobody in charge.
+        _, opened = signing_in.replace_session(house, connection, session, done=("token",))
     minting.forget(house, who.id, ended)
-    return given, signing_in.go_on(house, session, done=("token",))
+    return given, opened

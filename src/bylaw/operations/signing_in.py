@@ -208,33 +208,50 @@ def go_on(
     made now. `done` is what the session owes no more.
     """
     with house.store.transaction() as connection:
-        row = session_rows.find(connection, digest)
-        if row is not None:
-            users.hold(connection, row.user_id)  # of two at once the second finds that it has ended
-        if row is None or not session_rows.replaced(connection, digest, house.now()):
-            raise Refused(UNAUTHENTICATED)  # ended meanwhile, or another request has gone on with it
-        feed.revoke(connection, house.now(), row.user_id, digest)
-        opened = sessions.mint(house, owes=sessions.without(row.owes, *done))
-        pending = "second" in row.owes.split() and "second" in done
-        fresh = sessions.row(
-            house,
-            opened,
-            row.user_id,
-            row.epoch,
-            _methods(row.method, method),
-            address=row.address,
-            agent=row.agent,
-            assurance=max(row.assurance, assurance or 0),
-            acting=row.acting,
-            expires_at=sessions.ends(house, row.created_at) if pending else row.expires_at,
+        user_id, opened = replace_session(
+            house, connection, digest, method=method, assurance=assurance, done=done
         )
-        if not method:
-            fresh["authenticated_at"] = row.authenticated_at
-        session_rows.add(
-            connection, access_rows.bound(connection, row.credential, {**fresh, "created_at": row.created_at})
-        )
-    house.store.memory.forget(row.user_id, digest)
+    house.store.memory.forget(user_id, digest)
     return opened
+
+
+def replace_session(
+    house: House,
+    connection: Connection,
+    digest: str,
+    *,
+    method: str = "",
+    assurance: int | None = None,
+    done: Iterable[str] = (),
+) -> tuple[str, Opened]:
+    """The same in the caller's transaction: whose session it is, and the new one. Once it is committed, the
+    caller has this process forget the old one."""
+    row = session_rows.find(connection, digest)
+    if row is not None:
+        users.hold(connection, row.user_id)  # of two at once the second finds that it has ended
+    if row is None or not session_rows.replaced(connection, digest, house.now()):
+        raise Refused(UNAUTHENTICATED)  # ended meanwhile, or another request has gone on with it
+    feed.revoke(connection, house.now(), row.user_id, digest)
+    opened = sessions.mint(house, owes=sessions.without(row.owes, *done))
+    pending = "second" in row.owes.split() and "second" in done
+    fresh = sessions.row(
+        house,
+        opened,
+        row.user_id,
+        row.epoch,
+        _methods(row.method, method),
+        address=row.address,
+        agent=row.agent,
+        assurance=max(row.assurance, assurance or 0),
+        acting=row.acting,
+        expires_at=sessions.ends(house, row.created_at) if pending else row.expires_at,
+    )
+    if not method:
+        fresh["authenticated_at"] = row.authenticated_at
+    session_rows.add(
+        connection, access_rows.bound(connection, row.credential, {**fresh, "created_at": row.created_at})
+    )
+    return row.user_id, opened
 
 
 def _methods(before: str, method: str) -> str:
