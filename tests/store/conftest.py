@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from bylaw.store import Store, migrate
-from bylaw.verify.laboratory import FakeClock
+from bylaw.verify.fakes import FakeClock
 from tests.store import postgresql
 
 

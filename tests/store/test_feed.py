@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
 from bylaw.identity import Identity
 from bylaw.store import Store, feed, migrate, notice
 from bylaw.store.feed import Feed
 from bylaw.store.memory import Remembered
+from bylaw.store.tables import revocations
 from bylaw.testing import Laboratory
 from tests.store import relay
 from tests.store.conftest import opened
@@ -117,6 +119,20 @@ def test_what_is_rolled_back_wakes_nobody(store: Store, other: Store) -> None:
     assert until(lambda: bool(readings))
     with store.reading() as connection:
         assert connection.execute(text("SELECT user_id FROM revocations")).scalars().all() == ["v"]
+
+
+@postgresql_alone
+def test_a_listener_leaves_nothing_open(store: Store) -> None:
+    """A process that stops while its listener asks whether notifications arrive keeps no connection."""
+    seen: list[Any] = []
+
+    def left(connection: Connection, cursor: Any, *_: Any) -> None:
+        seen.append(cursor.connection)
+        store.engine.dispose()  # as `close` does in its own thread
+
+    event.listen(store.engine, "before_cursor_execute", left)
+    assert notice.Notices(store.engine, 1, lambda: None)._send("hello")
+    assert [each.closed for each in seen] == [True]
 
 
 @postgresql_alone
@@ -274,3 +290,61 @@ def test_an_outage_is_said_once(store: Store, caplog: pytest.LogCaptureFixture) 
     for _ in range(2):
         store.feed.read()
     assert [caplog.text.count(said) for said in ("could not be read", "is read again")] == [1, 1]
+
+
+@pytest.mark.requirement("S3-017", "C-05")
+@pytest.mark.parametrize("clock", ["_read_at", "_read_on"])
+def test_whoever_was_away_for_longer_than_entries_are_kept_trusts_nothing_of_before(
+    store: Store, clock: str
+) -> None:
+    """A process is cut off, or its machine sleeps, while a key is revoked and the entry of it is pruned: once
+    it reads again it must not go on trusting the key."""
+    store.feed.read()
+    remember(store, "u")
+    store.feed.read()
+    assert store.memory.get("d") is not None
+    setattr(store.feed, clock, getattr(store.feed, clock) - feed.KEPT)
+    store.feed.read()
+    assert store.feed.current
+    assert store.memory.get("d") is None
+
+
+@postgresql_alone
+@pytest.mark.requirement("S3-017", "C-05")
+def test_a_long_transaction_with_many_entries_is_heeded_to_its_first(store: Store, other: Store) -> None:
+    """Somebody ends 300 accounts at once; a colleague's single change, begun later, is committed before it.
+    Numbers are given out before the commit: all 300 are behind the one that was read already."""
+    store.feed.read()
+    remember(store, "u0")
+    with other.transaction() as connection:
+        for number in range(300):
+            feed.revoke(connection, 1.0, f"u{number}")
+        revoke(store, "somebody else")
+        store.feed.read()
+        assert store.memory.get("d") is not None
+    store.feed.read()
+    assert store.memory.get("d") is None
+    assert store.feed._gaps == {}
+
+
+@postgresql_alone
+def test_a_server_whose_backup_was_put_back_is_followed_from_the_beginning(store: Store) -> None:
+    """The numbers of the entries begin again behind those of the backup: what was read before the outage says
+    nothing of them."""
+    for number in range(5):
+        revoke(store, f"u{number}")
+    store.feed.read()
+    remember(store, "u")
+    with store.transaction() as connection:
+        revocations.drop(connection)
+    store.feed.read()
+    with store.transaction() as connection:
+        revocations.create(connection)
+    revoke(store, "u")
+    store.feed.read()
+    assert store.feed.current
+    assert store.memory.get("d") is None
+    remember(store, "u")
+    revoke(store, "u")
+    store.feed.read()
+    assert store.memory.get("d") is None

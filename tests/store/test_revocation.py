@@ -130,9 +130,10 @@ def test_a_process_cut_off_from_the_feed_asks_the_database(laboratory: Laborator
     assert thief.known()
     followed = laboratory.site.house.store.feed
     with away(followed, "_engine"):
-        began = time.monotonic()
-        assert until(lambda: not followed.current)
-        assert time.monotonic() - began <= followed.bound + 0.5
+        began = asked_at = time.monotonic()
+        while followed.current:
+            assert asked_at - began <= followed.bound
+            asked_at = time.monotonic()
         with asked(laboratory) as queries:
             for _ in range(3):
                 queries.clear()
@@ -259,7 +260,7 @@ def test_a_frozen_database_refuses_and_does_not_hang(url: str, monkeypatch: pyte
     thread after another lost to waiting."""
     monkeypatch.setattr(feed, "HANGS", 0.2)
     monkeypatch.setattr(notice, "ARRIVES", 60)
-    from bylaw.verify.laboratory import Target
+    from bylaw.verify.target import Target
     from tests.applications import flask_app
 
     Laboratory(Target("flask", flask_app.create_app), database=url).close()  # the tables

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import uuid
 from typing import Any
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from bylaw.errors import StoreError
 from bylaw.identity import Identity
-from bylaw.store import Store, assignments, audit, feed, migrate, outbox, sessions, users
+from bylaw.store import Store, assignments, audit, engine, feed, migrate, outbox, sessions, users
 from bylaw.store.engine import connect
 from bylaw.store.memory import Remembered, SessionMemory
 from bylaw.store.tables import metadata
@@ -67,6 +68,35 @@ def test_migrations_make_the_tables_that_the_code_uses(store: Store) -> None:
     migrate.upgrade(store.engine)  # once more: nothing happens
 
 
+class Locked:
+    """A cursor on a file that another process is opening for the first time: locked, and then not."""
+
+    def __init__(self, times: int, code: int = sqlite3.SQLITE_BUSY) -> None:
+        self.times, self.asked = times, 0
+        self.error = sqlite3.OperationalError("this is not possible")
+        self.error.sqlite_errorcode = code
+
+    def execute(self, statement: str) -> None:
+        self.asked += 1
+        if self.asked <= self.times:
+            raise self.error
+
+
+def test_two_processes_open_a_new_file_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that start together on no database yet all start. A file that stays locked is said to be, and
+    one that cannot be written at once."""
+    patient = Locked(2)
+    engine._write_ahead(patient)
+    assert patient.asked == 3
+    unwritable = Locked(2, sqlite3.SQLITE_READONLY)
+    with pytest.raises(sqlite3.OperationalError):
+        engine._write_ahead(unwritable)
+    assert unwritable.asked == 1
+    monkeypatch.setattr(engine, "LOCKED", -1)
+    with pytest.raises(sqlite3.OperationalError):
+        engine._write_ahead(Locked(2))
+
+
 def test_two_processes_upgrade_at_once(url: str) -> None:
     """Two that start at the same moment leave one database, and neither fails."""
     engines = [connect(url) for _ in range(2)]
@@ -85,8 +115,8 @@ def test_two_processes_upgrade_at_once(url: str) -> None:
         thread.join(60)
     assert failures == []
     assert migrate.current(engines[0]) == migrate.latest()
-    for engine in engines:
-        engine.dispose()
+    for each in engines:
+        each.dispose()
 
 
 @pytest.mark.requirement("S1-003", "C-40")

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import Connection, Engine, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, or_, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from bylaw.store import notice
@@ -34,9 +34,10 @@ HANGS: Final = 5.0
 """Seconds after which a reading that has not ended is taken for a database that does not answer. A small
 query of an index takes milliseconds; whoever waits for such a database would wait as long."""
 KEPT: Final = 3600
-"""Seconds for which entries are kept: far longer than any process can lag and still be trusted."""
+"""Seconds for which entries are kept. A process that did not read for half as long forgets all it knew."""
 GAPS: Final = 200
-"""Numbers at most that are waited for: given out, but not seen yet."""
+"""Runs of numbers at most that are waited for: given out, but not seen yet. One transaction that ends many
+accounts takes one run, however long."""
 
 
 def revoke(connection: Connection, now: float, user_id: str, digest: str | None = None) -> None:
@@ -67,12 +68,15 @@ class Feed:
         self.chores: list[Callable[[], None]] = []
         """Called every second: what else a process does off the request path."""
         self._read_at = 0.0
+        self._read_on = 0.0
+        """The same by the wall's clock, which goes on where a machine is put to sleep."""
         self._reading: tuple[int, float] | None = None
         """The process and the moment of a reading that is under way."""
         self._failing = False
         self._file: tuple[int, int] | None = None
         self._high = 0
-        self._gaps: dict[int, float] = {}
+        self._gaps: dict[range, float] = {}
+        """The runs of numbers that are waited for, and since when."""
         self._pid = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -101,10 +105,9 @@ class Feed:
             return
         try:
             if self._pid != os.getpid():
-                self._memory.clear()
+                self._begin_anew()
                 # Others than before: a lock may have been held while this process was forked off.
                 self._stop, self._woken = threading.Event(), threading.Event()
-                self._high, self._gaps = 0, {}
                 self.read()
                 work = {"feed": self._run, "chores": self._do_chores, "notice": self._be_woken}
                 threads = {
@@ -140,7 +143,7 @@ class Feed:
             with self._engine.connect() as connection:
                 rows = connection.execute(
                     select(revocations.c.id, revocations.c.user_id, revocations.c.digest)
-                    .where(or_(revocations.c.id > self._high, revocations.c.id.in_(self._gaps)))
+                    .where(or_(revocations.c.id > self._high, *map(_within, self._gaps)))
                     .order_by(revocations.c.id)
                 ).all()
         except (SQLAlchemyError, OSError):
@@ -150,12 +153,26 @@ class Feed:
             return
         finally:
             self._reading = None
+        if self._failing or self._was_away(started):
+            self._begin_anew()
         self._heed([(row.id, row.user_id, row.digest) for row in rows], started)
         # Only now: what the reading did not see was committed after it began.
-        self._read_at = started
+        self._read_at, self._read_on = started, time.time()
         if self._failing:
             self._failing = False
             log.warning("the revocation feed is read again")
+
+    def _begin_anew(self) -> None:
+        """Forget all that is known, and read the feed from its beginning: what was missed may be there no
+        more, and a backup that was put back has other numbers."""
+        self._memory.clear()
+        self._high, self._gaps = 0, {}
+
+    def _was_away(self, now: float) -> bool:
+        """Whether entries may be gone that were never read here: others prune them after KEPT, by clocks that
+        need not agree with ours to the minute."""
+        away = max(now - self._read_at, time.time() - self._read_on)
+        return self._read_at != 0.0 and away > KEPT / 2
 
     def _look_at_the_file(self) -> None:
         """Raise OSError where the SQLite file is gone, and begin anew where another has taken its place
@@ -168,8 +185,7 @@ class Feed:
             log.warning("another file has taken the place of the database")
             self._engine.dispose()
             self._moved()
-            self._memory.clear()
-            self._high, self._gaps = 0, {}
+            self._begin_anew()
         self._file = here
 
     def _heed(self, rows: list[tuple[int, str, str | None]], now: float) -> None:
@@ -178,14 +194,21 @@ class Feed:
             if number > self._high:
                 # Numbers are given out before the commit: one that was passed over may belong to a
                 # transaction that is still under way, so it is asked for until nobody can need it.
-                before = range(max(self._high + 1, number - GAPS), number)
-                self._gaps.update(dict.fromkeys(before, now))
+                passed_over = range(self._high + 1, number)
+                if passed_over:
+                    self._gaps[passed_over] = now
                 self._high = number
             else:
-                self._gaps.pop(number, None)
-        late = [number for number, since in self._gaps.items() if now - since > KEPT]
-        for number in late + list(self._gaps)[: max(0, len(self._gaps) - GAPS)]:
-            self._gaps.pop(number, None)
+                self._fill(number)
+        latest = sorted(self._gaps.items(), key=lambda gap: gap[1])[-GAPS:]
+        self._gaps = {gap: since for gap, since in latest if now - since <= KEPT}
+
+    def _fill(self, number: int) -> None:
+        """Wait no longer for a number that was seen."""
+        for gap in [gap for gap in self._gaps if number in gap]:
+            since = self._gaps.pop(gap)
+            rest = (range(gap.start, number), range(number + 1, gap.stop))
+            self._gaps.update(dict.fromkeys(filter(None, rest), since))
 
     def _run(self) -> None:
         stop, woken = self._stop, self._woken
@@ -220,3 +243,8 @@ class Feed:
     def prune(self, connection: Connection) -> None:
         """Drop entries that no process can still need."""
         connection.execute(delete(revocations).where(revocations.c.at < self._clock() - KEPT))
+
+
+def _within(gap: range) -> ColumnElement[bool]:
+    """The condition that a number is one of a run."""
+    return revocations.c.id.between(gap.start, gap.stop - 1)

@@ -118,8 +118,10 @@ class Notices:
     def _send(self, hello: str) -> float:
         """Send one over another connection, as whoever revokes does; when."""
         try:
-            with self._engine.begin() as connection:
+            with self._engine.connect() as connection:
+                connection.detach()  # nobody waits for this thread: a pool left meanwhile would keep it
                 connection.execute(select(func.pg_notify(CHANNEL, hello)))
+                connection.commit()
         except SQLAlchemyError:
             return 0.0
         return time.monotonic()
