@@ -21,8 +21,9 @@ from sqlalchemy import Connection, Engine, insert, select
 
 from bylaw.store import audit, migrate, users
 from bylaw.store.engine import connect
-from bylaw.store.tables import audit_log, name_key, role_assignments
+from bylaw.store.tables import audit_log, role_assignments
 from bylaw.store.tables import users as table
+from bylaw.store.tables.people import name_key
 from bylaw.store.users import Wanted
 
 LIMIT: Final = 0.5

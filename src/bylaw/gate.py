@@ -16,7 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bylaw import bearer, order
 from bylaw.control import Control
-from bylaw.controls import audit, errors, roles, sessions
+from bylaw.controls import audit, cookies, errors, roles
+from bylaw.controls.sessions import owing
 from bylaw.exchange import (
     ALLOW,
     BLOCK,
@@ -197,12 +198,15 @@ class Gate:
             return Refuse(UNAUTHENTICATED, headers=(("WWW-Authenticate", bearer.CHALLENGE),))
         owed = exchange.session.owes if exchange.partial is not None else ""
         if exchange.method == "GET" and exchange.wants_html():
-            page = sessions.PAGES[sessions.first(owed)] if owed else "sign_in"
+            page = owing.PAGES[owing.first(owed)] if owed else "sign_in"
             # What was owed under another policy has no page under this one: whoever owes it begins anew.
-            return self._sent(exchange, page if page in self._urls else "sign_in")
+            # Whoever comes with a session that is over was signed in, and is told why he has to do it again.
+            over = not owed and exchange.cookie(cookies.name(self.house.policy, cookies.SESSION))
+            more = "&notice=session-ended" if over else ""
+            return self._sent(exchange, page if page in self._urls else "sign_in", more=more)
         challenge = (("WWW-Authenticate", roles.CHALLENGE),)
         if owed:
-            return Refuse(UNFINISHED, detail=sessions.OWED[sessions.first(owed)], headers=challenge)
+            return Refuse(UNFINISHED, detail=owing.OWED[owing.first(owed)], headers=challenge)
         return Refuse(UNAUTHENTICATED, headers=challenge)
 
     def step_up(self, exchange: Exchange, rule: AccessRule) -> Refuse | Answer:

@@ -62,6 +62,10 @@ API_KEY: Final = "api_key"
 """The method of an identity that an API key speaks for."""
 
 
+REMEMBERED: Final = 1000
+"""Permissions whose answers are remembered at a time, of one set of patterns."""
+
+
 class Permissions:
     """What a set of roles may do: patterns `noun:verb`, where either side may be `*`.
 
@@ -79,8 +83,7 @@ class Permissions:
         """Whether `permission` (noun:verb) is held for anybody's objects."""
         answer = self._answers.get(permission)
         if answer is None:
-            # Bounded: permissions come from the application's code, not from requests.
-            answer = self._answers[permission] = self._match(permission)
+            answer = _kept(self._answers, permission, self._match(permission))
         return answer
 
     def allow_own(self, permission: str) -> bool:
@@ -88,7 +91,7 @@ class Permissions:
         answer = self._answers_own.get(permission)
         if answer is None:
             answer = self.allow(permission) or self.allow(permission + ":own")
-            self._answers_own[permission] = answer
+            _kept(self._answers_own, permission, answer)
         return answer
 
     def _match(self, permission: str) -> bool:
@@ -108,6 +111,15 @@ class Permissions:
         limits = tuple(patterns)
         common = (_common(mine, limit) for mine in self.patterns for limit in limits)
         return _permissions(frozenset(filter(None, common)))
+
+
+def _kept(answers: dict[str, bool], permission: str, answer: bool) -> bool:
+    """`answer`, remembered. An application asks for few permissions; an API key's scopes are made up by
+    whoever wants it, and memory is not his to fill."""
+    if len(answers) >= REMEMBERED:
+        answers.clear()
+    answers[permission] = answer
+    return answer
 
 
 def _common(one: str, other: str) -> str:
@@ -231,6 +243,9 @@ ANONYMOUS: Final = Identity(id="")
 
 OBJECT: Final = re.compile(r"[a-z][a-z0-9_-]{0,38}:[A-Za-z0-9][A-Za-z0-9._-]{0,78}")
 """How an object is named that a role is given for: its kind and its number or key, `planning:17`."""
+PERMISSION: Final = re.compile(r"[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*")
+"""What a route or an operation asks for. A role could name nothing else: whoever holds all would be let in,
+and nobody beside."""
 _WITHIN: Final = re.compile(r"[a-z][a-z0-9_-]{0,38}(:\{[A-Za-z_][A-Za-z0-9_]*\})?")
 _PART: Final = re.compile(r"\{(\w+)\}")
 
@@ -331,9 +346,11 @@ def asking(
     """`rule`, and a second factor, and a proof that is at most `max_age` old (seconds, or "10m"); `within`
     as of AccessRule.
 
-    Raises MisuseError for an age that is none: a route that nobody can reach, or everybody; and for an object
-    that is none.
+    Raises MisuseError for an age that is none: a route that nobody can reach, or everybody; and for a
+    permission or an object that is none.
     """
+    if rule.kind == "permission" and not PERMISSION.fullmatch(rule.permission):
+        raise MisuseError(f'permission = {rule.permission!r}: "noun:verb", such as "order:read"')
     try:
         age = seconds(max_age)
     except ValueError as error:

@@ -35,6 +35,11 @@ class Unreadable(ValueError):
 _BEGUN: Final = sha256()
 
 
+def base64url(data: bytes) -> str:
+    """Bytes as they stand in cookies, addresses and tokens: no padding (RFC 4648 section 5)."""
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
 def digest(secret: str) -> str:
     """What is stored of a bearer secret of 128 random bits or more: nothing that can be replayed."""
     hashed = _BEGUN.copy()  # a third of the time that OpenSSL takes to begin anew
@@ -89,7 +94,7 @@ class KeyRing:
         """
         nonce = entropy(_NONCE_BYTES)
         made = AESGCM(self.derive(purpose)[0]).encrypt(nonce, plain, bound.encode())
-        return _VERSION + base64.urlsafe_b64encode(nonce + made).decode().rstrip("=")
+        return _VERSION + base64url(nonce + made)
 
     def decrypt(self, purpose: str, sealed: str, *, bound: str) -> tuple[bytes, bool]:
         """What was encrypted, and whether by the current key: if not, it is to be encrypted anew, since the
@@ -121,4 +126,4 @@ class KeyRing:
 def _mac(begun: blake2b, message: str) -> str:
     mac = begun.copy()
     mac.update(message.encode("utf-8", "surrogatepass"))
-    return base64.urlsafe_b64encode(mac.digest()).decode().rstrip("=")
+    return base64url(mac.digest())

@@ -14,7 +14,8 @@ from contextvars import copy_context
 from types import GeneratorType
 from typing import Any
 
-from bylaw.controls import errors, sessions
+from bylaw.controls import errors
+from bylaw.controls.sessions import long_exchanges
 from bylaw.errors import PolicyError
 from bylaw.exchange import (
     ALLOW,
@@ -220,8 +221,8 @@ class Gated:
 
         async def stands() -> bool:
             nonlocal closed
-            if not closed and not sessions.remembered(self.site.house, exchange):
-                closed = not await self.off_loop(sessions.stands, self.site.house, exchange)
+            if not closed and not long_exchanges.remembered(self.site.house, exchange):
+                closed = not await self.off_loop(long_exchanges.stands, self.site.house, exchange)
                 if closed:
                     await send(dict(_CLOSE))
             return not closed
@@ -231,7 +232,7 @@ class Gated:
             if message["type"] == "websocket.receive":
                 if not await stands():
                     return {"type": "websocket.disconnect", "code": 1008}
-                sessions.used(self.site.house, exchange)
+                long_exchanges.used(self.site.house, exchange)
             return message
 
         async def sent(message: Message) -> None:

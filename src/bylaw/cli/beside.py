@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 
 from bylaw.control import spoken
 from bylaw.controls import csrf, jwt, mfa, passwords, roles, secrets, sessions
+from bylaw.controls.passwords import keeping
 from bylaw.policy import Policy
 
 
@@ -80,6 +81,10 @@ def _tokens(policy: Policy) -> tuple[object, ...]:
     return key, settings.algorithm, settings.issuer, settings.audience
 
 
+def _peppers(policy: Policy) -> Collection[str]:
+    return keeping.peppers(policy.of(passwords.Settings)).ids
+
+
 _MUST: Final[tuple[tuple[str, Callable[[Policy], str], str], ...]] = (
     ("BYLAW_ENV", lambda policy: policy.environment, "cookies have other names in production"),
     ("app.base_url", lambda policy: policy.app.origin, "cookies and tokens are good at one origin alone"),
@@ -98,7 +103,7 @@ _SECRET: Final[tuple[tuple[str, Callable[[Policy, Policy], bool], str], ...]] = 
     ("secrets.key", _key, "a form's token made by one would be refused by the other"),
     (
         "passwords.peppers",
-        lambda one, other: passwords.peppers(one).ids == passwords.peppers(other).ids,
+        lambda one, other: _peppers(one) == _peppers(other),
         "a password that one has hashed would be wrong at the other",
     ),
 )

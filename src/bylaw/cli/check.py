@@ -17,6 +17,7 @@ from bylaw import policy as policies
 from bylaw.cli import beside
 from bylaw.cli.common import JSON, bench, fail, out, policy_file, show_files, site, spoken
 from bylaw.controls import CONTROLS, exemptions, passwords
+from bylaw.controls.passwords import judging
 from bylaw.errors import PolicyError
 from bylaw.identity import AccessRule
 from bylaw.policy import Policy
@@ -228,7 +229,7 @@ def _judged(text: str | None) -> dict[str, Any]:
     again: Counter[str] = Counter()
     concerned = 0
     for rules, second, count in held:
-        lacking = passwords.uncovered(settings, rules, second=second)
+        lacking = judging.uncovered(settings, rules, second=second)
         concerned += count if lacking else 0
         again.update(dict.fromkeys(lacking, count))
     return {

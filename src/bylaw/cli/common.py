@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -28,6 +31,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 # Into a file or a pipe, a line is as long as it is: nobody can widen that window.
 _WIDTH = None if sys.stdout.isatty() else 200
+_ID = re.compile(r"[0-9a-f-]{36}")
+"""The id of an account, as listings show it."""
 out = Console(highlight=False, markup=False, soft_wrap=True, width=_WIDTH)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
@@ -126,12 +131,20 @@ def house_of(text: str | None) -> Iterator[House]:
         opened.close()
 
 
+def names_account(text: str) -> bool:
+    """Whether an account could be called so; no role is."""
+    return "@" in text or text.startswith(api_keys.ADDRESS) or _ID.fullmatch(text) is not None
+
+
 def account(house: House, name: str) -> User:
-    """The account with this mail address, or the service account that is called so (`service:nightly`).
-    Raises LookupError, Refused."""
-    email = name if name.startswith(api_keys.ADDRESS) and name.isascii() else signup.address(name)
+    """The account with this mail address or id (not every account has an address), or the service account
+    that is called so (`service:nightly`). Raises LookupError, Refused."""
     with house.store.reading() as connection:
-        found = users.by_email(connection, email)
+        if _ID.fullmatch(name):
+            found = users.by_id(connection, name)
+        else:
+            service = name.startswith(api_keys.ADDRESS) and name.isascii()
+            found = users.by_email(connection, name if service else signup.address(name))
     if found is None:
         raise LookupError(f"there is no account {name}")
     return found
@@ -163,6 +176,16 @@ def at_prompt(value: str | None, label: str) -> str:
         if value is not None
         else str(click.prompt(label, hide_input=True, confirmation_prompt=True, err=True))
     )
+
+
+def iso(at: float | None, otherwise: str = "") -> str:
+    """A moment in UTC, as it is printed."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds") if at is not None else otherwise
+
+
+def json_line(values: Mapping[str, Any]) -> None:
+    """One line of JSON: thousands of them are printed as they come."""
+    click.echo(json.dumps(values, ensure_ascii=False))
 
 
 def show_files(takings: Iterable[Mapping[str, Any]]) -> None:

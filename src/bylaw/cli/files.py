@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from bylaw.cli.common import JSON, POLICY, err, fail, house_of, spoken
+from bylaw.cli.common import JSON, POLICY, err, fail, house_of, iso, json_line, spoken
 from bylaw.control import weighed
 from bylaw.operations import rescanning
 from bylaw.operations.files import sweeping
@@ -57,7 +56,10 @@ def list_(subject: str, state: str | None, limit: int, policy: str | None, as_js
         found = rows.listed(connection, subject=subject, state=state or "", limit=limit)
         totals = rows.totals(connection)
     for file in found:
-        click.echo(json.dumps(_facts(file), ensure_ascii=False) if as_json else _line(file))
+        if as_json:
+            json_line(_facts(file))
+        else:
+            click.echo(_line(file))
     if not as_json:
         counted = (f"{count} {state} ({weighed(size)})" for state, (count, size) in sorted(totals.items()))
         click.echo(", ".join(counted) or "no files")
@@ -65,16 +67,12 @@ def list_(subject: str, state: str | None, limit: int, policy: str | None, as_js
 
 def _facts(file: StoredFile) -> dict[str, Any]:
     names = ("id", "subject", "name", "kind", "size", "digest", "state", "because", "user_id", "scanned_by")
-    return {**{name: getattr(file, name) for name in names}, "created_at": _iso(file.created_at)}
+    return {**{name: getattr(file, name) for name in names}, "created_at": iso(file.created_at)}
 
 
 def _line(file: StoredFile) -> str:
     what = [file.id, file.subject or "(not attached)", file.name, weighed(file.size), file.state]
-    return "  ".join(filter(None, [*what, file.because, _iso(file.created_at)]))
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+    return "  ".join(filter(None, [*what, file.because, iso(file.created_at)]))
 
 
 @group.command(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from bylaw.cli.common import POLICY, house_of, spoken
+from bylaw.cli.common import POLICY, house_of, iso, json_line, spoken
 from bylaw.operations.imports import faults, operating
 from bylaw.operations.imports.telling import STATES
 from bylaw.store.imports import Import
@@ -46,7 +44,10 @@ def list_(limit: int, policy: str | None, as_json: bool) -> None:
     with house_of(policy) as house:
         found = operating.listed(house, limit=limit)
     for row in found:
-        click.echo(json.dumps(_facts(row), ensure_ascii=False) if as_json else _line(row))
+        if as_json:
+            json_line(_facts(row))
+        else:
+            click.echo(_line(row))
     if not found and not as_json:
         click.echo("no imports")
 
@@ -65,7 +66,7 @@ def show(import_id: str, policy: str | None, as_json: bool) -> None:
         row = operating.find(house, import_id)
         told = [faults.sentence(note) for note in operating.errors(house, row, limit=_SHOWN)]
     if as_json:
-        click.echo(json.dumps({**_facts(row), "told": told}, ensure_ascii=False))
+        json_line({**_facts(row), "told": told})
         return
     click.echo(_line(row))
     for line in filter(None, [row.because, *told]):
@@ -103,8 +104,8 @@ def _facts(row: Import) -> dict[str, Any]:
         "errors": row.found.get("errors", 0),
         "skipped": row.found.get("skipped", 0),
         "because": row.because,
-        "created_at": _iso(row.created_at),
-        "finished_at": None if row.finished_at is None else _iso(row.finished_at),
+        "created_at": iso(row.created_at),
+        "finished_at": iso(row.finished_at) or None,
     }
 
 
@@ -112,7 +113,3 @@ def _line(row: Import) -> str:
     facts = _facts(row)
     counts = f"{facts['created']} new, {facts['updated']} changed, {facts['errors']} not taken"
     return "  ".join((row.id, row.importer, row.name, STATES[row.state], counts, facts["created_at"]))
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

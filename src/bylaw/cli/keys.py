@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from bylaw.cli.common import JSON, POLICY, account, house_of, out, spoken
+from bylaw.cli.common import JSON, POLICY, account, house_of, iso, json_line, out, spoken
 from bylaw.operations import api_keys as operations
 from bylaw.operations.api_keys import Made
 from bylaw.operations.authority import SYSTEM
@@ -32,10 +31,6 @@ def key() -> None:
     """API keys of programs: made, listed, rotated, revoked."""
 
 
-def _iso(at: float | None, otherwise: str) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds") if at else otherwise
-
-
 def _show(made: Made, *, as_json: bool) -> None:
     """The key itself on a line of its own, for a pipe; what there is to say of it beside, for people."""
     if as_json:
@@ -44,16 +39,16 @@ def _show(made: Made, *, as_json: bool) -> None:
             "key": made.text,
             "name": made.name,
             "scopes": list(made.scopes),
-            "expires_at": _iso(made.expires_at, "never"),
+            "expires_at": iso(made.expires_at, "never"),
             "replaces": made.replaces,
-            "old_until": _iso(made.old_until, "") or None,
+            "old_until": iso(made.old_until) or None,
         }
         click.echo(json.dumps(facts))
         return
     click.echo(made.text)
-    click.echo(f"shown this once; it ends: {_iso(made.expires_at, 'never')}", err=True)
+    click.echo(f"shown this once; it ends: {iso(made.expires_at, 'never')}", err=True)
     if made.replaces:
-        click.echo(f"key {made.replaces} ends by itself: {_iso(made.old_until, 'never')}", err=True)
+        click.echo(f"key {made.replaces} ends by itself: {iso(made.old_until, 'never')}", err=True)
 
 
 @key.command(
@@ -126,19 +121,22 @@ def list_(owner: str | None, never: bool, policy: str | None, as_json: bool) -> 
             rows = [{**row, "email": found.email} for row in listed]
     rows = [row for row in rows if not never or row["expires_at"] is None]
     for row in rows:
-        click.echo(json.dumps(_facts(row), ensure_ascii=False) if as_json else _line(row))
+        if as_json:
+            json_line(_facts(row))
+        else:
+            click.echo(_line(row))
     if not as_json:
         click.echo(f"{len(rows)} key{'' if len(rows) == 1 else 's'}")
 
 
 def _facts(row: dict[str, Any]) -> dict[str, Any]:
     moments = ("created_at", "expires_at", "used_at")
-    return {**row, **{name: _iso(row[name], "") or None for name in moments}}
+    return {**row, **{name: iso(row[name]) or None for name in moments}}
 
 
 def _line(row: dict[str, Any]) -> str:
-    used = f"used {_iso(row['used_at'], '')}" if row["used_at"] else "never used"
-    ends = f"ends {_iso(row['expires_at'], '')}" if row["expires_at"] else "never ends"
+    used = f"used {iso(row['used_at'])}" if row["used_at"] else "never used"
+    ends = f"ends {iso(row['expires_at'])}" if row["expires_at"] else "never ends"
     return "  ".join((row["id"], row["email"], row["name"], " ".join(row["scopes"]), used, ends))
 
 

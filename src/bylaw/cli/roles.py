@@ -11,10 +11,20 @@ import click
 
 from bylaw import policy as policies
 from bylaw import spreadsheet
-from bylaw.cli.common import JSON, POLICY, house_of, out, policy_file, spoken
+from bylaw.cli.common import (
+    JSON,
+    POLICY,
+    account,
+    house_of,
+    json_line,
+    names_account,
+    out,
+    policy_file,
+    spoken,
+)
 from bylaw.cli.document import stand_ins
 from bylaw.control import seconds
-from bylaw.controls import CONTROLS, signup
+from bylaw.controls import CONTROLS
 from bylaw.controls.roles import Settings
 from bylaw.house import House
 from bylaw.identity import permissions_of
@@ -23,7 +33,6 @@ from bylaw.operations.access_review import Row
 from bylaw.operations.authority import SYSTEM
 from bylaw.operations.explaining import Explanation, Line
 from bylaw.pages import telling
-from bylaw.store import users
 from bylaw.store.users import User
 
 WITHIN = click.option("--within", default="", help="One object alone, e.g. planning:17.")
@@ -55,17 +64,6 @@ def _examples(*lines: str) -> str:
 def _grants(policy: str | None) -> dict[str, tuple[str, ...]]:
     file = policy_file(policy)
     return policies.load(file, CONTROLS, stand_ins(file)).of(Settings).grants
-
-
-def _find(house: House, text: str) -> User:
-    """An account by its address or its id."""
-    with house.store.reading() as connection:
-        found = (
-            users.by_email(connection, signup.address(text)) if "@" in text else users.by_id(connection, text)
-        )
-    if found is None:
-        raise LookupError(f"there is no account {text}")
-    return found
 
 
 @role.command("list", epilog=_examples("list", "list apps.mtc --json"))
@@ -123,7 +121,7 @@ def grant(
         ends = _moment(until)
         if lasting is not None:
             ends = house.now() + _duration(lasting)
-        found = _find(house, user)
+        found = account(house, user)
         granting.grant(house, SYSTEM, found.id, name, within=within, until=ends, because=because)
         _show(house, found, as_json=as_json)
 
@@ -143,7 +141,7 @@ def revoke(user: str, name: str, within: str, because: str, policy: str | None, 
     """Take the role ROLE from USER (an address or an id). Holds at the next request, in every process within
     the policy's revocation bound."""
     with house_of(policy) as house:
-        found = _find(house, user)
+        found = account(house, user)
         granting.revoke(house, SYSTEM, found.id, name, within=within, because=because)
         _show(house, found, as_json=as_json)
 
@@ -215,15 +213,15 @@ def explain(
             raise click.UsageError("--owner, --within and --as-of are about an account, not a role")
         _explain_role(name, grants[name], permission)
         return
-    if "@" not in name and "-" not in name:
+    if not names_account(name):
         raise LookupError(f"there is no role {name}; there are {', '.join(sorted(grants))}")
     with house_of(policy) as house:
         told = explaining.explain(
             house,
             SYSTEM,
-            _find(house, name).id,
+            account(house, name).id,
             permission,
-            owner=_find(house, owner).id if owner else "",
+            owner=account(house, owner).id if owner else "",
             within=granting.object_named(within),
             at=_moment(as_of),
         )
@@ -328,7 +326,7 @@ def _rows(rows: Iterable[Row], form: str, *, unused: bool) -> None:
         if form == "csv":
             click.echo(spreadsheet.line(row.as_json().values()), nl=False)
         elif form == "json":
-            click.echo(json.dumps(row.as_json(), ensure_ascii=False))
+            json_line(row.as_json())
         else:
             if row.account != before:
                 before = row.account
@@ -356,6 +354,6 @@ def _actions(house: House, *, as_json: bool) -> None:
         click.echo(f"since {since}:")
     for row in access_review.actions(house, SYSTEM):
         if as_json:
-            click.echo(json.dumps(telling.as_json(row), ensure_ascii=False))
+            json_line(telling.as_json(row))
         else:
             click.echo(f"{row['timestamp'].isoformat(timespec='seconds')}  {telling.sentence(row)}")

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from bylaw.cli.common import JSON, POLICY, account, house_of, spoken
+from bylaw.cli.common import JSON, POLICY, account, house_of, iso, json_line, spoken
 from bylaw.control import seconds
 from bylaw.controls import email as addresses
 from bylaw.controls import tokens as control
-from bylaw.house import House
 from bylaw.operations import tokens
 from bylaw.operations.authority import SYSTEM
 from bylaw.operations.minting import Given
@@ -42,25 +40,14 @@ def token() -> None:
     """Access tokens of people: made, listed, rotated, revoked."""
 
 
-def _iso(at: float | None, otherwise: str) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds") if at else otherwise
-
-
 def _show(given: Given, *, as_json: bool) -> None:
     """The token itself on a line of its own, for a pipe; what there is to say of it beside, for people."""
     if as_json:
         facts = {"id": given.id, "token": given.secret, "name": given.name}
-        click.echo(json.dumps({**facts, "expires_at": _iso(given.expires_at, NEVER)}))
+        click.echo(json.dumps({**facts, "expires_at": iso(given.expires_at, NEVER)}))
         return
     click.echo(given.secret)
-    click.echo(f"shown this once; id {given.id}; it expires: {_iso(given.expires_at, NEVER)}", err=True)
-
-
-def _named(house: House, name: str) -> User:
-    """The account with this address, or with this id: not every account has an address."""
-    with house.store.reading() as connection:
-        found = users.by_id(connection, name) if len(name) == 36 and name.isascii() else None
-    return found or account(house, name)
+    click.echo(f"shown this once; id {given.id}; it expires: {iso(given.expires_at, NEVER)}", err=True)
 
 
 @token.command(
@@ -112,7 +99,7 @@ def new(
             row = tokens.of_user(house, SYSTEM, made.account_id)[0]
             given = Given(row["id"], made.secret, row["name"], row["expires_at"])
         else:
-            given = tokens.issue(house, SYSTEM, _named(house, owner or "").id, name=name, **life)
+            given = tokens.issue(house, SYSTEM, account(house, owner or "").id, name=name, **life)
     _show(given, as_json=as_json)
 
 
@@ -153,7 +140,7 @@ Examples:
 def list_(owner: str | None, never: bool, soon: bool, policy: str | None, as_json: bool) -> None:
     """List the tokens that were not revoked: everybody's, or one account's. No token itself is in it."""
     with house_of(policy) as house:
-        rows = tokens.everyone(house, SYSTEM, _named(house, owner).id if owner else "")
+        rows = tokens.everyone(house, SYSTEM, account(house, owner).id if owner else "")
         now = house.now()
         with house.store.reading() as connection:
             owners = {row["user_id"] for row in rows}
@@ -173,11 +160,11 @@ def _print(rows: Iterable[tuple[Any, str, User | None]], *, as_json: bool) -> No
         whose = _whose(user)
         if as_json:
             facts = {name: row[name] for name in ("id", "user_id", "name")}
-            times = {name: _iso(row[name], "") or None for name in ("created_at", "expires_at", "used_at")}
-            click.echo(json.dumps({**facts, "owner": whose, "state": state, **times}, ensure_ascii=False))
+            times = {name: iso(row[name]) or None for name in ("created_at", "expires_at", "used_at")}
+            json_line({**facts, "owner": whose, "state": state, **times})
             continue
-        ends = f"until {_iso(row['expires_at'], NEVER)}" if row["expires_at"] else "never expires"
-        used = f"last used {_iso(row['used_at'], '')}" if row["used_at"] else "never used"
+        ends = f"until {iso(row['expires_at'], NEVER)}" if row["expires_at"] else "never expires"
+        used = f"last used {iso(row['used_at'])}" if row["used_at"] else "never used"
         click.echo("  ".join([row["id"], whose, row["name"], state, ends, used]))
 
 

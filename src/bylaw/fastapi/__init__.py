@@ -38,6 +38,7 @@ from bylaw.exchange import Answer, Exchange, Refuse, Response
 from bylaw.fastapi.declaring import Permit, Public, SignedIn, Takes
 from bylaw.fastapi.routes import demands, home, introduced, rules, seal, streams, takings, undeclared
 from bylaw.fastapi.sending import Exported, SentFiles
+from bylaw.fastapi.validation import invalid
 from bylaw.identity import PUBLIC, AccessRule, Identity, all_of
 from bylaw.offered import Offered
 from bylaw.operations.files import Given
@@ -345,21 +346,8 @@ class Bylaw(Offered):
 
     async def _invalid(self, request: Request, error: RequestValidationError) -> StarletteResponse:
         """422 with field and reason, never the value: FastAPI's own echoes it (C-11)."""
-        exchange: Exchange = request.scope[asgi.EXCHANGE]
-        found = error.errors()
-        if any(e["type"] == "json_invalid" for e in found):
-            return self._response(exchange, Refuse(errors.MALFORMED, "The body is not JSON."))
-        kind = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
-        unread = any(e["loc"] == ("body",) and e["type"] != "missing" for e in found)
-        if unread and kind != "application/json" and not kind.endswith("+json"):
-            return self._response(
-                exchange,
-                Refuse(
-                    errors.UNSUPPORTED, "Send application/json.", headers=(("Accept", "application/json"),)
-                ),
-            )
         return self._response(
-            exchange, Refuse(errors.INVALID, fields={_pointer(e["loc"]): _without_value(e) for e in found})
+            request.scope[asgi.EXCHANGE], invalid(request.headers.get("content-type") or "", error)
         )
 
     # The OpenAPI document
@@ -382,18 +370,6 @@ class Bylaw(Offered):
             return app.openapi_schema
 
         app.openapi = described  # type: ignore[method-assign]
-
-
-def _pointer(loc: tuple[Any, ...]) -> str:
-    return "/".join(str(part) for part in (loc[1:] if loc[:1] == ("body",) else loc)) or "body"
-
-
-def _without_value(error: Any) -> str:
-    """Pydantic's sentence, unless it repeats what was given."""
-    message, given = str(error["msg"]).removeprefix("Value error, "), error.get("input")
-    if isinstance(given, str) and len(given) > 2 and given in message:
-        return "not accepted"
-    return message
 
 
 def _phrase(status: int) -> str:

@@ -63,7 +63,7 @@ def Permit(  # noqa: N802 - reads as a type in Annotated[Identity, Permit(…)]
     which one and asks `who.demand(…, within="planning:17")`. Without it such roles open nothing. `refusal`
     is what somebody who may not is told besides ("Admin only").
 
-    Raises MisuseError for an age or an object that is none.
+    Raises MisuseError for a permission, an age or an object that is none.
     """
     rule = AccessRule("permission", permission, refusal=refusal)
     return Depends(Demand(asking(rule, second_factor=second_factor, max_age=max_age, within=within)))

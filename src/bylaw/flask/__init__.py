@@ -23,14 +23,15 @@ from flask.sessions import SecureCookieSessionInterface
 from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.routing import MapAdapter, RequestRedirect, Rule
+from werkzeug.routing import RequestRedirect, Rule
 
 from bylaw.adapters import wsgi
-from bylaw.controls import cookies, csrf, errors, headers, hosts, roles
+from bylaw.controls import cookies, csrf, errors, headers, hosts, roles, uploads
 from bylaw.errors import PolicyError, Problem
 from bylaw.exchange import SAFE_METHODS, Answer, Exchange, Refuse, Response
+from bylaw.flask.addresses import bound
 from bylaw.flask.declaring import current_user, login_required, own, permit, public, takes, takings
-from bylaw.flask.files import Closing, RequestFiles
+from bylaw.flask.files import Closing, Keeping, RequestFiles
 from bylaw.flask.sessions import Sessions
 from bylaw.identity import PUBLIC, AccessRule, all_of
 from bylaw.offered import Offered
@@ -71,9 +72,8 @@ class Bylaw(Offered):
         self.gated = wsgi.Gated(app.wsgi_app, self.site, self.ready)
         app.wsgi_app = self.gated  # type: ignore[method-assign]
         app.extensions["bylaw"] = self
-        self._bind = app.create_url_adapter
         if not self.policy.of(hosts.Settings).off:
-            app.create_url_adapter = self._bound  # type: ignore[method-assign]
+            app.create_url_adapter = bound(app)  # type: ignore[assignment, method-assign]
         self._preprocess = app.preprocess_request
         app.preprocess_request = self._first  # type: ignore[method-assign]
         app.register_error_handler(HTTPException, self._http_error)
@@ -134,7 +134,8 @@ class Bylaw(Offered):
             # asks for it. With further names a link stays with the one that was asked for.
             app.config["SERVER_NAME"] = self.policy.app.origin.partition("://")[2]
         app.json.loads = _bounded(app.json.loads)  # type: ignore[method-assign]
-        app.request_class = type("Request", (Closing, app.request_class), {})
+        kind = Closing if self.policy.of(uploads.Settings).off else Keeping
+        app.request_class = type("Request", (kind, app.request_class), {})
         if type(app.session_interface) is SecureCookieSessionInterface:  # not the application's own
             app.session_interface = Sessions(self.site.house)
 
@@ -306,41 +307,6 @@ class Bylaw(Offered):
 
     # A request
 
-    def _bound(self, request: Request | None) -> MapAdapter | None:
-        """Flask's map, bound to the request's host: of which nothing needs to be found out, since it is one
-        of those that `hosts` lets pass. Werkzeug validates it twice and encodes it, for 5 µs; the same for
-        the application's context, which has no request.
-        """
-        urls, config = self.app.url_map, self.app.config
-        name: str | None = config["SERVER_NAME"]
-        if urls.host_matching or self.app.subdomain_matching or not (name or "").isascii():
-            return self._bind(request)
-        if request is None:
-            scheme: str = config["PREFERRED_URL_SCHEME"]
-            return name and MapAdapter(  # type: ignore[return-value]
-                urls, name.lower(), config["APPLICATION_ROOT"], urls.default_subdomain, scheme, "/", "GET"
-            )
-        environ = request.environ
-        host, path, scheme = (
-            environ.get("HTTP_HOST", ""),
-            environ.get("PATH_INFO", ""),
-            environ["wsgi.url_scheme"],
-        )
-        if "HTTP_UPGRADE" in environ or config["TRUSTED_HOSTS"] is not None or not (host + path).isascii():
-            return self._bind(request)
-        default = ":443" if scheme == "https" else ":80"
-        request.host = host.removesuffix(default)
-        return MapAdapter(
-            urls,
-            (name or host).lower().removesuffix(default),
-            environ.get("SCRIPT_NAME") or "/",
-            urls.default_subdomain or "",
-            scheme,
-            path,
-            environ["REQUEST_METHOD"],
-            environ.get("QUERY_STRING", ""),
-        )
-
     def _first(self) -> Any:
         """Ask who may call before anything of the application runs. As a function before the request
         it would be the same, were it not for the application's own that are put in front of it."""
@@ -354,6 +320,10 @@ class Bylaw(Offered):
         if asked.url_rule is None:
             return None  # 404 or 405: there is nothing to guard
         exchange: Exchange = asked.environ[wsgi.EXCHANGE]
+        if exchange.path[:2] == "//":
+            # Werkzeug takes it for the path with one slash, which no path of the policy covers: what is kept
+            # from cookies, or to a rate, would be neither.
+            return self._response(exchange, Refuse(errors.NOT_FOUND))
         endpoint = asked.url_rule.endpoint
         rule = self._rules.get(endpoint)
         if rule is None:

@@ -31,7 +31,7 @@ def permit(
     "planning:{planning_id}" by an argument of the path, or "planning" where the view itself finds out which
     one and asks `current_user.demand(…, within="planning:17")`. Without it such roles open nothing.
 
-    Raises MisuseError for an age or an object that is none.
+    Raises MisuseError for a permission, an age or an object that is none.
     """
     rule = AccessRule("permission", permission)
     return _declare(asking(rule, second_factor=second_factor, max_age=max_age, within=within))

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Response as FlaskResponse
 from flask import request
+from werkzeug.datastructures import FileStorage, ImmutableMultiDict
 
 from bylaw.errors import MisuseError
 from bylaw.house import House
 from bylaw.operations.files import Files, Given, Sending
 from bylaw.routes import Taking
+
+
+class Unjudged(ImmutableMultiDict[str, FileStorage]):
+    """What a view sees of the files of a request: none. Nobody has looked into them yet, and whoever asks for
+    one by its field learns how.
+    """
+
+    def __init__(self, fields: Iterable[str]) -> None:
+        super().__init__()
+        self._fields = frozenset(fields)
+
+    def __getitem__(self, key: str) -> Any:
+        self._demand_none(key)
+        return super().__getitem__(key)
+
+    def getlist(self, key: str, *args: Any, **named: Any) -> list[Any]:
+        self._demand_none(key)
+        return super().getlist(key, *args, **named)
+
+    def _demand_none(self, key: str) -> None:
+        if key in self._fields:
+            raise MisuseError(f"nobody has looked into the file: bylaw.files.given({key!r}), then take")
 
 
 class Closing:
@@ -23,10 +46,23 @@ class Closing:
         vars(self).setdefault("_begun", []).append(stream)
         return stream
 
+    def brought(self) -> ImmutableMultiDict[str, FileStorage]:
+        """Its files as they came: for `given`."""
+        self._load_form_data()  # type: ignore[attr-defined]
+        return vars(self)["files"]  # type: ignore[no-any-return]
+
     def close(self) -> None:
         super().close()  # type: ignore[misc]
         for stream in vars(self).pop("_begun", ()):
             stream.close()
+
+
+class Keeping(Closing):
+    """One that keeps its files from its view."""
+
+    @property
+    def files(self) -> ImmutableMultiDict[str, FileStorage]:
+        return Unjudged(self.brought())
 
 
 class RequestFiles(Files):
@@ -44,9 +80,13 @@ class RequestFiles(Files):
             raise MisuseError(f'the view takes no file in {field!r}: declare it with @takes("{field}")')
         return [
             Given(file.filename, file.content_type or "", file.stream, declared[0].kinds)  # type: ignore[arg-type]
-            for file in request.files.getlist(field)
+            for file in self._brought().getlist(field)
             if file.filename
         ]
+
+    @staticmethod
+    def _brought() -> ImmutableMultiDict[str, FileStorage]:
+        return request.brought() if isinstance(request, Closing) else request.files
 
     def send(self, file_id: str, subject: str) -> FlaskResponse:
         """The response of a view that gives a file out: see `download`."""

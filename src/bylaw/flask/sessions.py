@@ -6,7 +6,7 @@ from flask import Flask, Request
 from flask import Response as FlaskResponse
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 
-from bylaw.controls import sessions
+from bylaw.controls.sessions import long_exchanges
 from bylaw.exchange import Exchange, current
 from bylaw.house import House
 from bylaw.site import identity
@@ -50,4 +50,6 @@ class Sessions(SecureCookieSessionInterface):
 
     def _stands(self, exchange: Exchange) -> bool:
         """Whether the session that the request began with is still there."""
-        return sessions.remembered(self._house, exchange) or sessions.stands(self._house, exchange)
+        return long_exchanges.remembered(self._house, exchange) or long_exchanges.stands(
+            self._house, exchange
+        )

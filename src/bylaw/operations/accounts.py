@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from bylaw.controls import audit, federated, passwords, roles, sessions, signup, tokens
 from bylaw.controls.email import must_confirm, unaddressed
 from bylaw.controls.lockout import Whence
-from bylaw.controls.passwords import Kept
-from bylaw.controls.sessions import Opened
+from bylaw.controls.passwords import Kept, judging
+from bylaw.controls.sessions import Opened, owing
 from bylaw.house import House
 from bylaw.identity import UNFINISHED, Identity
 from bylaw.operations import addresses, mailing, proving, standing
@@ -123,9 +123,14 @@ def _tell(house: House, connection: Connection, owner: User) -> None:
     )
 
 
-def found(connection: Connection, user_id: str) -> User:
-    """The account. Raises Refused: an id that is none is not even looked up (NUL, PostgreSQL)."""
-    user = users.by_id(connection, user_id) if _ID.fullmatch(user_id) else None
+def found(connection: Connection, user_id: str, *, hold: bool = False) -> User:
+    """The account; with `hold` as it stays until this transaction is over: whoever shuts it or signs it out
+    meanwhile is seen, or ends what is made here, too. Raises Refused: an id that is none is not even looked
+    up (NUL, PostgreSQL)."""
+    known = _ID.fullmatch(user_id) is not None
+    if known and hold:
+        users.hold(connection, user_id)
+    user = users.by_id(connection, user_id) if known else None
     if user is None:
         raise Refused(roles.NO_SUCH_USER)
     return user
@@ -202,7 +207,7 @@ def change_password(
     with house.store.reading() as connection:
         user = found(connection, who.id)
         row = session_rows.find(connection, digest)
-    if row is not None and sessions.first(row.owes) not in ("", "password"):
+    if row is not None and owing.first(row.owes) not in ("", "password"):
         raise Refused(UNFINISHED)  # one factor alone changes nothing, and guesses nothing (CVE-2019-16766)
     user = proving.prove(
         house,
@@ -212,15 +217,16 @@ def change_password(
         failure="authn_password_change_fail",
         actor=who,
     ).user
-    if passwords.hashable(house.policy.of(passwords.Settings), new) == passwords.normal(current):
+    if judging.hashable(house.policy.of(passwords.Settings), new) == judging.normal(current):
         raise Refused(passwords.WEAK, fields={"password": "Needed: another one than your current password."})  # nosec B105  # no secret: words
     kept = hashed(house, user.email, new, name=user.name, user_id=user.id)
     with house.store.transaction() as connection:
+        users.hold(connection, user.id)  # whoever shuts the account meanwhile ends the new session, too
         row = session_rows.find(connection, digest)
         if row is None or not users.replace_hash(connection, user.id, user.password_hash or "", kept.hash):
             raise Refused(passwords.WRONG)  # ended or changed meanwhile, by somebody else
         users.change(connection, user.id, **kept.columns)
-        opened = sessions.mint(house, owes=sessions.without(row.owes, "password"))
+        opened = sessions.mint(house, owes=owing.without(row.owes, "password"))
         epoch = standing.end(house, connection, user.id, Event.PASSWORD_CHANGED)
         fresh = sessions.row(
             house,

@@ -10,6 +10,7 @@ enough to tell who did it).
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from sqlalchemy import Connection
@@ -57,6 +58,7 @@ def begin(
             raise Refused(roles.NOT_AS)
         if mfa.required(house.policy, user.every_role) and by.assurance < 2:
             raise StepUp(asking(SIGNED_IN, second_factor=True, max_age=0))
+        until = authority.until_when(house, authority.held(connection, by.id), roles.IMPERSONATE, "")
         opened = sessions.mint(house)
         row = sessions.row(
             house,
@@ -68,7 +70,10 @@ def begin(
             agent=agent,
             assurance=by.assurance,
             acting=by.id,
-            expires_at=house.now() + min(LONGEST, house.policy.of(sessions.Settings).absolute),
+            expires_at=min(
+                house.now() + min(LONGEST, house.policy.of(sessions.Settings).absolute),
+                math.inf if until is None else until,  # with the right to act, where that ends by itself
+            ),
         )
         # No older proof becomes a newer one by acting as somebody.
         begun = {**row, "authenticated_at": by.authenticated_at}

@@ -7,17 +7,17 @@ Paverd, USENIX Security 2022).
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from bylaw.control import spoken
-from bylaw.controls import audit, email, mfa, passwords, roles, sessions, signup
+from bylaw.controls import audit, email, mfa, passwords, roles, signup
+from bylaw.controls.sessions import owing
 from bylaw.house import House
 from bylaw.identity import UNFINISHED, Identity
-from bylaw.keys import digest
+from bylaw.keys import base64url, digest
 from bylaw.operations import mailing, standing
 from bylaw.operations.mailing import Link
 from bylaw.operations.standing import Event
@@ -60,7 +60,7 @@ def _found(connection: Connection, user_id: str) -> User:
 
 def ask_to_confirm(house: House, connection: Connection, user_id: str, address: str) -> None:
     """Mail a link that confirms the account's address, in the place of any that was mailed before."""
-    secret, lifetime = _secret(house), house.policy.of(email.Settings).lifetime
+    secret, lifetime = base64url(house.ports.entropy(32)), house.policy.of(email.Settings).lifetime
     app = house.policy.app.name
     posted = mailing.post(
         house,
@@ -111,7 +111,7 @@ def ask_to_change(house: House, who: Identity, new: str) -> None:
         if new == user.email:
             raise Refused(email.SAME, fields={"email": "another one than you have"})
         owner = users.by_email(connection, new)
-        secret = _secret(house)
+        secret = base64url(house.ports.entropy(32))
         # Also where it is taken, so that the account shows the same: then nobody ever learns the secret.
         _replace(house, connection, user.id, new, secret)
         if owner is None:
@@ -200,7 +200,7 @@ def confirm(house: House, who: Identity, *, link: str, session: str, owes: str) 
     """
     who.demand_self()
     if owes not in ("", "confirm"):
-        raise Refused(UNFINISHED, detail=sessions.OWED[sessions.first(owes)])
+        raise Refused(UNFINISHED, detail=owing.OWED[owing.first(owes)])
     try:
         with house.store.transaction() as connection:
             users.hold(connection, who.id)
@@ -210,7 +210,7 @@ def confirm(house: House, who: Identity, *, link: str, session: str, owes: str) 
                 raise Refused(email.LINK)
             changes = bool(found["email"] != user.email)
             if changes and owes:
-                raise Refused(UNFINISHED, detail=sessions.OWED[sessions.first(owes)])
+                raise Refused(UNFINISHED, detail=owing.OWED[owing.first(owes)])
             if links.redeem(connection, email_confirmations, link, house.now()) is None:
                 raise Refused(email.LINK)
             if changes:
@@ -263,10 +263,6 @@ def _change(house: House, connection: Connection, who: Identity, user: User, new
         # Not which: the log outlives an erasure. The mail to the old address names both.
         changes={"email": "changed"},
     )
-
-
-def _secret(house: House) -> str:
-    return base64.urlsafe_b64encode(house.ports.entropy(32)).decode().rstrip("=")
 
 
 def _replace(house: House, connection: Connection, user_id: str, address: str, secret: str) -> None:

@@ -27,6 +27,7 @@ from bylaw.operations.authority import (
     below,
     demand_still,
     demand_to_give,
+    held,
     known_roles,
     may_change,
     record,
@@ -124,7 +125,8 @@ def disable(house: House, by: Identity, user_id: str, *, reason: str = "") -> No
         if user.disabled_at is not None:
             return
         users.change(connection, user_id, disabled_at=house.now())
-        roles.keep_an_administrator(house, connection, user)
+        before = roles.administers(house, user, held(connection, user_id))
+        roles.keep_an_administrator(house, connection, before)
         if user.id == by.id:
             raise Refused(roles.ONESELF)
         standing.end(house, connection, user_id, Event.DISABLED)
@@ -232,7 +234,7 @@ def reset_factors(house: House, by: Identity, user_id: str, *, reason: str = "")
     may_change(house, by)
     reason = weighed(by, reason)
     with house.store.transaction() as connection:
-        users.hold(connection, user_id)
+        accounts.found(connection, user_id, hold=True)
         user = another(house, connection, by, user_id)
         held = factors.held(connection, user_id)
         if not any(held.values()):

@@ -25,7 +25,7 @@ from bylaw.operations import accounts, authority, mailing
 from bylaw.operations.authority import SYSTEM
 from bylaw.reasons import Refused
 from bylaw.store import api_keys as rows
-from bylaw.store import bearers, feed, users
+from bylaw.store import bearers, feed
 from bylaw.store.tables import api_keys as table
 from bylaw.store.users import User
 
@@ -182,17 +182,18 @@ def _owner(house: House, connection: Connection, who: Identity, owner: str, *, e
             mfa.demand_fresh(house, who)
     if not owner or owner == who.id:
         who.demand_self()
-        user = accounts.found(connection, who.id)
+        user = accounts.found(connection, who.id, hold=True)
         if user.epoch != who.epoch:  # signed out, or shut, while the request was under way
             raise Refused(UNAUTHENTICATED)
     else:
         who.demand(roles.MANAGE_USERS)
-        user = authority.below(house, connection, who, owner)
+        accounts.found(connection, owner, hold=True)
+        allowed = authority.below if ending else authority.not_outlasting
+        user = allowed(house, connection, who, owner)
         if not user.service and not ending and who is not SYSTEM:
             raise Refused(reasons.OF_A_PERSON)
     if user.disabled_at is not None and not ending:
         raise Refused(roles.HAS_NOTHING, detail="The account is disabled: no key would open it.")
-    users.hold(connection, user.id)
     return user
 
 

@@ -42,14 +42,20 @@ def held(connection: Connection, user_id: str) -> list[Assignment]:
     return assignments.of_users(connection, [user_id]).get(user_id, [])
 
 
-def demand_still(house: House, connection: Connection, by: Identity) -> None:
-    """Go on only where `by` manages users now, not when his request began. Raises Refused."""
+def as_now(house: House, connection: Connection, by: Identity) -> Identity:
+    """`by` with what he holds now, not when his request began. Raises Refused where he was shut or signed out
+    meanwhile."""
     if by is SYSTEM:
-        return
+        return by
     me = users.by_id(connection, by.id)
     if me is None or me.disabled_at is not None or me.epoch != by.epoch:
         raise Refused(UNAUTHENTICATED)
-    roles.holding(house, by, held(connection, by.id)).demand(roles.MANAGE_USERS)
+    return roles.holding(house, by, held(connection, by.id))
+
+
+def demand_still(house: House, connection: Connection, by: Identity) -> None:
+    """Go on only where `by` manages users now. Raises Refused."""
+    as_now(house, connection, by).demand(roles.MANAGE_USERS)
 
 
 def as_held(house: House, user: User, mine: Iterable[Assignment]) -> Identity:
@@ -65,15 +71,28 @@ def as_held(house: House, user: User, mine: Iterable[Assignment]) -> Identity:
 
 
 def below(house: House, connection: Connection, by: Identity, user_id: str) -> User:
-    """An account whose owner may no more than `by` does. Raises Refused."""
+    """An account whose owner may no more than `by` does, now as well as when his request began. Raises
+    Refused."""
     demand_still(house, connection, by)
     user = accounts.found(connection, user_id)
-    roles.demand_no_less_than(house, by, held(connection, user_id))
+    theirs = held(connection, user_id)
+    roles.demand_no_less_than(house, by, theirs)
+    roles.demand_no_less_than(house, as_now(house, connection, by), theirs)
+    return user
+
+
+def not_outlasting(house: House, connection: Connection, by: Identity, user_id: str) -> User:
+    """The same, and one that holds nothing for longer: whoever makes a credential of another account's is
+    that account until it ends. Raises Refused."""
+    user = below(house, connection, by, user_id)
+    theirs = held(connection, user_id)
+    if any(_outlasts(house, connection, by, each.role, each.scope, each.expires_at) for each in theirs):
+        raise Refused(roles.OUTLASTS, detail="The account holds a role for longer than you do.")
     return user
 
 
 def another(house: House, connection: Connection, by: Identity, user_id: str) -> User:
-    """The same, and not his own. Raises Refused."""
+    """An account as of `below`, and not his own. Raises Refused."""
     user = below(house, connection, by, user_id)
     if user.id == by.id:
         raise Refused(roles.ONESELF)
@@ -94,14 +113,21 @@ def demand_to_give(
     Whoever is an administrator until Friday could otherwise make himself, or a friend, one for ever.
     """
     roles.demand_no_less(house, by, [role], within=within)
+    roles.demand_no_less(house, as_now(house, connection, by), [role], within=within)
+    if _outlasts(house, connection, by, role, within, until):
+        raise Refused(roles.OUTLASTS, fields={"until": "not later than your own role ends"})
+
+
+def _outlasts(
+    house: House, connection: Connection, by: Identity, role: str, within: str, until: float | None
+) -> bool:
+    """Whether a role that is held until then is held for longer than `by` holds what it gives."""
     if by is SYSTEM:
-        return
+        return False
     mine = held(connection, by.id)
-    roles.demand_no_less(house, roles.holding(house, by, mine), [role], within=within)
     ends = [until_when(house, mine, pattern, within) for pattern in _patterns(house, role)]
     longest = min((at for at in ends if at is not None), default=None)
-    if longest is not None and (until is None or until > longest):
-        raise Refused(roles.OUTLASTS, fields={"until": "not later than your own role ends"})
+    return longest is not None and (until is None or until > longest)
 
 
 def _patterns(house: House, role: str) -> tuple[str, ...]:

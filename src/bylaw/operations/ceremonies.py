@@ -7,7 +7,6 @@ held against. Source: RFC 9700 section 2.1.1 (bound to the user agent), WebAuthn
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from sqlalchemy import Connection, RowMapping
 from bylaw.controls import cookies
 from bylaw.exchange import Exchange
 from bylaw.house import House
-from bylaw.keys import digest
+from bylaw.keys import base64url, digest
 from bylaw.store import ceremonies as store
 
 LIFETIME: Final = 600
@@ -37,7 +36,7 @@ def begin(
 
     `lifetime`: seconds.
     """
-    secret = base64.urlsafe_b64encode(house.ports.entropy(32)).decode().rstrip("=")
+    secret = base64url(house.ports.entropy(32))
     with house.store.transaction() as connection:
         store.add(
             connection,

@@ -7,7 +7,6 @@ done (ASVS 5.0.0 6.3.5).
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from bylaw.controls.sessions import Opened
 from bylaw.exchange import Exchange
 from bylaw.house import House
 from bylaw.identity import Identity
+from bylaw.keys import base64url
 from bylaw.operations import mailing
 from bylaw.operations.mailing import Link
 from bylaw.store import audit as audit_rows
@@ -140,7 +140,7 @@ def keep(
         connection,
         {
             "digest": fingerprint,
-            "id": base64.urlsafe_b64encode(house.ports.entropy(_ID_BYTES)).decode().rstrip("="),
+            "id": base64url(house.ports.entropy(_ID_BYTES)),
             "user_id": user_id,
             "agent": agent,
             "address": address,

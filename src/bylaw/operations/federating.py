@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -17,6 +16,7 @@ from bylaw.controls.sessions import Opened
 from bylaw.exchange import Exchange
 from bylaw.house import House
 from bylaw.identity import Identity
+from bylaw.keys import base64url
 from bylaw.oidc import Claims, Client, Declined, Transaction, Unasked, Unreachable, Untrusted
 from bylaw.operations import accounts, ceremonies, mailing, second_factors, signing_in, standing
 from bylaw.operations.standing import Event
@@ -73,7 +73,7 @@ def begin(
     if who is not None:
         with house.store.transaction() as connection:
             _demand_himself(house, connection, who)
-    secrets = [base64.urlsafe_b64encode(house.ports.entropy(_SECRET_BYTES)).decode()[:43] for _ in range(3)]
+    secrets = [base64url(house.ports.entropy(_SECRET_BYTES)) for _ in range(3)]
     transaction, state, nonce = Transaction.made(secrets, house.now())
     if house.policy.testing:
         address = f"{_client(house, offer).redirect_uri}?{urlencode({'code': 'testing', 'state': state})}"

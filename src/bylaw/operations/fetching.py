@@ -46,7 +46,7 @@ def fetch(
             url,
             headers=headers,
             body=body,
-            limit=min(limit or settings.size, settings.size),
+            limit=settings.size if limit is None else min(limit, settings.size),
             **more,
         )
     except (Forbidden, Unresolved) as error:

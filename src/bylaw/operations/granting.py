@@ -142,7 +142,7 @@ def _changed(
 ) -> None:
     """What follows a change of somebody's roles, in its transaction. Raises Refused where it may not be."""
     now = held(connection, user.id)
-    roles.keep_an_administrator(house, connection, user)
+    roles.keep_an_administrator(house, connection, roles.administers(house, user, before))
     if user.id == by.id and _manages(house, before) and not _manages(house, now):
         raise Refused(roles.ONESELF)
     standing.end(house, connection, user.id, Event.ROLES_CHANGED)

@@ -16,7 +16,7 @@ from bylaw.house import House
 from bylaw.identity import Identity
 from bylaw.reasons import Refused
 from bylaw.store import access_tokens as rows
-from bylaw.store import bearers, feed
+from bylaw.store import bearers, feed, users
 from bylaw.store.tables import access_tokens
 
 NAME: Final = "Access token"
@@ -154,6 +154,7 @@ def exchange(
 
 def end(house: House, connection: Connection, row: RowMapping, *, but: str | None = None) -> list[str]:
     """Revoke a token and end its sessions, in the caller's transaction; the accounts that they were of."""
+    users.hold(connection, row["user_id"])  # whoever is signing in with it waits, and is refused then
     bearers.revoke(connection, access_tokens, row["id"], house.now())
     # Also those in which its owner acts as somebody else, which are another account's.
     of = dict.fromkeys(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from bylaw.controls.sessions import Opened
 from bylaw.exchange import Exchange
 from bylaw.house import House
 from bylaw.identity import Identity
+from bylaw.keys import base64url
 from bylaw.operations import accounts, ceremonies, second_factors, signing_in
 from bylaw.reasons import Refused
 from bylaw.store import passkeys as store
@@ -138,7 +138,7 @@ def _room(rows: list[RowMapping]) -> None:
 
 def _row(house: House, user: User, said: Said, new: Made, *, name: str, handle: str) -> dict[str, Any]:
     return {
-        "id": _id(house),
+        "id": base64url(house.ports.entropy(16)),
         "user_id": user.id,
         "name": name,
         "credential_id": new.credential_id,
@@ -152,10 +152,6 @@ def _row(house: House, user: User, said: Said, new: Made, *, name: str, handle: 
         "discoverable": said.discoverable,
         "created_at": house.now(),
     }
-
-
-def _id(house: House) -> str:
-    return base64.urlsafe_b64encode(house.ports.entropy(16)).decode().rstrip("=")
 
 
 # Signing in
@@ -277,7 +273,7 @@ def _begin(
     **facts: str,
 ) -> None:
     """Keep the question for this browser, and for whoever is asked in this session."""
-    facts = {"challenge": answers.text(challenge), "session": who.session if who else "", **facts}
+    facts = {"challenge": base64url(challenge), "session": who.session if who else "", **facts}
     ceremonies.begin(
         house,
         exchange,

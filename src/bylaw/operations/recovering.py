@@ -8,7 +8,6 @@ new password, and through the second factor where there is one (ASVS 5.0.0 6.4.3
 
 from __future__ import annotations
 
-import base64
 import logging
 import re
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from bylaw.controls.passwords import Kept
 from bylaw.exchange import Exchange
 from bylaw.house import House
 from bylaw.identity import Identity
-from bylaw.keys import digest
+from bylaw.keys import base64url, digest
 from bylaw.operations import accounts, ceremonies, mailing, proving, standing
 from bylaw.operations.mailing import Link
 from bylaw.operations.standing import Event
@@ -127,7 +126,7 @@ def issue(
     """
     passwords.demand(house)
     users.hold(connection, user.id)  # of two at once the second ends the first's
-    secret = base64.urlsafe_b64encode(house.ports.entropy(32)).decode().rstrip("=")
+    secret = base64url(house.ports.entropy(32))
     lifetime = INVITED_FOR if purpose == "invitation" else house.policy.of(reset.Settings).lifetime
     if not _mail(house, connection, user, secret, purpose, spoken(lifetime)):
         return False

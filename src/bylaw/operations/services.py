@@ -50,10 +50,12 @@ def make(house: House, by: Identity, *, name: str, contact: str = "", granted: I
         raise Refused(errors.INVALID, fields={"name": wanted})
     contact = _contact(contact or by.email)
     granted = authority.known_roles(house, granted)
-    roles.demand_no_less(house, by, granted)
     user_id = str(uuid.UUID(bytes=house.ports.entropy(16), version=4))
     try:
         with house.store.transaction() as connection:
+            authority.demand_still(house, connection, by)
+            for role in granted:
+                authority.demand_to_give(house, connection, by, role)
             users.add(
                 connection,
                 {

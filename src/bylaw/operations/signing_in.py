@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from bylaw.controls import audit, email, mfa, passwords, sessions, tokens
 from bylaw.controls.lockout import Whence
-from bylaw.controls.sessions import Opened
+from bylaw.controls.passwords import judging
+from bylaw.controls.sessions import Opened, owing
 from bylaw.house import House
 from bylaw.identity import UNAUTHENTICATED, Identity
 from bylaw.operations import accounts, proving, standing
@@ -70,12 +71,12 @@ def _judged(house: House, user: User, password: str) -> tuple[bool, str]:
     settings = house.policy.of(passwords.Settings)
     with house.store.reading() as connection:
         second = factors.enrolled(connection, user.id)
-    if not passwords.uncovered(settings, user.password_rules, second=second):
+    if not judging.uncovered(settings, user.password_rules, second=second):
         return False, ""
     words = accounts.words(house, user.email, user.name)
-    if passwords.faults(settings, password, context=words, second=second):
+    if judging.faults(settings, password, context=words, second=second):
         return True, ""
-    return False, passwords.rules(settings, second=second)
+    return False, judging.rules(settings, second=second)
 
 
 def open_session(
@@ -94,7 +95,7 @@ def open_session(
     """Open a session for an account that has proven itself by `method`. Raises Refused.
 
     `assurance` is 2 where the proof was of two factors at once (a passkey that knows its owner). What the
-    session still owes before anybody is signed in by it (`Opened.owes`, see sessions.OWED) is found here;
+    session still owes before anybody is signed in by it (`Opened.owes`, see owing.OWED) is found here;
     `owes` adds what only the caller knows; `stronger` is a hash to keep in the place of the account's own,
     and `rules` those that its password was found to keep. `token` is the id of the access token by which it
     is opened, and with which it ends.
@@ -181,9 +182,9 @@ def owed(
     owes: Iterable[str] = (),
 ) -> str:
     """What is still to be done after a proof by `method`, and what the caller knows of, before anybody is
-    signed in: in the order in which it is to be done (see sessions.OWED)."""
+    signed in: in the order in which it is to be done (see sessions.owing)."""
     found = _owed(house, connection, user, method=method, assurance=assurance)
-    return sessions.owing({*owes, *found})
+    return owing.in_order({*owes, *found})
 
 
 def _owed(house: House, connection: Connection, user: User, *, method: str, assurance: int) -> Iterator[str]:
@@ -232,7 +233,7 @@ def replace_session(
     if row is None or not session_rows.replaced(connection, digest, house.now()):
         raise Refused(UNAUTHENTICATED)  # ended meanwhile, or another request has gone on with it
     feed.revoke(connection, house.now(), row.user_id, digest)
-    opened = sessions.mint(house, owes=sessions.without(row.owes, *done))
+    opened = sessions.mint(house, owes=owing.without(row.owes, *done))
     pending = "second" in row.owes.split() and "second" in done
     fresh = sessions.row(
         house,

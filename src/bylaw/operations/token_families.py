@@ -8,20 +8,20 @@ thief would use that, too.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping
 
-from bylaw.controls import audit, jwt, sessions
+from bylaw.controls import audit, jwt
 from bylaw.controls.jwt import reasons
 from bylaw.controls.jwt.tokens import Claims, Unreadable
 from bylaw.controls.lockout import Whence
+from bylaw.controls.sessions import owing
 from bylaw.house import House
 from bylaw.identity import Identity
-from bylaw.keys import digest
-from bylaw.operations import devices, mailing, second_factors, signing_in
+from bylaw.keys import base64url, digest
+from bylaw.operations import devices, mailing, showing_factors, signing_in
 from bylaw.operations.devices import Arrival
 from bylaw.operations.signing_in import Known
 from bylaw.reasons import Refused
@@ -69,7 +69,7 @@ def sign_in(house: House, *, email: str, password: str, code: str = "", use: Use
     known = signing_in.by_password(house, email=email, password=password, whence=whence)
     methods, assurance = ["password"], 1
     if code and _enrolled(house, known.user):
-        methods.append(second_factors.prove(house, known.user, code=code, whence=whence))
+        methods.append(showing_factors.prove(house, known.user, code=code, whence=whence))
         assurance = 2
     return begin(house, known, method="+".join(methods), assurance=assurance, use=use)
 
@@ -98,16 +98,16 @@ def _enrolled(house: House, user: User) -> bool:
 
 
 def _owing(due: str) -> Refused:
-    first = sessions.first(due)
+    first = owing.first(due)
     if first == "second":
         return Refused(reasons.SECOND)
-    return Refused(reasons.UNFINISHED, detail=sessions.OWED[first])
+    return Refused(reasons.UNFINISHED, detail=owing.OWED[first])
 
 
 def _begun(house: House, user: User, method: str, assurance: int, use: Use) -> dict[str, Any]:
     now = house.now()
     return {
-        "id": _text(house.ports.entropy(ID_BYTES)),
+        "id": base64url(house.ports.entropy(ID_BYTES)),
         "user_id": user.id,
         "epoch": user.epoch,
         "method": method,
@@ -151,19 +151,15 @@ def _renewed(
 ) -> Pair:
     """The family's next pair."""
     settings, now = house.policy.of(jwt.Settings), house.now()
-    secret = PREFIX + _text(house.ports.entropy(SECRET_BYTES))
+    secret = PREFIX + base64url(house.ports.entropy(SECRET_BYTES))
     until = min(now + settings.refresh_idle, ends)
     store.add_token(
         connection,
         {"digest": digest(secret), "family_id": family_id, "created_at": now, "expires_at": until},
     )
     begins, over = int(now), int(min(now + settings.lifetime, ends))
-    claims = Claims(user_id, family_id, epoch, begins, over, _text(house.ports.entropy(ID_BYTES)))
+    claims = Claims(user_id, family_id, epoch, begins, over, base64url(house.ports.entropy(ID_BYTES)))
     return Pair(jwt.maker(house.policy).make(claims), secret, over - begins, family_id)
-
-
-def _text(random: bytes) -> str:
-    return base64.urlsafe_b64encode(random).decode().rstrip("=")
 
 
 # Renewed

@@ -22,7 +22,7 @@ from bylaw.operations.authority import SYSTEM
 from bylaw.operations.minting import Given, add, end, exchange, forget, record, until
 from bylaw.reasons import Refused
 from bylaw.store import access_tokens as rows
-from bylaw.store import assignments, bearers, users
+from bylaw.store import assignments, bearers
 from bylaw.store.tables import access_tokens
 from bylaw.store.users import User
 
@@ -62,7 +62,7 @@ def issue(
     demand_on(house)
     expires_at = until(house, lifetime=lifetime, never=never)
     with house.store.transaction() as connection:
-        user = _permitted(house, connection, by, user_id)
+        user = _permitted(house, connection, by, user_id, making=True)
         if user.email.startswith(api_keys.ADDRESS):
             raise Refused(roles.HAS_NOTHING, detail="A service account has API keys; nobody signs in as it.")
         if user.disabled_at is not None:
@@ -97,7 +97,11 @@ def issue_many(
     Raises Refused.
     """
     demand_on(house)
-    _demand_issuer(house, by, role, scope)
+    by.demand_self()
+    authority.known_roles(house, [role])
+    if scope and not OBJECT.fullmatch(scope):
+        raise Refused(errors.INVALID, fields={"scope": "an object, e.g. planning:17"})
+    _demand_issuer(by, scope)
     if type(count) is not int or not 1 <= count <= MOST_AT_ONCE:
         raise Refused(errors.INVALID, fields={"count": f"a number from 1 to {MOST_AT_ONCE}"})
     ends = until(house, expires_at=expires_at if token_until is None else token_until)
@@ -108,11 +112,7 @@ def issue_many(
         return _add_accounts(house, own, by, role, scope, called, ends, expires_at, because)
 
 
-def _demand_issuer(house: House, by: Identity, role: str, scope: str) -> None:
-    by.demand_self()
-    authority.known_roles(house, [role])
-    if scope and not OBJECT.fullmatch(scope):
-        raise Refused(errors.INVALID, fields={"scope": "an object, e.g. planning:17"})
+def _demand_issuer(by: Identity, scope: str) -> None:
     if not by.may(roles.MANAGE_USERS):
         by.demand(tokens.ISSUE, within=scope)
 
@@ -133,6 +133,7 @@ def _add_accounts(
     role_until: float | None,
     because: str,
 ) -> list[Issued]:
+    _demand_issuer(authority.as_now(house, connection, by), scope)
     authority.demand_to_give(house, connection, by, role, within=scope, until=role_until)
     made = []
     for name in names:
@@ -165,22 +166,25 @@ def demand_on(house: House) -> None:
         raise Refused(tokens.OFF)
 
 
-def _permitted(house: House, connection: Connection, by: Identity, user_id: str) -> User:
-    """The account, where `by` may deal with its tokens: one's own, or those of somebody who may no more.
-    Whoever makes or takes a token has shown lately that it is he, and stands as he did. Raises Refused."""
+def _permitted(
+    house: House, connection: Connection, by: Identity, user_id: str, *, making: bool = False
+) -> User:
+    """The account, where `by` may deal with its tokens: one's own, or those of somebody who may no more, nor
+    for longer where one is made. Whoever makes or takes a token has shown lately that it is he, and stands as
+    he did. Raises Refused."""
     by.demand_self()
-    user = accounts.found(connection, user_id)
-    users.hold(connection, user_id)  # nobody signs in, and no other token is made, meanwhile
+    # Held: nobody signs in, and no other token is made, meanwhile.
+    user = accounts.found(connection, user_id, hold=True)
     if by is SYSTEM:
         return user
     if by.id != user_id:
         authority.may_change(house, by)
-        return authority.below(house, connection, by, user_id)
+        allowed = authority.not_outlasting if making else authority.below
+        return allowed(house, connection, by, user_id)
     mfa.demand_fresh(house, by)
-    me = accounts.found(connection, user_id)
-    if me.disabled_at is not None or me.epoch != by.epoch:
+    if user.disabled_at is not None or user.epoch != by.epoch:
         raise Refused(UNAUTHENTICATED)
-    return me
+    return user
 
 
 def tell(house: House, connection: Connection, user: User, given: Given, by: Identity) -> None:
@@ -285,21 +289,30 @@ def replace(
     """
     demand_on(house)
     with house.store.transaction() as connection:
-        row = _own(house, connection, by, token_id, user_id)
+        row = _own(house, connection, by, token_id, user_id, making=True)
         given, ended = exchange(house, connection, row, by, session=session)
         tell(house, connection, accounts.found(connection, row["user_id"]), given, by)
     forget(house, row["user_id"], ended)
     return given
 
 
-def _own(house: House, connection: Connection, by: Identity, token_id: str, user_id: str) -> RowMapping:
-    """A token that `by` may end. Raises Refused: alike for none, one that is revoked and a foreign one."""
+def _own(
+    house: House,
+    connection: Connection,
+    by: Identity,
+    token_id: str,
+    user_id: str,
+    *,
+    making: bool = False,
+) -> RowMapping:
+    """A token that `by` may end, or put another in the place of. Raises Refused: alike for none, one that is
+    revoked and a foreign one."""
     plain = token_id.isascii() and token_id.isprintable() and len(token_id) <= 22
     row = bearers.by_id(connection, access_tokens, token_id) if plain else None
     mine = row is not None and row["user_id"] == (user_id or row["user_id"])
     if row is None or not mine or not (by.id == row["user_id"] or by.may(roles.MANAGE_USERS)):
         raise Refused(tokens.UNKNOWN)
-    _permitted(house, connection, by, row["user_id"])
+    _permitted(house, connection, by, row["user_id"], making=making)
     row = bearers.by_id(connection, access_tokens, token_id)
     if row is None or row["revoked_at"] is not None:
         raise Refused(tokens.UNKNOWN)

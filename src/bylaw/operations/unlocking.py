@@ -8,7 +8,6 @@ link does nothing by itself, because mail scanners open links; the button on its
 
 from __future__ import annotations
 
-import base64
 from typing import Final
 
 from sqlalchemy import Connection
@@ -17,7 +16,7 @@ from bylaw.controls import audit, lockout
 from bylaw.controls.lockout import Settings
 from bylaw.exchange import Exchange
 from bylaw.house import House
-from bylaw.keys import digest
+from bylaw.keys import base64url, digest
 from bylaw.operations import devices, mailing
 from bylaw.operations.mailing import Link
 from bylaw.reasons import Refused
@@ -85,7 +84,7 @@ def _send(house: House, connection: Connection, user: User | None, why: str, *, 
     with connection.begin_nested() as undo:
         users.hold(connection, whose)  # of two at once the second sees that the first has told
         sent = devices.told_lately(house, connection, _TOLD, whose)
-        secret = base64.urlsafe_b64encode(house.ports.entropy(32)).decode().rstrip("=")
+        secret = base64url(house.ports.entropy(32))
         now = house.now()
         if owner is not None:
             row = {

@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from bylaw import toml_lines
 from bylaw.control import Control
 from bylaw.errors import PolicyError, Problem
+from bylaw.policy import database
 from bylaw.policy.faults import Key, toml
 from bylaw.policy.texts import listed
 from bylaw.policy.value import Environment
@@ -28,7 +29,7 @@ _OLDER: Final = {"REDIS_URL": ("RATELIMIT_STORAGE_URL", "RATELIMIT_STORAGE_URI")
 REMEDIES: Final[dict[tuple[str, ...], str]] = {
     ("secrets", "key"): "make one: bylaw secrets new",
     ("app", "base_url"): "where people reach it, e.g. https://mtc.acme.eu",
-    ("store", "database"): "e.g. postgresql+psycopg://user:password@host/name or sqlite:///app.db",
+    ("store", "database"): database.ACCEPTED,
     ("rate_limits", "store"): "e.g. rediss://:password@host:6379/0",
     ("mail", "server"): "e.g. smtps://user:password@mail.acme.eu:465",
     ("mail", "user"): "what the mail server gave out, or nothing",

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 
 from bylaw import rules
 from bylaw.control import Below, Control, Duration, Section
+from bylaw.identity import PERMISSION
 
 PROFILES: Final = ("standard", "fips")
 
@@ -124,9 +125,7 @@ class PathRule(Section):
     methods: tuple[Literal["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"], ...] = ("GET",)
     """The methods that are answered there; HEAD goes with GET."""
 
-    permission: str | None = Field(
-        None, pattern=r"^[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*$", examples=["note:read"]
-    )
+    permission: str | None = Field(None, pattern=rf"^{PERMISSION.pattern}$", examples=["note:read"])
     """Whoever holds it may."""
 
     signed_in: bool = False

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 import weakref
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from bylaw.errors import StoreError
+from bylaw.policy import database
 
 IMMEDIATE = "immediate"
 """Execution option: begin as a writer at once. Two SQLite transactions that both begin as readers
 and then write cannot both go on (SQLITE_BUSY_SNAPSHOT), and no waiting would help."""
 
+LOCKED: Final = 30.0
+"""Seconds that somebody waits for a SQLite database in which another one writes."""
 
 KEEPING: Final = {
     "connect_timeout": 5,
@@ -35,36 +38,25 @@ def connect(url: str, root: Path | None = None, **pool: int) -> Engine:
     `pool`: SQLAlchemy's own words for how many connections there are at once.
     """
     try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise StoreError("the database URL is not one (its value is not shown)") from None
-    if parsed.drivername in ("postgres", "postgresql"):
-        # As hosts hand it out; the driver that bylaw brings along is psycopg.
-        parsed = parsed.set(drivername="postgresql+psycopg")
+        parsed = database.address(url)
+    except ValueError as error:
+        raise StoreError(str(error)) from None
     if not parsed.drivername.startswith("sqlite"):
-        try:
-            keeping = (
-                {name: value for name, value in KEEPING.items() if name not in parsed.query}
-                if parsed.drivername == "postgresql+psycopg"
-                else {}
-            )
-            return _forked(
-                create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=keeping, **pool)
-            )
-        except (NoSuchModuleError, ImportError):
-            raise StoreError(
-                f"there is no driver for {parsed.drivername} databases here; sqlite is built in, "
-                "postgresql+psycopg comes with bylaw[postgresql]"
-            ) from None
-    if not parsed.database or parsed.database == ":memory:":
-        raise StoreError("SQLite needs a file: a database in memory is another one per connection")
-    file = Path(parsed.database)
+        keeping = (
+            {name: value for name, value in KEEPING.items() if name not in parsed.query}
+            if parsed.drivername == "postgresql+psycopg"
+            else {}
+        )
+        return _forked(
+            create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=keeping, **pool)
+        )
+    file = Path(str(parsed.database))
     if root is not None and not file.is_absolute():
         file = root / file
     file.parent.mkdir(parents=True, exist_ok=True)
     # What a statement carries (a hash, an address) is not for the log of an error.
     engine = create_engine(
-        parsed.set(database=str(file)), connect_args={"timeout": 30}, hide_parameters=True, **pool
+        parsed.set(database=str(file)), connect_args={"timeout": LOCKED}, hide_parameters=True, **pool
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
@@ -102,11 +94,25 @@ def _prepare(connection: Any, record: object) -> None:
     # Python's driver would begin transactions behind our back; SQLAlchemy's begin event does it.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(cursor)
     # FULL: a record that was acknowledged survives a power cut (DESIGN: never lose a record).
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Have the file keep a write-ahead log. SQLite waits for no lock here, whatever its timeout: of two
+    processes that open a new file at the same moment, one would not start."""
+    ends = time.monotonic() + LOCKED
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                raise
+            time.sleep(0.01)
 
 
 def _begin(connection: Connection) -> None:

@@ -95,6 +95,20 @@ def of(connection: Connection, subject: str) -> list[StoredFile]:
     return _files(connection, query.order_by(table.c.created_at, table.c.id))
 
 
+def unattached(connection: Connection, user_id: str | None) -> int:
+    """How many files of a person, or of strangers, no transaction has wanted."""
+    query = select(func.count()).where(
+        table.c.user_id == user_id, table.c.attached_at.is_(None), table.c.state.in_(VISIBLE)
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def hold_unattached(connection: Connection, user_id: str | None) -> None:
+    """Let no other transaction count these until this one is over (SQLite has one writer)."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(7237503, func.hashtext(user_id or ""))))
+
+
 def attach(connection: Connection, file_id: str, user_id: str, subject: str, at: float) -> bool:
     """Say what a file belongs to, unless somebody has; whether this did. Two at once: one of them."""
     query = update(table).where(

@@ -122,12 +122,16 @@ def count(connection: Connection, user_id: str, states: Iterable[str]) -> int:
     return connection.execute(query).scalar_one()
 
 
-def finished_like(connection: Connection, user_id: str, fingerprint: str) -> Import | None:
-    """The latest import of somebody's that was the same in all, and was done."""
+def imported_like(connection: Connection, user_id: str, fingerprint: str) -> Import | None:
+    """The latest import of somebody's that is the same in all, and was done or is under way."""
     query = (
         select(table)
-        .where(table.c.user_id == user_id, table.c.fingerprint == fingerprint, table.c.state == DONE)
-        .order_by(table.c.finished_at.desc())
+        .where(
+            table.c.user_id == user_id,
+            table.c.fingerprint == fingerprint,
+            table.c.state.in_((RUNNING, DONE)),
+        )
+        .order_by(table.c.started_at.desc())
         .limit(1)
     )
     row = connection.execute(query).mappings().one_or_none()
@@ -175,12 +179,12 @@ def old(connection: Connection, before: float, limit: int) -> list[Import]:
 # Whose turn it is
 
 
-def due(connection: Connection, now: float, *, limit: int = 10) -> list[str]:
-    """Imports that wait for a worker, or whose worker has not been heard of."""
+def due(connection: Connection, now: float, importers: Iterable[str], *, limit: int = 10) -> list[str]:
+    """Imports of these importers that wait for a worker, or whose worker has not been heard of."""
     query = (
         select(table.c.id)
         .join(claims, claims.c.import_id == table.c.id)
-        .where(table.c.state.in_(UNDER_WAY), claims.c.until < now)
+        .where(table.c.state.in_(UNDER_WAY), table.c.importer.in_(tuple(importers)), claims.c.until < now)
         .order_by(table.c.changed_at)
         .limit(limit)
     )

@@ -23,7 +23,7 @@ class Remembered:
     seen_at: float
     written_at: float
     owes: str = ""
-    """What is still to be done before anybody is signed in (see sessions.OWED)."""
+    """What is still to be done before anybody is signed in (see sessions.owing)."""
     kind: str = "session"
     """What it was read for: a `session`'s cookie, or a bearer's `jwt` or `api_key`."""
     rates: tuple[str, ...] = ()

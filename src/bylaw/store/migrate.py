@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -33,6 +35,7 @@ def current(engine: Engine) -> str | None:
         return context.get_current_revision()
 
 
+@cache
 def latest() -> str:
     """The version that this bylaw needs."""
     return ScriptDirectory.from_config(_config()).get_current_head() or ""

@@ -9,7 +9,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, exists, func, insert, or_, select, update
 
 from bylaw.store import assignments
-from bylaw.store.tables import name_key, passkeys, role_assignments, totp_secrets, users
+from bylaw.store.tables import passkeys, role_assignments, totp_secrets, users
+from bylaw.store.tables.people import name_key
 
 _COLUMNS: Final = [column for column in users.c if column is not users.c.name_key]
 

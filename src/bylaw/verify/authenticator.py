@@ -18,6 +18,8 @@ import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from bylaw.keys import base64url
+
 Algorithm = Literal["ES256", "EdDSA", "RS256", "RS256-1024", "ES384"]
 _PRESENT, _VERIFIED, _ELIGIBLE, _BACKED_UP, _ATTESTED = 1, 4, 8, 16, 64
 
@@ -111,8 +113,8 @@ class Authenticator:
             signature = made.sign(data + hashlib.sha256(client).digest())
             statement = {"alg": made.public_key[3], "sig": _bent(signature, manner)}
         response = {
-            "clientDataJSON": _text(client),
-            "attestationObject": _text(
+            "clientDataJSON": base64url(client),
+            "attestationObject": base64url(
                 cbor2.dumps({"fmt": manner.format, "attStmt": statement, "authData": data})
             ),
             "transports": list(self.transports),
@@ -133,10 +135,10 @@ class Authenticator:
         signature = used.sign(data + hashlib.sha256(client).digest())
         handle = used.user_handle if manner.user_handle is None else manner.user_handle
         response = {
-            "clientDataJSON": _text(client),
-            "authenticatorData": _text(data),
-            "signature": _text(_bent(signature, manner)),
-            **({"userHandle": _text(handle)} if handle else {}),
+            "clientDataJSON": base64url(client),
+            "authenticatorData": base64url(data),
+            "signature": base64url(_bent(signature, manner)),
+            **({"userHandle": base64url(handle)} if handle else {}),
             **manner.changed,
         }
         return _credential(used.id if manner.id is None else manner.id, response, {})
@@ -150,7 +152,7 @@ class Authenticator:
 
     def _client(self, kind: str, options: dict[str, Any], manner: Manner) -> bytes:
         """What the browser says (section 5.8.1)."""
-        challenge = options["challenge"] if manner.challenge is None else _text(manner.challenge)
+        challenge = options["challenge"] if manner.challenge is None else base64url(manner.challenge)
         said = {
             "type": manner.type or kind,
             "challenge": challenge,
@@ -198,8 +200,8 @@ def _key(algorithm: Algorithm) -> Credential:
 
 def _credential(identifier: bytes, response: dict[str, Any], extensions: dict[str, Any]) -> str:
     said = {
-        "id": _text(identifier),
-        "rawId": _text(identifier),
+        "id": base64url(identifier),
+        "rawId": base64url(identifier),
         "type": "public-key",
         "authenticatorAttachment": "platform",
         "clientExtensionResults": extensions,
@@ -210,10 +212,6 @@ def _credential(identifier: bytes, response: dict[str, Any], extensions: dict[st
 
 def _bent(signature: bytes, manner: Manner) -> bytes:
     return signature[:-1] + bytes([signature[-1] ^ 1]) if manner.tampered else signature
-
-
-def _text(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def _octets(written: str) -> bytes:

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
 
 from joserfc import jwk, jws
 
+from bylaw.keys import base64url
 from bylaw.ports import Received
 
 Change = Callable[[dict[str, Any]], dict[str, Any] | None]
@@ -170,7 +171,7 @@ class Issuer:
 
     def _asked_by(self, asked: dict[str, str], form: dict[str, str]) -> bool:
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
-        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        challenge = base64url(digest)
         return (
             asked.get("code_challenge_method") == "S256"
             and asked.get("code_challenge") == challenge

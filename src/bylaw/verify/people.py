@@ -172,7 +172,7 @@ class People:
         self, client: Client, *, method: str = "password", assurance: int = 2, owes: Iterable[str] = ()
     ) -> str:
         """Give the client a session; its secret. It has shown all that any role may ask for, unless
-        `assurance` is 1, and owes nothing but what `owes` says (see sessions.OWED)."""
+        `assurance` is 1, and owes nothing but what `owes` says (see sessions.owing)."""
         with self.site.house.store.reading() as connection:
             user = users.by_id(connection, client.id)
         if user is None:

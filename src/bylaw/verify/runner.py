@@ -15,7 +15,8 @@ from typing import Any, Final, Literal
 
 from bylaw.control import Broken, Control, CouldNotLook, Probe, Sabotage
 from bylaw.controls import CONTROLS
-from bylaw.verify.laboratory import Bench, Laboratory, forget_hashes
+from bylaw.verify.laboratory import Bench, Laboratory
+from bylaw.verify.people import forget_hashes
 from bylaw.verify.target import Target
 
 Outcome = Literal["pass", "fail", "not_examined"]

@@ -46,6 +46,7 @@ def parts_are_not_counted(patch: Patch) -> None:
     """A form may have as many parts as fit into it."""
 
     def begin(self: Any) -> None:
+        self._begun += 1
         self._disposition, self._size, self._headers = None, 0, 0
 
     patch(streams.Form, "_part_begin", begin)

@@ -132,6 +132,15 @@ class Arriving:
             )
 
 
+def _lines(seen: bytes, mark: bytes, before: int) -> int:
+    """How many lines begin with the mark of a boundary, of those that end behind the first `before` bytes."""
+    count, at = 0, seen.find(mark)
+    while at >= 0:
+        count += at + len(mark) > before and seen[at - 1 : at] in (b"\r", b"\n")
+        at = seen.find(mark, at + 1)
+    return count
+
+
 def _decodes(value: bytes) -> bool:
     try:
         value.decode()
@@ -154,6 +163,7 @@ class Form(Sized):
     """
 
     __slots__ = (
+        "_begun",
         "_decoder",
         "_disposition",
         "_end_mark",
@@ -162,6 +172,7 @@ class Form(Sized):
         "_files",
         "_foreign",
         "_headers",
+        "_lines",
         "_parser",
         "_parts",
         "_size",
@@ -182,6 +193,7 @@ class Form(Sized):
     ) -> None:
         super().__init__(limit, announced)
         self._parts = parts
+        self._begun = 0
         self._text = text
         self._files = None if files is None else Arriving(self, files)
         self._file = False
@@ -189,6 +201,7 @@ class Form(Sized):
         self._disposition: bytes | None = None
         self._foreign = False
         self._end_mark, self._tail = b"\r\n--" + boundary + b"--", b"\r\n"
+        self._lines = 0
         self._size = self._headers = 0
         self._decoder: codecs.IncrementalDecoder | None = None
         self._parser = MultipartParser(
@@ -216,6 +229,11 @@ class Form(Sized):
         except ValueError:  # MultipartParseError is one
             self.refuse(reasons.FORM)
         seen = self._tail + piece
+        self._lines += _lines(seen, self._end_mark[2:-2], len(self._tail))
+        if self._lines > self._begun + 1:
+            # Werkzeug takes a bare line feed or return before a boundary, and spaces behind it, for its line:
+            # what is a field's text to one parser would be a part of its own to another, or a file.
+            self.refuse(reasons.FORM)
         if self._parser.state == MultipartState.END:
             # Nobody here reads what comes after the last boundary; a filter on the way may.
             seen = seen if over else seen.partition(self._end_mark)[2]
@@ -227,14 +245,15 @@ class Form(Sized):
 
     def _end(self) -> None:
         super()._end()
-        if self._parser.state != MultipartState.END and self._taken:
+        whole = self._parser.state == MultipartState.END and self._lines == self._begun + 1
+        if self._taken and not whole:
             self.refuse(reasons.FORM)  # what one parser takes for a whole form, another waits for
 
     # What the parser says
 
     def _part_begin(self) -> None:
-        self._parts -= 1
-        if self._parts < 0:
+        self._begun += 1
+        if self._begun > self._parts:
             self.refuse(reasons.PARTS)
         self._disposition, self._foreign = None, False
         self._size = self._headers = 0

@@ -11,6 +11,7 @@ from joserfc import jws
 
 from bylaw import oidc
 from bylaw.control import Patch, sabotage
+from bylaw.oidc import messages
 
 
 def _federating() -> Any:
@@ -20,7 +21,7 @@ def _federating() -> Any:
 @sabotage
 def the_state_is_not_compared(patch: Patch) -> None:
     """Any answer is taken for the one that was asked for."""
-    patch(oidc.Transaction, "answered", lambda self, query: oidc._answered(query))
+    patch(oidc.Transaction, "answered", lambda self, query: messages.parameters(query))
 
 
 @sabotage

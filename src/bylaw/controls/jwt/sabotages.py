@@ -14,7 +14,7 @@ from bylaw import bearer
 from bylaw.control import Patch, Sabotage, sabotage
 from bylaw.controls import jwt
 from bylaw.controls.jwt import tokens
-from bylaw.controls.jwt.probes import decoded, encoded
+from bylaw.controls.jwt.probes.common import decoded, encoded
 from bylaw.store import token_families as families
 from bylaw.store.feed import Feed
 
@@ -122,7 +122,7 @@ def refresh_tokens_are_access_tokens(patch: Patch) -> None:
     """The token that renews is of the same make as the one that opens."""
     verbs = _verbs()
     patch(verbs, "PREFIX", "")
-    patch(verbs, "_text", lambda random: "x" * len(random))
+    patch(verbs, "base64url", lambda random: "x" * len(random))
 
 
 @sabotage

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey
+from joserfc.util import urlsafe_b64decode
 
 Algorithm = Literal["HS256", "Ed25519", "ES256"]
 TYPE: Final = "at+jwt"
@@ -84,7 +85,7 @@ class Maker:
         if len(text) > LONGEST:
             raise Unreadable
         try:
-            return json.loads(opened(text, self._key, self.algorithm))
+            return _json(opened(text, self._key, self.algorithm))
         except (ValueError, RecursionError):
             raise Unreadable from None
 
@@ -135,7 +136,8 @@ def opened(text: str, key_of: Callable[[Any], Key], algorithm: str) -> bytes:
     """What `text` holds, if it is signed by the key that `key_of` names for its header. Raises Unreadable."""
     try:
         token = jws.extract_compact(text.encode("ascii"))
-        if not jws.validate_compact(token, key_of(token.headers()), algorithms=[algorithm]):
+        header = _json(urlsafe_b64decode(token.segments["header"]))
+        if not jws.validate_compact(token, key_of(header), algorithms=[algorithm]):
             raise Unreadable
         return token.payload
     except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -159,7 +161,7 @@ def load(algorithm: Algorithm, text: str) -> Key:
             return shared(text.encode())
         kind, curve = _KINDS[algorithm]
         if text.startswith("{"):
-            key = _of_jwk(algorithm, kind, json.loads(text, object_pairs_hook=_once))
+            key = _of_jwk(algorithm, kind, _json(text.encode()))
         elif text.startswith("-----BEGIN"):
             key = kind.import_key(text)
         else:
@@ -199,6 +201,12 @@ def _of_jwk(algorithm: str, kind: type[OKPKey | ECKey], said: dict[str, Any]) ->
     if made.thumbprint() != key.thumbprint():
         raise ValueError("two halves of two keys")
     return made
+
+
+def _json(raw: bytes) -> Any:
+    """What a JSON text in UTF-8 says, the one way in which every parser reads it (RFC 8725 section 2.6, RFC
+    8259 section 8.1). Raises ValueError."""
+    return json.loads(raw.decode(), object_pairs_hook=_once)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

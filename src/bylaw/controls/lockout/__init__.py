@@ -13,7 +13,6 @@ It does not keep a person from choosing a password that the first five guesses f
 
 from __future__ import annotations
 
-import base64
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from bylaw.controls.lockout import probes, sabotages
 from bylaw.controls.proxies import group
 from bylaw.exchange import Exchange
 from bylaw.house import House
-from bylaw.keys import digest
+from bylaw.keys import base64url, digest
 from bylaw.policy import Policy
 from bylaw.reasons import Reason, Refused
 
@@ -233,7 +232,7 @@ def remember(house: House, exchange: Exchange, email: str, *, anew: bool = False
     before = whence(house, exchange).device
     number = "" if anew else nonce(house, before, name)
     if not number:
-        number = base64.urlsafe_b64encode(house.ports.entropy(_NONCE_BYTES)).decode().rstrip("=")
+        number = base64url(house.ports.entropy(_NONCE_BYTES))
     issued = str(int(house.now()))
     seal = house.keys.seal("lockout", f"cookie {number} {issued} {name}")
     others = [".".join(e) for e in _entries(before) if not _ours(house, name, *e)]

@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, SecretStr
 from bylaw import control
 from bylaw.control import Conflict, Control, Size, weighed
 from bylaw.controls.logs import output, probes, records, redaction, sabotages
-from bylaw.controls.logs.redaction import scrub
+from bylaw.controls.logs.scrubbing import scrub
 from bylaw.exchange import ALLOW, Exchange, HeaderNames, Step, Verdict, idle
 from bylaw.house import House
 from bylaw.policy import Policy

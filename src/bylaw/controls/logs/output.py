@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import structlog
 from structlog.typing import EventDict, Processor
 
-from bylaw.controls.logs import records, redaction
+from bylaw.controls.logs import records, redaction, scrubbing
 
 if sys.platform != "win32":
     import fcntl
@@ -98,11 +98,11 @@ def _plain(value: Any, depth: int = 0) -> Any:
     """What JSON can hold of a value that was scrubbed, and so is neither deep nor endless."""
     if value is None or isinstance(value, bool | str | int):
         return value
-    if isinstance(value, Mapping) and depth < redaction.DEPTH + 2:
+    if isinstance(value, Mapping) and depth < scrubbing.DEPTH + 2:
         return {
             k if isinstance(k, str) else records.printed(k): _plain(v, depth + 1) for k, v in value.items()
         }
-    if isinstance(value, list | tuple | set | frozenset) and depth < redaction.DEPTH + 2:
+    if isinstance(value, list | tuple | set | frozenset) and depth < scrubbing.DEPTH + 2:
         return [_plain(each, depth + 1) for each in value]
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")

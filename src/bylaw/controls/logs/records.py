@@ -15,7 +15,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final
 
-from bylaw.controls.logs import redaction
+from bylaw.controls.logs import redaction, scrubbing
 from bylaw.exchange import current
 
 MESSAGE: Final = 8_192
@@ -137,7 +137,7 @@ def _clean_message(record: logging.LogRecord) -> None:
     if isinstance(record.msg, Mapping) and not record.args:
         # structlog's event, not rendered yet
         trace = record.msg.get("exception")
-        record.msg = redaction.scrub(record.msg)
+        record.msg = scrubbing.scrub(record.msg)
         if isinstance(trace, str) and isinstance(record.msg, dict):
             record.msg["exception"] = _lines(trace)
         return
@@ -150,7 +150,7 @@ def _clean_message(record: logging.LogRecord) -> None:
     said = message(whole)
     args = record.args
     if args:
-        args = redaction.scrub(args) if isinstance(args, Mapping) else tuple(map(_argument, args))
+        args = scrubbing.scrub(args) if isinstance(args, Mapping) else tuple(map(_argument, args))
     if said == whole:
         # The arguments are kept: a server's own format of its access log asks for each of them.
         record.args = args
@@ -162,7 +162,7 @@ def _clean_message(record: logging.LogRecord) -> None:
 
 
 def _argument(value: Any) -> Any:
-    value = redaction.scrub(value)
+    value = scrubbing.scrub(value)
     return redaction.line(value) if isinstance(value, str) else value
 
 
@@ -175,7 +175,7 @@ def _formatted(text: Any, args: Any) -> str | None:
 
 
 def _extra(name: str, value: Any) -> Any:
-    value = redaction.scrub(value, name)
+    value = scrubbing.scrub(value, name)
     return redaction.line(value) if isinstance(value, str) else value
 
 

@@ -15,25 +15,25 @@ from bylaw.store import sessions as session_rows
 from bylaw.store.tables import recovery_codes, totp_secrets
 
 
-def _operations() -> Any:
-    return sys.modules["bylaw.operations.second_factors"]
+def _operations(name: str) -> Any:
+    return sys.modules[f"bylaw.operations.{name}"]
 
 
 @sabotage
 def a_password_is_enough(patch: Patch) -> None:
     """Signing in does not look whether there is a second factor."""
-    patch(sys.modules["bylaw.operations.signing_in"], "_owed", lambda *given, **named: iter(()))
+    patch(_operations("signing_in"), "_owed", lambda *given, **named: iter(()))
 
 
 @sabotage
 def half_a_sign_in_may_change_the_account(patch: Patch) -> None:
     """Pages on which signing in is finished do not look what comes first."""
     patch(sys.modules["bylaw.pages.endpoints"], "_too_early", lambda endpoint, exchange: False)
-    patch(_operations(), "demand", _demanding_nothing)
+    patch(_operations("second_factors"), "demand", _demanding_nothing)
 
 
 def _demanding_nothing(house: Any, connection: Any, who: Any) -> Any:
-    return _operations().accounts.found(connection, who.id)
+    return _operations("accounts").found(connection, who.id)
 
 
 @sabotage
@@ -56,14 +56,14 @@ def looked_at_before_written_down(patch: Patch) -> None:
 @sabotage
 def codes_are_free(patch: Patch) -> None:
     """Wrong codes are not counted."""
-    proving = sys.modules["bylaw.operations.proving"]
+    proving = _operations("proving")
     patch(proving, "_count_factor", lambda house, user, whence: proving._Attempt())
 
 
 @sabotage
 def nobody_is_told_of_guesses(patch: Patch) -> None:
     """Whoever knows the password may try codes without its owner hearing of it."""
-    patch(_operations(), "_warn", lambda house, connection, user: None)
+    patch(_operations("showing_factors"), "_warn", lambda house, connection, user: None)
 
 
 @sabotage
@@ -106,17 +106,17 @@ def a_proof_never_grows_old(patch: Patch) -> None:
 @sabotage
 def stepping_up_takes_the_weaker_proof(patch: Patch) -> None:
     """The password or token is enough to show again who one is, though there is a second factor."""
-    operations = _operations()
-    real = operations.step_up
+    showing = _operations("showing_factors")
+    real = showing.step_up
 
     def step_up(
         house: Any, who: Any, *, session: str, password: str = "", token: str = "", **given: Any
     ) -> Any:
         if not (password or token):
             return real(house, who, session=session, **given)
-        return operations.signing_in.go_on(house, session, method="password")
+        return showing.signing_in.go_on(house, session, method="password")
 
-    patch(operations, "step_up", step_up)
+    patch(showing, "step_up", step_up)
 
 
 @sabotage
@@ -134,7 +134,7 @@ def weaker_sessions_live_on(patch: Patch) -> None:
 @sabotage
 def removing_a_factor_ends_nothing(patch: Patch) -> None:
     """Whoever else is signed in stays when a factor is removed."""
-    standing = sys.modules["bylaw.operations.standing"]
+    standing = _operations("standing")
     event = standing.Event.FACTOR_REMOVED
     kept = replace(standing.TABLE[event], sessions="new id")
     patch(standing, "TABLE", {**standing.TABLE, event: kept})

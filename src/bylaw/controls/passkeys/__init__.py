@@ -24,8 +24,8 @@ from pydantic import Field
 from bylaw import control
 from bylaw.control import Below, Conflict, Control, spoken
 from bylaw.controls.passkeys import probes, sabotages
-from bylaw.controls.passkeys.answers import text
 from bylaw.house import House
+from bylaw.keys import base64url
 from bylaw.policy import Policy
 from bylaw.reasons import Reason
 
@@ -138,7 +138,7 @@ def origins(policy: Policy) -> list[str]:
 def handle(house: House, user_id: str) -> str:
     """What a new authenticator is to know the account by: it says nothing about the account (WebAuthn
     Level 3 section 14.6.1), and is the same each time, so that an authenticator keeps one passkey."""
-    return text(hmac(house.keys.derive("passkeys")[0], user_id.encode(), sha256))
+    return base64url(hmac(house.keys.derive("passkeys")[0], user_id.encode(), sha256))
 
 
 # The policy

@@ -25,6 +25,8 @@ from webauthn.helpers import (
 from webauthn.helpers.cose import COSEAlgorithmIdentifier as Algorithm
 from webauthn.helpers.structs import AttestationFormat, AuthenticatorTransport, CredentialDeviceType
 
+from bylaw.keys import base64url
+
 LONGEST_ID: Final = 1023
 """Bytes of a credential id (WebAuthn Level 3 section 7.1)."""
 SHORTEST_ID: Final = 16
@@ -40,18 +42,13 @@ _UNATTESTED: Final = (AttestationFormat.NONE, AttestationFormat.PACKED)
 _TRANSPORTS: Final = {each.value for each in AuthenticatorTransport}
 
 
-def text(data: bytes) -> str:
-    """Base64url without padding, as browsers write it."""
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
 def octets(written: str) -> bytes:
     """The bytes of it. Raises ValueError for any other spelling of the same."""
     try:
         data = base64.b64decode(written + "=" * (-len(written) % 4), altchars=b"-_", validate=True)
     except ValueError:
         raise ValueError("not base64url") from None
-    if text(data) != written:
+    if base64url(data) != written:
         raise ValueError("not base64url")
     return data
 
@@ -152,7 +149,7 @@ def made(asked: Asked, said: Said) -> Made:
         raise Rejected(_why(error)) from None
     if verified.fmt not in _UNATTESTED:
         raise Rejected(f"attestation {verified.fmt}, which nobody asked for")
-    if text(verified.credential_id) != said.credential_id:
+    if base64url(verified.credential_id) != said.credential_id:
         raise Rejected("the credential is another one than it says")
     if not SHORTEST_ID <= len(verified.credential_id) <= LONGEST_ID:
         raise Rejected(f"a credential id of {len(verified.credential_id)} bytes")
@@ -202,7 +199,7 @@ def _asked_here(asked: Asked, said: Said) -> None:
     data = json.loads(octets(response["clientDataJSON"]))
     if data.get("crossOrigin", False) is not False or "topOrigin" in data:
         raise Rejected("asked in another site's frame")
-    if data["challenge"] != text(asked.challenge):
+    if data["challenge"] != base64url(asked.challenge):
         raise Rejected("the answer to another question")
     for name in ("authenticatorData", "signature", "attestationObject"):
         if name in response:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from bylaw.control import Broken, CouldNotLook, probe
 from bylaw.controls import passkeys
 from bylaw.controls.passkeys import answers
+from bylaw.keys import base64url
 
 # What people and attackers do
 
@@ -235,7 +236,7 @@ def _forged(lab: Any, theirs: Any) -> Any:
     """A credential with everything of another but its key."""
     device = lab.authenticator()
     device.create(
-        {"rp": {"id": theirs.rp_id}, "user": {"id": answers.text(theirs.user_handle)}, "challenge": "AA"},
+        {"rp": {"id": theirs.rp_id}, "user": {"id": base64url(theirs.user_handle)}, "challenge": "AA"},
         id=theirs.id,
     )
     device.credentials[0].counter = theirs.counter
@@ -322,7 +323,7 @@ def whoever_owes_it_must_show_it(lab: Any) -> str:
     if asked.status != 200:
         raise Broken(f"the question to one's own passkeys: {asked}")
     allowed = {each["id"] for each in asked.json()["allowCredentials"]}
-    if allowed != {answers.text(device.credentials[0].id)}:
+    if allowed != {base64url(device.credentials[0].id)}:
         raise Broken("the question names other passkeys than the account's own")
     credential = own.get(asked.json(), credential=own.credentials[0])
     reply = owner.act("POST", lab.api("passkey_proof"), json={"credential": credential})

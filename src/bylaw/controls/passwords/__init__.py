@@ -15,22 +15,18 @@ that is on a list.
 from __future__ import annotations
 
 import logging
-import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
 from bylaw import control, hashing
-from bylaw.control import Below, Conflict, Control, Size, weighed
-from bylaw.controls import outbound, secrets
-from bylaw.controls.passwords import guessing, leaks, probes, sabotages
-from bylaw.controls.passwords.guessing import GUESSES, Strength
-from bylaw.hashing import Peppers
+from bylaw.control import Below, Conflict, Control, Size
+from bylaw.controls import outbound
+from bylaw.controls.passwords import conflicts, judging, keeping, leaks, probes, sabotages
+from bylaw.controls.passwords.guessing import GUESSES
 from bylaw.house import House
 from bylaw.policy import Policy
 from bylaw.reasons import Reason, Refused
@@ -75,26 +71,8 @@ NONE = Reason(
     "The policy has [passwords] off: people sign in by a token, a passkey or another provider.",
 )
 
-SPECIAL: Final = frozenset("!@#$%^&*()_-+=[]{}; '\",.<>?/\\|`~")
-"""What S1-008 calls special: the space is, the colon is not."""
-LIST: Final = 2
-"""The edition of the list and of what is called a variant of it: passwords that were judged by an earlier
-one are judged again when their owner signs in."""
 OFF: Final = "off"
 Kind = Literal["upper", "lower", "digit", "special"]
-SPOKEN: Final = {
-    "upper": "an upper-case letter",
-    "lower": "a lower-case letter",
-    "digit": "a digit",
-    "special": "a special character",
-}
-_BELONGS: Final = {
-    "upper": str.isupper,
-    "lower": str.islower,
-    "digit": str.isdecimal,
-    "special": SPECIAL.__contains__,
-}
-_NO_TEXT: Final = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class Settings(control.Settings):
@@ -140,6 +118,11 @@ class Settings(control.Settings):
     waiting: int = Field(16, ge=0)
     """Sign-ins that may wait for a free place; further ones are told to come back."""
 
+    @property
+    def looks_up(self) -> bool:
+        """Whether new passwords are looked up in published leaks."""
+        return self.breach_lookup != OFF
+
     def least(self, *, second: bool) -> int:
         """Characters that a password has at least, with a second factor beside it or without."""
         return self.min_length_with_second_factor if second else self.min_length
@@ -177,127 +160,21 @@ def demand(house: House) -> None:
         raise Refused(NONE)
 
 
-# How it is kept
-
-
-def scheme(policy: Policy) -> hashing.Scheme:
-    """How the policy keeps new passwords."""
-    settings = policy.of(Settings)
-    if settings.hash == "argon2id":
-        made: hashing.Scheme = hashing.Argon2id(settings.argon2_memory // 1024, settings.argon2_passes)
-    else:
-        made = hashing.SCHEMES[settings.hash]()
-    keys = peppers(policy)
-    return hashing.Peppered(made, keys) if keys else made
-
-
-def peppers(policy: Policy) -> Peppers:
-    """The policy's peppers, the current one first."""
-    settings = policy.of(Settings)
-    keys = [secret.get_secret_value().strip().encode() for _, secret in _peppers(settings)]
-    return Peppers(keys, current=settings.pepper is not None)
-
-
-def _peppers(settings: Settings) -> list[tuple[str, SecretStr]]:
-    current = [] if settings.pepper is None else [("passwords.pepper", settings.pepper)]
-    earlier = [(f"passwords.previous_peppers.{i}", s) for i, s in enumerate(settings.previous_peppers)]
-    return [*current, *earlier]
-
-
-# What it must be
-
-
-def normal(password: str) -> str:
-    """The password as it is compared: NFC, so that two keyboards mean the same (NIST 3.1.1.2)."""
-    return unicodedata.normalize("NFC", password)
-
-
-def hashable(settings: Settings, password: str) -> str | None:
-    """The password as it is hashed, None where it is not: endless, or not text (NUL, surrogates).
-
-    The length is looked at before normalising, which takes quadratic time, and again after it,
-    which may lengthen (CVE-2013-1443).
-    """
-    if len(password) > settings.max_length:
-        return None
-    password = normal(password)
-    return None if len(password) > settings.max_length or _NO_TEXT.search(password) else password
-
-
-def faults(
-    settings: Settings, password: str, *, context: Iterable[str] = (), second: bool = False
-) -> list[str]:
-    """What is wrong with a new password, in words.
-
-    `context` are words that an attacker would try for this account: its address and name, the site's name.
-    `second` says that the account has a second factor.
-    """
-    text = hashable(settings, password)
-    if text is None:
-        return [f"at most {settings.max_length} characters, none of them NUL"]
-    least = settings.least(second=second)
-    found = [] if len(text) >= least else [f"at least {least} characters"]
-    found += [SPOKEN[kind] for kind in settings.composition if not any(map(_BELONGS[kind], text))]
-    words = guessing.about(context)
-    if guessing.personal(text, words):
-        found.append("one that is not made of your address, your name or the name of this site")
-    elif text and (guessing.listed(text) or guessing.guessed(text, words)):
-        found.append("one that is not among the first that an attacker would try")
-    return found
-
-
-def strength(settings: Settings, password: str, *, context: Iterable[str] = ()) -> Strength:
-    """How long a password would hold, for whoever is about to choose it. Of what cannot be a password: 0."""
-    text = hashable(settings, password)
-    return Strength(0) if text is None else guessing.strength(text, guessing.about(context))
-
-
-def rules(settings: Settings, *, second: bool) -> str:
-    """What a password that is set now is judged by: kept beside its hash, so that tighter rules find it.
-
-    These are the rules, never the password's own length: a copy of the table must not say which hashes are
-    worth an attacker's while.
-    """
-    kinds = ",".join(sorted(settings.composition)) or "-"
-    return f"v1 length={settings.least(second=second)} kinds={kinds} list={LIST}"
-
-
-_RULES: Final = re.compile(r"v1 length=(\d{1,4}) kinds=(-|[a-z,]{1,40}) list=(\d{1,4})")
-
-
-def uncovered(settings: Settings, judged_by: str, *, second: bool) -> list[str]:
-    """Which of today's rules a password was not judged by: `length`, `kinds`, `list`, or `any` where
-    nobody knows of any."""
-    known = _RULES.fullmatch(judged_by)
-    if known is None:
-        return ["any"]
-    kinds = set(known[2].split(","))
-    today = {
-        "length": int(known[1]) >= settings.least(second=second),
-        "kinds": kinds.issuperset(settings.composition),
-        "list": int(known[3]) >= LIST,
-    }
-    return [name for name, kept in today.items() if not kept]
-
-
 def breached(house: House, password: str) -> bool:
     """Whether the password stands in a published leak, where the policy has it looked up. Raises Refused
     where nobody can say and the policy takes no password then."""
     settings = house.policy.of(Settings)
-    if settings.breach_lookup == OFF:
+    if not settings.looks_up:
         return False
     ask = outbound.network(house, settings.breach_lookup)
     try:
-        return leaks.times(ask, settings.breach_lookup, normal(password)) > 0
+        return leaks.times(ask, settings.breach_lookup, judging.normal(password)) > 0
     except leaks.Unavailable as error:
         log.warning("new passwords are not looked up in leaks: %s", error)
         house.count("passwords.leaks_unavailable")
         if settings.breach_outage == "refuse":
             raise Refused(UNCHECKED, headers=(("Retry-After", "60"),)) from None
         return False
-
-
-# Made and checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,10 +201,10 @@ def make(house: House, password: str, *, context: Iterable[str] = (), second: bo
     """
     demand(house)
     settings = house.policy.of(Settings)
-    if hashable(settings, password) is None:
-        raise _weak(faults(settings, password))
+    if judging.hashable(settings, password) is None:
+        raise _weak(judging.faults(settings, password))
     words = tuple(context)
-    if settings.breach_lookup != OFF:
+    if settings.looks_up:
         _pooled(house, _judge, settings, password, words, second)
         if breached(house, password):
             raise _weak(["one that is in no published leak: this one is, and attackers try those"])
@@ -335,7 +212,7 @@ def make(house: House, password: str, *, context: Iterable[str] = (), second: bo
 
 
 def _judge(settings: Settings, password: str, context: tuple[str, ...], second: bool) -> None:
-    wrong = faults(settings, password, context=context, second=second)
+    wrong = judging.faults(settings, password, context=context, second=second)
     if wrong:
         raise _weak(wrong)
 
@@ -343,7 +220,7 @@ def _judge(settings: Settings, password: str, context: tuple[str, ...], second: 
 def _make(house: House, settings: Settings, password: str, context: tuple[str, ...], second: bool) -> Kept:
     """Judged where it is hashed: guessing takes milliseconds that strangers may ask for as well."""
     _judge(settings, password, context, second)
-    return Kept(house.scheme.make(normal(password)), rules(settings, second=second))
+    return Kept(house.scheme.make(judging.normal(password)), judging.rules(settings, second=second))
 
 
 def _weak(wrong: list[str]) -> Refused:
@@ -357,7 +234,7 @@ def check(house: House, stored: str | None, password: str) -> str | None:
     Refused. What cannot be a password is refused without hashing, for everybody alike.
     """
     demand(house)
-    text = hashable(house.policy.of(Settings), password)
+    text = judging.hashable(house.policy.of(Settings), password)
     if text is None:
         raise Refused(WRONG)
     return _pooled(house, _verify, house, stored, text)
@@ -380,83 +257,6 @@ def _pooled(house: House, work: Callable[..., T], *args: object) -> T:
         raise Refused(BUSY, headers=(("Retry-After", str(busy.wait)),)) from None
 
 
-# What cannot be kept
-
-
-def _conflicts(policy: Policy) -> Iterable[Conflict]:
-    settings = policy.of(Settings)
-    if settings.off:
-        if not _other_ways(policy):
-            yield Conflict(
-                "passwords.off",
-                "nobody could sign in: there are neither access tokens nor other providers",
-                "leave the key out, or tokens.sign_in = true, or a provider in [federated]",
-            )
-        return
-    if settings.min_length_with_second_factor > settings.min_length:
-        yield Conflict(
-            "passwords.min_length_with_second_factor",
-            "more than min_length: a second factor would ask for a longer password",
-            f"{settings.min_length} or less",
-        )
-    mebibytes = -(-settings.argon2_memory // 1024**2)
-    if settings.hash == "argon2id" and hashing.weak(settings.argon2_memory // 1024, settings.argon2_passes):
-        equal = ", ".join(f"{kib // 1024}MB with {n}" for kib, n in hashing.ARGON2_LEAST)
-        yield Conflict(
-            "passwords.argon2_memory",
-            f"{weighed(settings.argon2_memory)} with {settings.argon2_passes} passes: below OWASP's minimum",
-            f"at least one of {equal}",
-        )
-    if settings.hash == "argon2id" and mebibytes > settings.memory:
-        yield Conflict(
-            "passwords.memory", f"has no room for one hash of {mebibytes} MiB", f"{mebibytes} or more"
-        )
-    yield from _unsafe_peppers(policy, settings)
-    if settings.breach_lookup != OFF and not _private(settings.breach_lookup):
-        yield Conflict(
-            "passwords.breach_lookup",
-            "no address of a service that may be asked",
-            '"off", or e.g. "https://api.pwnedpasswords.com/range/"',
-        )
-
-
-def _other_ways(policy: Policy) -> bool:
-    """Whether somebody without a password gets in. Passkeys alone do not count: who sets up the first one is
-    signed in already."""
-    by_name = policy.controls
-    tokens, providers = by_name.get("tokens"), by_name.get("federated")
-    return bool(
-        (tokens is not None and not tokens.off and getattr(tokens, "sign_in", False))
-        or (providers is not None and not providers.off and getattr(providers, "providers", None))
-    )
-
-
-def _unsafe_peppers(policy: Policy, settings: Settings) -> Iterable[Conflict]:
-    seen = set(secrets.ring(policy))
-    for key, secret in _peppers(settings):
-        value = secret.get_secret_value().strip()
-        weak = secrets.weakness(value)
-        if weak is not None:
-            yield Conflict(key, weak, "make one: bylaw secrets new")
-        elif value.encode() in seen:
-            yield Conflict(key, "the application's secret, or another pepper", "a secret of its own for each")
-        seen.add(value.encode())
-
-
-def _private(url: str) -> bool:
-    """Whether nobody on the way to the service can listen, or answer in its place."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return False
-    if not host or port == 0 or parts.username is not None or parts.query or parts.fragment:
-        return False
-    if not url.isascii() or any(c.isspace() for c in url):
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and host in ("127.0.0.1", "::1", "localhost"))
-
-
 def _start(house: House) -> Iterable[Conflict]:
     """Without its pepper a hash is nobody's: whoever lost one must learn it now, and not from people who
     cannot sign in."""
@@ -477,10 +277,6 @@ def _start(house: House) -> Iterable[Conflict]:
 
 def _statement(policy: Policy) -> list[str]:
     settings = policy.of(Settings)
-    kept = {
-        "argon2id": f"Argon2id (m={settings.argon2_memory // 1024**2} MiB, t={settings.argon2_passes}, p=1)",
-        "pbkdf2-sha256": f"PBKDF2-SHA256 ({hashing.PBKDF2_ROUNDS:,} rounds, Werkzeug's format)",
-    }[settings.hash]
     shorter = settings.min_length_with_second_factor
     sentences = [
         (
@@ -495,8 +291,8 @@ def _statement(policy: Policy) -> list[str]:
             "kept nor logged."
         ),
         (
-            f"It is kept as {kept}{_under(settings)}; older hashes are upgraded at sign-in, and no page or "
-            "mail ever returns a password."
+            f"It is kept as {keeping.described(settings)}; older hashes are upgraded at sign-in, and no page "
+            "or mail ever returns a password."
         ),
         (
             "Tighter rules reach every account at its next sign-in: a password that breaks them must be "
@@ -509,9 +305,9 @@ def _statement(policy: Policy) -> list[str]:
         ),
     ]
     if settings.composition:
-        kinds = ", ".join(SPOKEN[kind] for kind in settings.composition)
+        kinds = ", ".join(judging.SPOKEN[kind] for kind in settings.composition)
         sentences.insert(1, f"It must contain {kinds}.")
-    if settings.breach_lookup != OFF:
+    if settings.looks_up:
         outage = "taken by the other rules" if settings.breach_outage == "accept" else "refused"
         sentences.insert(
             1,
@@ -519,10 +315,6 @@ def _statement(policy: Policy) -> list[str]:
             f"`{settings.breach_lookup}`; while nobody answers there, new passwords are {outage}.",
         )
     return sentences
-
-
-def _under(settings: Settings) -> str:
-    return " under a pepper, a key that the database does not hold" if settings.pepper is not None else ""
 
 
 CONTROL = Control(
@@ -533,7 +325,7 @@ CONTROL = Control(
     reasons=(WRONG, WEAK, BUSY, UNCHECKED, NONE),
     probes=probes.PROBES,
     sabotages=sabotages.SABOTAGES,
-    conflicts=_conflicts,
+    conflicts=lambda policy: conflicts.found(policy, policy.of(Settings)),
     start=_start,
     requirements=(
         "S1-004",

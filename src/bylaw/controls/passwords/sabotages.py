@@ -9,7 +9,7 @@ from typing import Any, Final
 from bylaw import hashing
 from bylaw.control import Patch, sabotage
 from bylaw.controls import passwords
-from bylaw.controls.passwords import guessing, leaks
+from bylaw.controls.passwords import guessing, judging, leaks
 from bylaw.hashing import Peppers
 from bylaw.house import House
 from bylaw.reasons import Refused
@@ -25,7 +25,7 @@ def kept_in_clear(patch: Patch) -> None:
 @sabotage
 def anything_goes(patch: Patch) -> None:
     """Any password is taken."""
-    patch(passwords, "faults", lambda settings, password, **how: [])
+    patch(judging, "faults", lambda settings, password, **how: [])
 
 
 @sabotage
@@ -43,7 +43,7 @@ def no_decoy(patch: Patch) -> None:
 @sabotage
 def endless(patch: Patch) -> None:
     """Passwords of any length are hashed."""
-    patch(passwords, "hashable", lambda settings, password: passwords.normal(password))
+    patch(judging, "hashable", lambda settings, password: judging.normal(password))
 
 
 @sabotage
@@ -90,7 +90,7 @@ def always_beside_a_factor(patch: Patch) -> None:
 @sabotage
 def rules_stay_behind(patch: Patch) -> None:
     """Tighter rules are for new passwords alone."""
-    patch(passwords, "uncovered", lambda settings, judged_by, *, second: [])
+    patch(judging, "uncovered", lambda settings, judged_by, *, second: [])
 
 
 @sabotage
@@ -119,13 +119,13 @@ def pepper_left_out(patch: Patch) -> None:
 @sabotage
 def meter_remembers(patch: Patch) -> None:
     """What is typed at the strength meter is logged."""
-    real = passwords.strength
+    real = judging.strength
 
     def remembering(settings: Any, password: str, **how: Any) -> Any:
         logging.getLogger("bylaw.passwords").warning("measured %s", password)
         return real(settings, password, **how)
 
-    patch(passwords, "strength", remembering)
+    patch(judging, "strength", remembering)
 
 
 @sabotage

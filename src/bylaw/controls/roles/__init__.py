@@ -200,16 +200,22 @@ def managing(policy: Policy) -> list[str]:
     return [role for role in grants if permissions_of([role], grants).allow(MANAGE_USERS)]
 
 
-def keep_an_administrator(house: House, connection: Connection, before: User) -> None:
-    """Refuse a change of `before` that leaves nobody to manage users: the transaction is undone.
+def administers(house: House, user: User, held: Iterable[Assignment]) -> bool:
+    """Whether an account that holds this is one of those who manage users, of whom the last one stays: a
+    person, for good. One whose role expires does not count: a day would come on which there is nobody."""
+    lasting = {each.role for each in held if not each.scope and each.expires_at is None}
+    return user.disabled_at is None and not user.service and not lasting.isdisjoint(managing(house.policy))
+
+
+def keep_an_administrator(house: House, connection: Connection, before: bool) -> None:
+    """Refuse the change of an account that leaves nobody to manage users: the transaction is undone. `before`
+    says whether it was an administrator's until then.
 
     To be asked after the change, in a transaction that began with `users.one_at_a_time`: two that
     demote each other at the same moment would each still see the other.
     """
     roles = managing(house.policy)
-    held = before.disabled_at is None and not before.roles.isdisjoint(roles)
-    # One whose role expires does not count: a day would come on which there is nobody.
-    if held and not any(assignments.with_role(connection, role, lasting=True) for role in roles):
+    if before and not any(assignments.with_role(connection, role, lasting=True) for role in roles):
         raise Refused(LAST_ADMIN)
 
 

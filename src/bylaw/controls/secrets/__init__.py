@@ -20,13 +20,11 @@ from functools import lru_cache
 from typing import Final
 
 from pydantic import Field, SecretStr
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from bylaw import control
 from bylaw.control import Conflict, Control
 from bylaw.controls.secrets import probes, sabotages
-from bylaw.policy import Policy
+from bylaw.policy import Policy, database
 
 BITS: Final = 256
 LEAST_BITS: Final = 160
@@ -213,9 +211,9 @@ def _named(settings: Settings) -> list[tuple[str, SecretStr]]:
 def _database(policy: Policy, others: list[str]) -> Iterable[Conflict]:
     """The database's own password (S1-127; C-43: random rather than composed)."""
     try:
-        url = make_url(policy.store.database.get_secret_value())
-    except (ArgumentError, ValueError):  # ValueError: a port that is no number
-        yield Conflict("store.database", "not the URL of a database", "driver://user:password@host/name")
+        url = database.address(policy.store.database.get_secret_value())
+    except ValueError as error:
+        yield Conflict("store.database", str(error), database.ACCEPTED)
         return
     if not policy.production or url.host in (None, "", "localhost", "127.0.0.1", "::1"):
         return

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from bylaw.control import Broken, CouldNotLook, probe
 from bylaw.controls import errors, secrets
-from bylaw.keys import KeyRing
+from bylaw.keys import KeyRing, base64url
 
 WEAK: Final = {
     "a fallback in the code": "fallback-dev-key",
@@ -94,7 +94,7 @@ def good_keys_start(lab: Any) -> str:
         for text in (
             random[:32].hex(),
             base64.b64encode(random).decode(),
-            base64.urlsafe_b64encode(random).decode().rstrip("="),
+            base64url(random),
         ):
             if secrets.weakness(text, min_length=least) is not None:
                 raise Broken(f"a random key is refused: {secrets.weakness(text)}")

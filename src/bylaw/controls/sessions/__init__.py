@@ -10,7 +10,6 @@ It does not bind a session to a device: a stolen cookie works until it ends or i
 
 from __future__ import annotations
 
-import base64
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -26,8 +25,8 @@ from bylaw.controls import api_keys, audit, cookies, jwt, mfa, roles
 from bylaw.controls.sessions import probes, sabotages
 from bylaw.exchange import ALLOW, BLOCK, Deciding, Exchange, Refuse, Step, Verdict
 from bylaw.house import House
-from bylaw.identity import ACTING, API_KEY, UNFINISHED, Identity
-from bylaw.keys import digest
+from bylaw.identity import ACTING, UNFINISHED, Identity
+from bylaw.keys import base64url, digest
 from bylaw.policy import Policy
 from bylaw.reasons import Reason
 from bylaw.store import factors, users
@@ -56,39 +55,6 @@ GRACE: Final = 10
 
 PENDING: Final = 600
 """Seconds for which a session that owes its second factor waits for it."""
-
-OWED: Final = {
-    "second": "The second factor is still to be shown.",
-    "enrol": "A second factor must be set up first: the account's role asks for one.",
-    "password": "Another password must be chosen first.",  # nosec B105  # no secret: words
-    "token": "The token of the first start must be changed first.",  # nosec B105  # no secret: words
-    "confirm": "The mail address must be confirmed first.",
-}
-"""What a session may owe before anybody is signed in by it, in this order, in words."""
-PAGES: Final = {
-    "second": "second_factor",
-    "enrol": "factors",
-    "password": "change_password",  # nosec B105  # no secret: words
-    "token": "change_token",  # nosec B105  # no secret: words
-    "confirm": "confirm_email",
-}
-"""The endpoint at which each of them is done."""
-
-
-def owing(owed: Iterable[str]) -> str:
-    """What a session owes, as its row has it: in the order in which it is to be done."""
-    owed = set(owed)
-    return " ".join(each for each in OWED if each in owed)
-
-
-def without(owes: str, *done: str) -> str:
-    """What is still owed once these are done."""
-    return owing(each for each in owes.split() if each not in done)
-
-
-def first(owes: str) -> str:
-    """What is to be done next, of all that a session owes."""
-    return owes.partition(" ")[0]
 
 
 class Settings(control.Settings):
@@ -127,15 +93,12 @@ class Opened:
 
 def mint(house: House, *, owes: str = "") -> Opened:
     """A new session's secret, its digest and the id to speak of it."""
-    secret = _text(house.ports.entropy(SECRET_BYTES))
-    return Opened(secret, digest(secret), _text(house.ports.entropy(12)), owes)
+    secret = base64url(house.ports.entropy(SECRET_BYTES))
+    return Opened(secret, digest(secret), base64url(house.ports.entropy(12)), owes)
 
 
-def _text(random: bytes) -> str:
-    return base64.urlsafe_b64encode(random).decode().rstrip("=")
-
-
-def _alive(now: float, *, expires_at: float, seen_at: float, idle: int) -> bool:
+def alive(now: float, *, expires_at: float, seen_at: float, idle: int) -> bool:
+    """Whether a session has reached neither of its limits."""
     return now < expires_at and now - seen_at < idle
 
 
@@ -197,7 +160,7 @@ def ends(house: House, created_at: float) -> float:
     return created_at + house.policy.of(Settings).absolute
 
 
-def _find(house: House, connection: Connection, key: str) -> store.SessionRow | None:
+def find(house: House, connection: Connection, key: str) -> store.SessionRow | None:
     """A session; it owes a second factor as soon as its user's role asks for one, whenever it began."""
     found = store.find(connection, key)
     if found is None or found.owes or found.assurance > 1:
@@ -231,7 +194,7 @@ def _identify(house: House) -> Step:
         known = memory.get(key)
         if known is not None and feed.current:
             now = clock()
-            if _alive(now, expires_at=known.expires_at, seen_at=known.seen_at, idle=idle):
+            if alive(now, expires_at=known.expires_at, seen_at=known.seen_at, idle=idle):
                 known.seen_at = now
                 exchange.session = known
                 if not known.owes:
@@ -248,8 +211,8 @@ def _look_up(house: House, exchange: Exchange, key: str) -> Deciding:
     generation = house.store.memory.generation
     try:
         with house.store.reading() as connection:
-            row = _find(house, connection, key)
-        if row is None or not _lives(house, row):
+            row = find(house, connection, key)
+        if row is None or not lives(house, row):
             exchange.set_cookie(cookies.make(house.policy, cookies.SESSION, "", lifetime=0))
         elif row.renew and not exchange.websocket:  # a handshake has no way to bring a cookie back
             _renew(house, exchange, row)
@@ -260,71 +223,10 @@ def _look_up(house: House, exchange: Exchange, key: str) -> Deciding:
     return ALLOW
 
 
-def remembered(house: House, exchange: Exchange) -> bool:
-    """Whether the session of a long exchange, or what it bore, stands as it did, as far as memory tells."""
-    session, borne = exchange.session, exchange.credential
-    if borne is not None:
-        known = house.store.feed.current and house.store.memory.get(borne.digest) is borne
-        return known and house.now() < borne.expires_at
-    if session is None:
-        return True
-    idle, held = house.policy.of(Settings).idle, house.store.memory.get(session.digest)
-    return (
-        house.store.feed.current
-        and held is not None
-        and held is session
-        and _alive(house.now(), expires_at=held.expires_at, seen_at=held.seen_at, idle=idle)
-    )
-
-
-def stands(house: House, exchange: Exchange) -> bool:
-    """The same from the database: it lives, and its user may do what he might when it began."""
-    session, borne = exchange.session, exchange.credential
-    if borne is not None:
-        # An access token that memory knows no more is over: it lives for minutes, and its client comes again.
-        return borne.kind == API_KEY and api_keys.stands(house, exchange)
-    if session is None:
-        return True
-    house.store.feed.follow()
-    generation = house.store.memory.generation
-    try:
-        with house.store.reading() as connection:
-            row = _find(house, connection, session.digest)
-    except SQLAlchemyError:
-        return False
-    if (
-        row is None
-        or row.owes
-        or not _as_it_was(house, row, session.identity)
-        or not _lives(house, row, session.seen_at)
-    ):
-        return False
-    session.expires_at = roles.until(row.expires_at, row.assignments)
-    if not row.renew:
-        house.store.memory.remember(session, generation)  # not for each message anew
-    return True
-
-
-def _as_it_was(house: House, row: store.SessionRow, identity: Identity) -> bool:
-    """Whether a session's user holds what he held, everywhere and within each object."""
-    now = roles.holding(house, identity, row.assignments)
-    return now.roles == identity.roles and _within(now) == _within(identity)
-
-
-def _within(identity: Identity) -> dict[str, frozenset[str]]:
-    return {scope: held.patterns for scope, held in identity.scoped.items()}
-
-
-def used(house: House, exchange: Exchange) -> None:
-    """Count what somebody says in a long exchange as a use of the session."""
-    for held in (exchange.session, exchange.credential):
-        if held is not None:
-            held.seen_at = house.now()
-
-
-def _lives(house: House, row: store.SessionRow, seen: float = 0.0) -> bool:
+def lives(house: House, row: store.SessionRow, seen: float = 0.0) -> bool:
+    """The same of a session of the store, last used when the row, memory or `seen` says."""
     idle, seen = house.policy.of(Settings).idle, max(seen, _seen(house, row))
-    return _alive(house.now(), expires_at=row.expires_at, seen_at=seen, idle=idle)
+    return alive(house.now(), expires_at=row.expires_at, seen_at=seen, idle=idle)
 
 
 def _seen(house: House, row: store.SessionRow) -> float:
@@ -357,7 +259,7 @@ def _renew(house: House, exchange: Exchange, row: store.SessionRow) -> None:
     with house.store.transaction() as connection:
         users.hold(connection, row.user_id)  # whoever ends the session meanwhile ends the new id, too
         won = store.renew(connection, row.digest, opened.digest, opened.id, until)
-        fresh = _find(house, connection, opened.digest if won else row.digest)
+        fresh = find(house, connection, opened.digest if won else row.digest)
     if fresh is not None:
         if won:
             exchange.set_cookie(cookies.make(house.policy, cookies.SESSION, opened.secret))

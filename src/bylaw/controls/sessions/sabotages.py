@@ -22,13 +22,13 @@ def the_cookie_itself_is_kept(patch: Patch) -> None:
 @sabotage
 def idle_sessions_live_on(patch: Patch) -> None:
     """Only the absolute limit counts."""
-    patch(sessions, "_alive", lambda now, *, expires_at, seen_at, idle: now < expires_at)
+    patch(sessions, "alive", lambda now, *, expires_at, seen_at, idle: now < expires_at)
 
 
 @sabotage
 def busy_sessions_live_on(patch: Patch) -> None:
     """Only the idle limit counts."""
-    patch(sessions, "_alive", lambda now, *, expires_at, seen_at, idle: now - seen_at < idle)
+    patch(sessions, "alive", lambda now, *, expires_at, seen_at, idle: now - seen_at < idle)
 
 
 @sabotage

@@ -24,15 +24,16 @@ from pydantic import Field, SecretStr
 
 from bylaw import content, control, rules
 from bylaw.control import Below, Conflict, Control, Section, Size, weighed
-from bylaw.controls.uploads import names, placing, probes, probes_storing, reasons, sabotages
+from bylaw.controls.uploads import names, placing, probes, reasons, sabotages
 from bylaw.house import House
 from bylaw.policy import Policy
 from bylaw.reasons import Refused
 from bylaw.routes import Taking
 
 PROGRAM: Final = re.compile(
-    r"php\d?|phtml|pht|phar|aspx?|jspx?|cgi|pl|py|rb|sh|shtml|htaccess|html?|xht|xhtml|svgz?|xsl|m?js|"
-    r"exe|dll|bat|cmd|msi|scr|hta|lnk|jar|vbs|vbe|wsf|ps1"
+    r"php[\ds]?|pht(?:ml?)?|phar|as[ap]x?|as[chm]x|cfml?|cfc|jspx?|jspf|cgi|pl|py|rb|sh|shtml?|htaccess|"
+    r"html?|xht|xhtml?|mht|mhtml|svgz?|xsl|m?js|"
+    r"exe|dll|bat|cmd|msi|scr|pif|cpl|chm|scf|swf|hta|lnk|jar|jse|vbs|vbe|ws[cfh]|ps1|psm1"
 )
 """Extensions that a server or a desktop runs, or a browser shows as a page: not even before the last one."""
 S3: Final = "s3://"
@@ -89,6 +90,9 @@ class Settings(control.Settings):
 
     reencode: bool = False
     """Keep pictures as they are written anew, without what they carried beside their pixels."""
+
+    waiting: int = Field(100, ge=1)
+    """The files that one person may have given that belong to nothing yet; after a day they go."""
 
     storage: str = Field("var/uploads", min_length=1, examples=["var/uploads", "s3://bucket/prefix"])
     """Where files are kept: a directory, or a bucket of an S3-compatible service."""
@@ -346,7 +350,7 @@ CONTROL = Control(
     settings=Settings,
     statement=_statement,
     reasons=reasons.REASONS,
-    probes=(*probes.PROBES, *probes_storing.PROBES),
+    probes=probes.PROBES,
     sabotages=sabotages.SABOTAGES,
     conflicts=_conflicts,
     start=_start,

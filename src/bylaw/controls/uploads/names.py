@@ -52,7 +52,7 @@ def extension(name: str) -> str:
 
 def inner(name: str) -> tuple[str, ...]:
     """The extensions before the last: `invoice.php.pdf` has `php`, which some servers go by (CWE-434)."""
-    shown = "".join(filter(_seen, last(name)))
+    shown = unicodedata.normalize("NFKC", "".join(filter(_seen, last(name))))
     return tuple(part.strip().lower() for part in shown.split(".")[1:-1])
 
 

@@ -43,6 +43,13 @@ TOO_LARGE: Final = Reason(
     "The file is too large.",
     "It is longer than uploads.size. It was measured while it came; the rest was not read, and nothing kept.",
 )
+WAITING: Final = Reason(
+    "uploads.waiting",
+    429,
+    "Too many of your files belong to nothing yet.",
+    "Whoever gives it has given uploads.waiting files already that no transaction has attached: without a "
+    "bound one person could fill the disk. They go after a day.",
+)
 EXTENSION: Final = Reason(
     "uploads.extension",
     415,
@@ -153,6 +160,7 @@ REASONS: Final = (
     NAME,
     TOO_MANY,
     TOO_LARGE,
+    WAITING,
     EXTENSION,
     CLAIM,
     UNKNOWN,

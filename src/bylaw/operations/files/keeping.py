@@ -11,7 +11,7 @@ from bylaw.controls.uploads import reasons
 from bylaw.errors import MisuseError
 from bylaw.house import House
 from bylaw.reasons import Refused
-from bylaw.storage import Storage, Unstored
+from bylaw.storage import Storage
 from bylaw.storage.local import Directory
 
 log = logging.getLogger("bylaw.files")
@@ -46,7 +46,7 @@ def _made(house: House) -> Storage:
     )
 
 
-def unstored(house: House, error: Unstored) -> Refused:
+def unstored(house: House, error: OSError) -> Refused:
     """What a visitor is told where the storage did not do its part; the operator reads why in the log."""
     house.count("files.unstored")
     log.error("%s", error)

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing, suppress
 from typing import BinaryIO, Final
 
 from bylaw.controls.uploads import reasons
@@ -53,14 +53,18 @@ def seekable(house: House, found: Opened) -> BinaryIO:
     """The bytes as a stream in which one can go back: a network's cannot. Whoever asks closes it."""
     if found.stream.seekable():
         return found.stream
-    with closing(found), ExitStack() as stack:
-        try:
-            scratch = stack.enter_context(storage_of(house).scratch())
-            shutil.copyfileobj(found.stream, scratch, PIECE)
-        except Unstored as error:
-            raise unstored(house, error) from error
-        scratch.seek(0)
-        stack.pop_all()
+    try:
+        with closing(found):
+            scratch = storage_of(house).scratch()
+            try:
+                shutil.copyfileobj(found.stream, scratch, PIECE)
+                scratch.seek(0)
+            except BaseException:
+                with suppress(OSError):  # where there was no room, closing it fails once more
+                    scratch.close()
+                raise
+    except OSError as error:
+        raise unstored(house, error) from error
     return scratch
 
 

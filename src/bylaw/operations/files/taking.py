@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from contextvars import copy_context
 from dataclasses import replace
 from typing import Any, BinaryIO, Final, cast
@@ -45,8 +45,11 @@ def take(
     belongs = demand_subject(subject) if subject else ""
     name = names.cleaned(given.name)
     try:
+        if not belongs:
+            with house.store.reading() as reading:
+                _demand_room(house, reading, by)
         judged = uploads.judge(house.policy, given.name, given.media_type, kinds=_both(given.kinds, kinds))
-        with storage_of(house).scratch() as scratch, ExitStack() as stack:
+        with _scratch(house) as scratch, ExitStack() as stack:
             _receive(house, given.stream, scratch)
             stream, facts = _examined(house, scratch, judged.kind, stack)
             scanned = malware.admitted(house, stream)
@@ -97,13 +100,32 @@ def _receive(house: House, stream: BinaryIO, scratch: BinaryIO) -> None:
         if left < 0:
             raise Refused(reasons.TOO_LARGE, detail=f"At most {weighed(first)}.")
         _write(scratch, piece)
+    with _room():
+        scratch.flush()
     if left == first:
         raise Refused(reasons.of("empty"))
 
 
 def _write(scratch: BinaryIO, piece: bytes) -> None:
-    try:
+    with _room():
         scratch.write(piece)
+
+
+@contextmanager
+def _scratch(house: House) -> Iterator[BinaryIO]:
+    """A place to examine a file in. Where there was no room for its last bytes, closing it fails again."""
+    scratch = storage_of(house).scratch()
+    try:
+        yield scratch
+    finally:
+        with suppress(OSError):
+            scratch.close()
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise Unstored(f"no room to examine a file: {error.strerror}") from error
 
@@ -113,11 +135,12 @@ def _examined(house: House, scratch: BinaryIO, kind: str, stack: ExitStack) -> t
     settings = house.policy.of(uploads.Settings)
     limits = uploads.limits(settings)
     try:
-        facts = content.examine(scratch, kind, limits)
-        if not (settings.reencode and content.KINDS[kind].image):
-            return scratch, facts
-        anew = stack.enter_context(content.reencoded(scratch, kind, limits))
-        return anew, content.examine(anew, kind, limits)
+        with _room():
+            facts = content.examine(scratch, kind, limits)
+            if not (settings.reencode and content.KINDS[kind].image):
+                return scratch, facts
+            anew = stack.enter_context(content.reencoded(scratch, kind, limits))
+            return anew, content.examine(anew, kind, limits)
     except Hostile as hostile:
         raise Refused(reasons.of(hostile.code), detail=hostile.detail) from hostile
 
@@ -154,12 +177,28 @@ def _keep(house: House, file: StoredFile, stream: BinaryIO, by: Identity, connec
     commit has arrived only the database knows, and a row without its bytes would be a file that was lost.
     """
     stream.seek(0)
-    storage_of(house).write_once(file.id, stream)
+    storage = storage_of(house)
+    storage.write_once(file.id, stream)
     with house.store.transaction() if connection is None else nullcontext(plain(connection)) as transaction:
+        if not file.subject:
+            files.hold_unattached(transaction, file.user_id)
+            try:
+                _demand_room(house, transaction, by)
+            except Refused:
+                storage.delete(file.id)  # of no row yet
+                raise
         files.add(transaction, file)
         facts = {"name": file.name, "kind": file.kind, "size": file.size, "digest": file.digest}
         more = {"state": file.state, "subject": file.subject}
         _record(house, transaction, by, "upload_stored", file.id, {**facts, **more})
+
+
+def _demand_room(house: House, connection: Connection, by: Identity) -> None:
+    """Whether somebody may give one file more that belongs to nothing yet. Asked before anything of it is
+    read, and again when it is kept, since another may have been meanwhile."""
+    most: int = house.policy.of(uploads.Settings).waiting
+    if files.unattached(connection, by.id or None) >= most:
+        raise Refused(reasons.WAITING, detail=f"At most {most:,}; each is cleared away after a day.")
 
 
 def _tell(house: House, connection: Any, record: Callable[[Connection], None]) -> None:

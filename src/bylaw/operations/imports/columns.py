@@ -168,9 +168,7 @@ def _is(said: str, target: Target) -> bool:
 
 
 def _is_like(said: str, target: Target) -> bool:
-    if len(said) < _SHORTEST:
-        return False
-    return any(difflib.SequenceMatcher(None, said, word).ratio() >= _LIKE for word in target.words)
+    return len(said) >= _SHORTEST and bool(difflib.get_close_matches(said, target.words, 1, _LIKE))
 
 
 def from_hook(hook: Mapping[int, str], count: int, fields: Sequence[Target]) -> list[str]:

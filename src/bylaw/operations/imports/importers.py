@@ -10,12 +10,11 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from bylaw.errors import MisuseError
-from bylaw.identity import Identity
+from bylaw.identity import PERMISSION, Identity
 from bylaw.operations.imports.columns import Columns, Target, targets
 from bylaw.spreadsheet import Row
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-_PERMISSION: Final = re.compile(r"[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ class Importer:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise MisuseError(f"importer {self.name!r}: a name in lower case, such as production-lots")
-        if not _PERMISSION.fullmatch(self.permission):
+        if not PERMISSION.fullmatch(self.permission):
             raise MisuseError(f"importer {self.name!r}: permission = {self.permission!r} is no noun:verb")
         unknown = set(self.key) - set(self.model.model_fields)
         if unknown:

@@ -41,11 +41,11 @@ def _seen(importer: Importer, sheet: Sheet, rows: list[Row], wanted: int) -> dic
         number = importer.headings(rows) or 0
     number = number or meaning.heading_row(rows, fields)
     found = next((row for row in rows if row.number == number), None)
-    if found is None:
-        raise Refused(UNREADABLE, detail=_no_headings(rows, wanted))
-    headings = [audit.printable(cell.strip(), _HEADING) for cell in found.cells]
+    headings = [audit.printable(cell.strip(), _HEADING) for cell in found.cells] if found else []
     while headings and not headings[-1]:
         headings.pop()
+    if not headings:
+        raise Refused(UNREADABLE, detail=_no_headings(rows, wanted))
     below = [row for row in rows if row.number > number and not row.blank]
     if importer.suggest is not None:
         said = importer.suggest(tuple(headings), tuple(below))
@@ -67,6 +67,8 @@ def _seen(importer: Importer, sheet: Sheet, rows: list[Row], wanted: int) -> dic
 
 
 def _no_headings(rows: list[Row], wanted: int) -> str:
+    if any(row.number == wanted for row in rows):
+        return f"Row {wanted} has nothing in it; the headings must be in the row that is named."
     if wanted:
         return f"Row {wanted} is not among the first {_ROWS} rows; the headings must be."
     return "No row of it has anything in it." if not rows else "There is no row of headings."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bylaw.controls import audit, imports
 from bylaw.house import House
 from bylaw.operations.authority import SYSTEM, stated
-from bylaw.operations.imports import telling
+from bylaw.operations.imports import telling, working
 from bylaw.reasons import Refused
 from bylaw.store import imports as store
 from bylaw.store.imports import Import, Note
@@ -37,7 +37,9 @@ def cancel(house: House, import_id: str, *, reason: str) -> Import:
     row = find(house, import_id)
     with house.store.transaction() as connection:
         if row.under_way:
-            done = store.change(connection, row.id, when=store.UNDER_WAY, now=now, cancel_at=now)
+            done = working.end_waiting(house, connection, row) or store.change(
+                connection, row.id, when=store.UNDER_WAY, now=now, cancel_at=now
+            )
         else:
             ended = {"state": store.CANCELLED, "finished_at": now, "because": "Cancelled by the operator."}
             done = store.change(connection, row.id, when=[store.OPEN], now=now, **ended)

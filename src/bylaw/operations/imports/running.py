@@ -37,7 +37,7 @@ from bylaw.operations.imports.importers import (
 )
 from bylaw.operations.imports.source import Good
 from bylaw.operations.imports.standing import Cancelled, Ended, Lost, asking
-from bylaw.operations.imports.tally import Tally, counted, shown
+from bylaw.operations.imports.tally import Tally, counted, shown, stays
 from bylaw.reasons import Refused
 from bylaw.spreadsheet import Sheet
 from bylaw.store import imports as store
@@ -56,9 +56,14 @@ _SAMPLE: Final = 10
 """Records of a dry run that are shown as they would be imported."""
 _NOTED: Final = 50
 """Things about the whole file that are told."""
+_SAID: Final = 400
+"""Characters of a refusal that are told, with a sentence behind it."""
 _TOLD_EVERY: Final = 1.0
 _REFUSALS: Final = (IntegrityError, DataError, Refused, ValueError, OverflowError)
 """What `save` may raise about a row."""
+_LIMITS: Final = "54"
+"""SQLSTATE class "program limit exceeded": PostgreSQL has it for a text that is too long for an index, and
+its driver calls that operational, as if the database were away."""
 
 
 class _Undone(Exception):
@@ -87,22 +92,25 @@ class Run:
         try:
             self._go()
         except Cancelled:
-            self._end(store.OPEN if self.dry else store.CANCELLED, self._cancelled())
+            self._end(store.OPEN if self.dry else store.CANCELLED, f"Cancelled. {self._stays()}")
         except Ended as ended:
-            self._end(store.FAILED, str(ended), outcome="refused")
+            self._end(store.FAILED, f"{ended} {self._stays()}", outcome="refused")
         except Rejected as rejected:
             self.tally = Tally(noted=self.tally.noted)
             self._end(
                 store.OPEN, str(rejected), refused={rejected.field: str(rejected)} if rejected.field else {}
             )
         except Refused as refused:
-            self._end(store.OPEN if self._nothing_stays else store.FAILED, _said(refused))
+            if self._nothing_stays:
+                self._end(store.OPEN, _said(refused))
+            else:
+                self._end(store.FAILED, f"{_said(refused)} {self._stays()}")
         except (Lost, OperationalError):
             raise
         except Exception:
             log.exception("import %s could not go on", self.row.id)
             said = "A mistake of the application ended it. It is logged, with the number of this import."
-            self._end(store.FAILED, said, outcome="failure")
+            self._end(store.FAILED, f"{said} {self._stays()}", outcome="failure")
         finally:
             self.desk.works.pop(self.row.id, None)
 
@@ -215,7 +223,9 @@ class Run:
         try:
             with connection.begin_nested():
                 self._saved(self._call(connection, who, good, options), good)
-        except _REFUSALS as error:
+        except (*_REFUSALS, OperationalError) as error:
+            if isinstance(error, OperationalError) and not _too_large(error):
+                raise
             if self.importer.whole:
                 field = error.field if isinstance(error, Rejected) else ""
                 raise Rejected(faults.of_saving(error, 0).said, field=field) from None
@@ -326,18 +336,16 @@ class Run:
                 self._record(connection, action, outcome, why=said)
         self.house.count(f"imports.{'checked' if self.dry else state}")
 
-    def _cancelled(self) -> str:
-        if self._nothing_stays:
-            return "Cancelled. Nothing was imported."
-        return f"Cancelled. The {self.tally.good:,} rows that were imported until then stay."
+    def _stays(self) -> str:
+        return stays(0 if self._nothing_stays else self.tally.good)
 
     def _record(self, connection: Connection, action: str, outcome: str, **facts: Any) -> None:
         counts = self.tally.counts
-        stays = counted(counts) if action == "import_finished" or not self._nothing_stays else {}
+        kept = counted(counts) if action == "import_finished" or not self._nothing_stays else {}
         changes = {
             "importer": self.row.importer,
             "file": self.row.name,
-            **stays,
+            **kept,
             "errors": self.tally.errors,
             "skipped": self.tally.skipped,
             **({"why": facts["why"]} if facts.get("why") else {}),
@@ -354,5 +362,9 @@ class Run:
         )
 
 
+def _too_large(error: OperationalError) -> bool:
+    return str(getattr(error.orig, "sqlstate", "")).startswith(_LIMITS)
+
+
 def _said(refused: Refused) -> str:
-    return refused.detail or refused.reason.title
+    return (refused.detail or refused.reason.title)[:_SAID]

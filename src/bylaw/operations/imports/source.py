@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -87,25 +87,40 @@ def _plain(importer: Importer, rows: Iterator[Row], columns: Columns) -> Iterato
     """A table in which each row below the headings is a record."""
     several = {target.name for target in importer.targets if target.several}
     named = [(name, columns.all(name)) for name in dict.fromkeys(filter(None, columns.fields))]
-    headings, width = [normal(each) for each in columns.headings], len(columns.headings)
+    single = [(name, places[0]) for name, places in named if name not in several]
+    lists = [(name, places) for name, places in named if name in several]
+    width, repeats = len(columns.headings), _repeats(columns.headings)
     for row in rows:
+        cells, here = row.cells, len(row.cells)
         if row.blank:
             yield Skipped(row.number, "no cell is filled")
-            continue
-        cells = row.cells
-        if cells[0] == columns.headings[0] and [normal(cell) for cell in cells] == headings:
-            yield Skipped(row.number, "repeats the headings")
-            continue
-        if len(cells) > width and (beyond := row.beyond(width)):
+        elif here > width and (beyond := row.beyond(width)):
             yield Wrong(
                 row.number, f"column {width + 1}", beyond[0], f"nothing: the headings end at column {width}"
             )
-            continue
-        values: dict[str, Any] = {}
-        for name, places in named:
-            texts = [cells[i].strip() for i in places if i < len(cells)]
-            values[name] = [text for text in texts if text] if name in several else texts[0] if texts else ""
-        yield Record(row.number, values)
+        elif repeats(cells):
+            yield Skipped(row.number, "repeats the headings")
+        else:
+            values: dict[str, Any] = {name: cells[i].strip() for name, i in single if i < here}
+            for name, places in lists:
+                texts = [cells[i].strip() for i in places if i < here]
+                values[name] = [text for text in texts if text]
+            yield Record(row.number, values)
+
+
+def _repeats(headings: Sequence[str]) -> Callable[[Sequence[str]], bool]:
+    """Whether a row is that of the headings once more, as printed pages and joined files have it."""
+    wanted = [normal(each) for each in headings]
+    at = next((index for index, said in enumerate(wanted) if said), 0)
+    first = headings[at].casefold() if headings else ""
+
+    def repeats(cells: Sequence[str]) -> bool:
+        # One cell first: to look at all of every row would cost as much as to validate it.
+        if len(cells) <= at or cells[at].strip().casefold() != first:
+            return False
+        return [normal(cell) for cell in cells[: len(wanted)]] == wanted
+
+    return repeats
 
 
 def validated(importer: Importer, record: Record, columns: Columns) -> Good | list[Note]:
@@ -114,7 +129,7 @@ def validated(importer: Importer, record: Record, columns: Columns) -> Good | li
     values = {
         keys.get(name, name): value
         for name, value in record.values.items()
-        if value not in ("", None, [], ())
+        if value or value not in ("", None, [], ())
     }
     try:
         if importer.model.model_config.get("strict"):

@@ -69,6 +69,11 @@ def counted(counts: Counts) -> dict[str, int]:
     return {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}
 
 
+def stays(good: int) -> str:
+    """What the owner of an import that ended early must know before he sends its file again."""
+    return f"The {good:,} rows that were imported until then stay." if good else "Nothing was imported."
+
+
 def shown(good: Good) -> dict[str, Any]:
     """A record as it would be imported, for people."""
     told = {name: _text(value) for name, value in good.row if value is not None}

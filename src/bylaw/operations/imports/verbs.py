@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from typing import Any, Final
@@ -13,6 +12,7 @@ from bylaw.controls import audit, errors, imports
 from bylaw.errors import MisuseError
 from bylaw.house import House
 from bylaw.identity import API_KEY, Identity
+from bylaw.keys import base64url
 from bylaw.operations.files import Files, Given, StoredFile
 from bylaw.operations.imports import columns as meaning
 from bylaw.operations.imports import desk, forms, looking, working
@@ -89,7 +89,7 @@ def _row(
 ) -> dict[str, Any]:
     now = house.now()
     return {
-        "id": base64.urlsafe_b64encode(house.ports.entropy(16)).decode().rstrip("="),
+        "id": base64url(house.ports.entropy(16)),
         "importer": importer.name,
         "user_id": by.id,
         "acting": by.acting or None,
@@ -180,7 +180,7 @@ def read_as(
     seen = looking.look(house, importer, found, chosen)
     with house.store.transaction() as connection:
         chosen["columns"] = looking.columns_for(connection, by.id, importer.name, seen)
-        _changed(house, connection, by, import_id, chosen=chosen, seen=seen, found={}, because="")
+        _changed(house, connection, by, found, chosen=chosen, seen=seen, found={}, because="")
     return find(house, by, import_id)
 
 
@@ -213,16 +213,25 @@ def choose(
         raise Refused(reason, fields=wrong)
     chosen = {**found.chosen, "columns": columns, "options": options}
     with house.store.transaction() as connection:
-        _changed(house, connection, by, import_id, chosen=chosen, found={}, because="")
+        _changed(house, connection, by, found, chosen=chosen, found={}, because="")
         store.remember(connection, by.id, importer.name, meaning.set_of(headings), columns, house.now())
     return find(house, by, import_id)
 
 
-def _changed(house: House, connection: Connection, by: Identity, import_id: str, **values: Any) -> None:
-    """Change an import that is one's own and open. Raises Refused."""
-    _own(connection, by, import_id)
-    if not store.change(connection, import_id, when=[store.OPEN], now=house.now(), **values):
+def _changed(house: House, connection: Connection, by: Identity, row: Import, /, **values: Any) -> None:
+    """Change an import that is one's own, open, and as it was looked at. Raises Refused."""
+    _held(connection, by, row)
+    if not store.change(connection, row.id, when=[store.OPEN], now=house.now(), **values):
         raise Refused(imports.STATE)
+
+
+def _held(connection: Connection, by: Identity, row: Import) -> None:
+    """Let what somebody does with his imports be done one after the other. Raises Refused where another
+    window of his has changed this one since it was looked at: nobody has judged the two together."""
+    users.hold(connection, by.id)
+    now = _own(connection, by, row.id)
+    if (now.chosen, now.seen) != (row.chosen, row.seen):
+        raise Refused(imports.STATE, detail="It was changed elsewhere meanwhile; look at it again.")
 
 
 def fingerprint(row: Import) -> str:
@@ -232,11 +241,11 @@ def fingerprint(row: Import) -> str:
 
 
 def repeated(house: House, row: Import) -> Import | None:
-    """The import that this one would only repeat."""
+    """The import that this one would only repeat: done, or under way."""
     if not row.user_id or row.ended:
         return None
     with house.store.reading() as connection:
-        return store.finished_like(connection, row.user_id, fingerprint(row))
+        return store.imported_like(connection, row.user_id, fingerprint(row))
 
 
 # Running
@@ -244,7 +253,7 @@ def repeated(house: House, row: Import) -> Import | None:
 
 def check(house: House, by: Identity, import_id: str) -> Import:
     """A dry run: every row is validated, and saved in a transaction that is rolled back."""
-    return _run(house, by, import_id, store.CHECKING, "all")
+    return _run(house, by, import_id, store.CHECKING, "all", again=True)
 
 
 def start(house: House, by: Identity, import_id: str, *, mode: str, again: bool = False) -> Import:
@@ -258,13 +267,10 @@ def start(house: House, by: Identity, import_id: str, *, mode: str, again: bool 
     row = find(house, by, import_id)
     if row.state in (store.RUNNING, store.DONE):
         return row
-    before = repeated(house, row)
-    if before is not None and not again:
-        raise Refused(imports.REPEATED)
-    return _run(house, by, import_id, store.RUNNING, mode)
+    return _run(house, by, import_id, store.RUNNING, mode, again=again)
 
 
-def _run(house: House, by: Identity, import_id: str, state: str, mode: str) -> Import:
+def _run(house: House, by: Identity, import_id: str, state: str, mode: str, *, again: bool) -> Import:
     row = looked_at(house, by, import_id)
     importer = _importer(house, row)
     by.demand(importer.permission)
@@ -277,7 +283,9 @@ def _run(house: House, by: Identity, import_id: str, state: str, mode: str) -> I
     forms.options(importer, row.chosen.get("options", {}))
     settings = house.policy.of(imports.Settings)
     with house.store.transaction() as connection:
-        users.hold(connection, by.id)  # two starts at once are counted one after the other
+        _held(connection, by, row)  # two starts at once are judged and counted one after the other
+        if not again and repeated(house, row) is not None:
+            raise Refused(imports.REPEATED)
         if store.count(connection, by.id, store.UNDER_WAY) >= settings.running:
             raise Refused(imports.TOO_MANY)
         now = house.now()
@@ -308,13 +316,12 @@ def _run(house: House, by: Identity, import_id: str, state: str, mode: str) -> I
 
 
 def cancel(house: House, by: Identity, import_id: str) -> Import:
-    """Have it ended between two batches. What has ended stays as it is."""
-    row = find(house, by, import_id)
-    if row.ended:
+    """Have it ended: at once where it waits, else between two batches. What has ended stays as it is."""
+    if find(house, by, import_id).ended:
         raise Refused(imports.STATE)
     _stop(house, import_id)
     with house.store.transaction() as connection:
-        _own(connection, by, import_id)
+        row = _own(connection, by, import_id)
         if store.change(
             connection,
             import_id,
@@ -323,7 +330,7 @@ def cancel(house: House, by: Identity, import_id: str) -> Import:
             state=store.CANCELLED,
             because="Cancelled. Nothing was imported.",
             finished_at=house.now(),
-        ):
+        ) or working.end_waiting(house, connection, row):
             _record(
                 house,
                 connection,

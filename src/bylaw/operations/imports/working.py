@@ -21,6 +21,7 @@ from bylaw.operations.imports import desk
 from bylaw.operations.imports.desk import Desk
 from bylaw.operations.imports.running import LEASE, TRIES, Run
 from bylaw.operations.imports.standing import Lost
+from bylaw.operations.imports.tally import Tally, stays
 from bylaw.store import imports as store
 from bylaw.store.imports import Import
 
@@ -89,8 +90,10 @@ def at_once(house: House, import_id: str) -> None:
 
 
 def _due(house: House) -> list[str]:
+    # Only what this application imports: what it does not any more would be in the way of all others.
+    importers = desk.of(house).importers
     with house.store.reading() as connection:
-        return store.due(connection, house.now())
+        return store.due(connection, house.now(), importers)
 
 
 def _take(house: House, here: Desk, import_id: str) -> bool:
@@ -133,7 +136,8 @@ def _claimed(house: House, here: Desk, import_id: str) -> tuple[Import, int] | N
         tries = int(row.found.get("tries", 0)) + 1
         if tries > TRIES:
             _give_up(house, row)
-            store.tell(connection, row.id, state=store.FAILED, finished_at=house.now(), because=_GIVEN_UP)
+            because = f"{_GIVEN_UP} {stays(Tally.of(row.found).good)}"
+            store.tell(connection, row.id, state=store.FAILED, finished_at=house.now(), because=because)
             audit.record(
                 house,
                 connection,
@@ -156,6 +160,25 @@ _GIVEN_UP: Final = f"It was begun {TRIES} times, and whoever worked on it ended 
 def _give_up(house: House, row: Import) -> None:
     log.error("import %s is given up", row.id)
     house.count("imports.given_up")
+
+
+def end_waiting(house: House, connection: Connection, row: Import) -> bool:
+    """End an import that waits where no worker has it: there may be none any more that could. False where
+    one has, or it is not under way."""
+    now = house.now()
+    if not row.under_way or not store.claim(connection, row.id, now=now, until=0.0):
+        return False
+    checking = row.state == store.CHECKING
+    return store.change(
+        connection,
+        row.id,
+        when=[row.state],
+        now=now,
+        state=store.OPEN if checking else store.CANCELLED,
+        because=f"Cancelled. {stays(Tally.of(row.found).good)}",
+        finished_at=None if checking else now,
+        cancel_at=None,
+    )
 
 
 def tidy(house: House) -> None:
