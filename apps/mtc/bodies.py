@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_origin
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, TypeVar, get_origin
 
 from flask import request
 from pydantic import BaseModel, ValidationError
@@ -18,12 +18,33 @@ from werkzeug.datastructures import MultiDict
 from apps.mtc.database import get_session
 from apps.mtc.services.errors import ConflictError, RejectedError
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 M = TypeVar("M", bound=BaseModel)
 P = ParamSpec("P")
 R = TypeVar("R")
 # Not part of any model: bylaw's token in forms, and MTC's own "it was saved" after a redirect.
 _NOT_INPUT = frozenset({"csrf_token", "saved"})
 _LONGEST_FIELD = 64
+_TERSE: dict[str, Any] = {"include_url": False, "include_input": False}
+_SAID: Final = {
+    "missing": "must be given",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have one at least",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "decimal_parsing": "must be a number, for example 4.20",
+    "finite_number": "must be a number, for example 4.20",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "date_parsing": "must be a day written as YYYY-MM-DD",
+    "date_from_datetime_parsing": "must be a day written as YYYY-MM-DD",
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
+}
+"""What Pydantic finds, in the words of a page; what is not here is told in its own."""
 
 
 class InvalidInputError(Exception):
@@ -119,10 +140,7 @@ def read_query(model: type[M]) -> M:
 
 def reasons(error: ValidationError) -> list[tuple[str, str]]:
     """Field and reason of each problem, without the value that was sent."""
-    return [(_field(e["loc"]), _reason(e["msg"])) for e in error.errors(**_TERSE)]
-
-
-_TERSE: dict[str, Any] = {"include_url": False, "include_input": False, "include_context": False}
+    return [(_field(e["loc"]), _reason(e)) for e in error.errors(**_TERSE)]
 
 
 def _plain(model: type[BaseModel], data: MultiDict[str, str]) -> dict[str, Any]:
@@ -149,5 +167,13 @@ def _field(loc: tuple[int | str, ...]) -> str:
     return name if plain and len(name) <= _LONGEST_FIELD else "(unknown)"
 
 
-def _reason(message: str) -> str:
-    return message.removeprefix("Value error, ").removeprefix("Input ").capitalize()
+def _reason(error: ErrorDetails) -> str:
+    limits = {k: f"{v:,}" if isinstance(v, int) else v for k, v in error.get("ctx", {}).items()}
+    if error["type"] == "string_too_short":
+        least = limits["min_length"]
+        said = "must not be empty" if least == "1" else f"must have at least {least} characters"
+    elif error["type"] in _SAID:
+        said = _SAID[error["type"]].format(**limits)
+    else:
+        said = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return said[:1].upper() + said[1:]

@@ -24,8 +24,8 @@ def answer(status: int, detail: str, errors: list[tuple[str, str]] | None = None
     """`errors` are pairs of field and reason."""
     title = HTTPStatus(status).phrase
     if not request.path.startswith("/api/"):
-        page = render_template("error.html", title=title, detail=detail, errors=errors or [])
-        return page, status
+        said = _TITLES.get(status, title)
+        return render_template("error.html", title=said, detail=detail, errors=errors or []), status
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     if errors:
         named = [{"field": name, "reason": reason} for name, reason in errors]
@@ -33,6 +33,8 @@ def answer(status: int, detail: str, errors: list[tuple[str, str]] | None = None
     return json.dumps(body), status, _HEADERS
 
 
+_TITLES = {404: "There is nothing here", 409: "Not now", 422: "Not accepted", 503: "Busy"}
+"""For people, what HTTP calls otherwise."""
 _HEADERS = {"Content-Type": "application/problem+json"}
 
 

@@ -122,18 +122,26 @@ def growth(moments: Sequence[datetime], now: datetime) -> str:
             include_x_axis=True,
             show_minor_x_labels=False,
             truncate_label=-1,
-            y_labels_major_count=4,
-            show_minor_y_labels=False,
+            show_y_labels=bool(moments),
         )
     )
     if moments:
+        chart.y_labels = _ticks(len(moments))
         begin = moments[0] - timedelta(minutes=1)
         end = max(now, moments[-1])
         steps = [begin + (end - begin) * at / _POINTS for at in range(_POINTS + 1)]
-        chart.x_labels = [_moment(step, end - begin) for step in steps]
-        chart.x_labels_major = [_moment(steps[at], end - begin) for at in (0, _POINTS // 2, _POINTS)]
+        # Blank between: a label that equals one of the three would be shown beside it.
+        shown = {at: _moment(steps[at], end - begin) for at in (0, _POINTS // 2, _POINTS)}
+        chart.x_labels = [shown.get(at, "") for at in range(_POINTS + 1)]
+        chart.x_labels_major = list(shown.values())
         chart.add("", [sum(moment <= step for moment in moments) for step in steps])
     return _rendered(chart)
+
+
+def _ticks(most: int) -> list[int]:
+    """Whole numbers at even steps, four or five of them, from 0 up to the first beyond `most`."""
+    step = max(-(-most // 4), 1)
+    return list(range(0, most + step, step))
 
 
 def _moment(at: datetime, span: timedelta) -> str:

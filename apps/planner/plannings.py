@@ -38,6 +38,10 @@ class ClosedError(ValueError):
     """The planning does not take this at the moment: it is not open yet, or closed. Says so in a sentence."""
 
 
+class OtherTitleError(ClosedError):
+    """What was typed to delete a planning is not its title."""
+
+
 class Recorder(Protocol):
     """`Bylaw.record`: the audit row of a change, in its transaction."""
 
@@ -132,7 +136,7 @@ class Plannings:
         if planning.state is not State.CLOSED:
             raise ClosedError("Close the planning before you delete it.")
         if title != planning.title:
-            raise ClosedError("That is not the planning's title. Nothing was deleted.")
+            raise OtherTitleError("That is not the planning's title. Nothing was deleted.")
         return planning
 
     # Contributions
@@ -153,13 +157,12 @@ class Plannings:
         category = next((c for c in planning.categories if c.id == draft.category), None)
         if category is None:
             raise NotThereError("category")
-        made = Contribution(
-            planning_id=planning.id,
-            category=category,
-            author_id=self.who.id,
-            text=draft.text,
-            created_at=self.clock(),
-        )
+        same = {"planning_id": planning.id, "author_id": self.who.id, "text": draft.text}
+        said = select(Contribution).filter_by(**same, category_id=category.id)
+        made = self.db.scalars(said.limit(1)).first()
+        if made is not None:
+            return made  # pressed twice, or loaded again: SQLite lets one write after the other
+        made = Contribution(**same, category=category, created_at=self.clock())
         self.db.add(made)
         self.done("contribution_created", planning, made)
         return made

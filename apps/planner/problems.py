@@ -22,7 +22,8 @@ def init_app(app: Flask) -> None:
 def answer(status: int, detail: str, errors: dict[str, str] | None = None) -> ResponseReturnValue:
     """A page that says what was refused; `errors` are reasons by field."""
     title = _TITLES.get(status, HTTPStatus(status).phrase)
-    return render_template("error.html", title=title, detail=detail, errors=errors or {}), status
+    page = render_template("error.html", title=title, detail=detail, errors=errors or {}, status=status)
+    return page, status
 
 
 _TITLES = {404: "Not here", 409: "Not now", 422: "Not accepted", 503: "Busy"}

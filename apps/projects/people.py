@@ -58,9 +58,9 @@ class People:
 
     def roles_at(self, user_id: str, at: datetime | None) -> dict[str, Any]:
         """What somebody held at a moment."""
-        moment = self.house.now() if at is None else at.timestamp()
-        held = [each for each in self._given(user_id) if _held(each, moment)]
-        return {"user_id": user_id, "at": _moment(moment), "roles": [_role(each) for each in held]}
+        at = _moment(self.house.now()) if at is None else at
+        held = [each for each in self._given(user_id) if _held(each, at.timestamp())]
+        return {"user_id": user_id, "at": at, "roles": [_role(each) for each in held]}
 
     def versions(self, user_id: str) -> list[dict[str, Any]]:
         """Every change of somebody's roles, the newest first: the first is what holds now."""

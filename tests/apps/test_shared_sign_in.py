@@ -25,7 +25,7 @@ from bylaw.controls import secrets
 from bylaw.operations import administering, granting
 from bylaw.site import Site
 from bylaw.store import migrate
-from bylaw.verify.laboratory import environment
+from bylaw.verify.world import environment
 from tests.cli.transcript import here
 from tests.docs import pages
 

@@ -21,7 +21,8 @@ from bylaw.operations import administering, signing_in
 from bylaw.site import Site
 from bylaw.store import users
 from bylaw.verify import live
-from bylaw.verify.laboratory import Mailbox, environment
+from bylaw.verify.fakes import Mailbox
+from bylaw.verify.world import environment
 
 PASSWORD = "Tr4vel by night, sleep by day!"
 

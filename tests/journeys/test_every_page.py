@@ -114,7 +114,7 @@ def test_every_page_of_mtc_is_for_everybody(mtc: Served, visit: Visit, look: Loo
     admin.press("Check the file")
     look.at(admin, "preview with errors")
     admin.go("/variants/1")
-    admin.page.get_by_label("valid from").fill("2026-01-01")
+    admin.page.get_by_label("Valid from").fill("2026-01-01")
     admin.fill("Price", "cheap")
     admin.press("Record")
     look.at(admin, "refused price")

@@ -33,7 +33,8 @@ from bylaw.controls import secrets as keys
 from bylaw.store import migrate
 from bylaw.store.engine import connect
 from bylaw.verify import live
-from bylaw.verify.laboratory import Mailbox, environment
+from bylaw.verify.fakes import Mailbox
+from bylaw.verify.world import environment
 from tests.journeys.conftest import Visit, _chromium
 from tests.journeys.served import Served, _wsgi, serve
 from tests.journeys.visitor import DESKTOP, PHONE, Visitor

@@ -45,7 +45,11 @@ def test_from_the_page_to_ones_account_and_back(projects: Served, visit: Visit) 
     assert visitor.path == projects.page("sign_in")
     assert visitor.sign_in(ann) == 200
     assert visitor.path == "/"
+    assert "You are signed in as Ann Editor." in visitor.text
     visitor.picture("register-signed-in")
+    visitor.follow("Your account")
+    assert visitor.path == projects.page("account")
+    visitor.follow("Home")
     assert "bridge" not in visitor.text.lower()
 
 

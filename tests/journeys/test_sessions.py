@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bylaw.controls import lockout, passwords
-from bylaw.operations import chores, proving
+from bylaw.operations import administering, chores, proving
 from bylaw.reasons import Refused
 from tests.journeys.conftest import Visit
 from tests.journeys.served import Person, Served
@@ -104,14 +104,33 @@ def test_signing_out_everywhere_ends_this_browser_too(mtc: Served, visit: Visit)
     assert cards(here) == 2
     here.go(mtc.page("sessions"))
     assert "Firefox on Linux" in here.text
+    there.go("/lots/6")
+    there.fill("Add a note", "Bearings have come.")
     here.press("Sign out everywhere")
     assert here.heading == "Sign in"
     assert "You are signed out everywhere." in here.text
-    there.go("/")
-    assert there.heading == "Sign in"
+    assert there.press("Add") == 401  # a note on a lot
+    assert "What you sent was not taken" in there.text
+    there.follow("Sign in", within="main")
+    there.sign_in(who)
+    assert there.path == "/lots/6"
     here.sign_in(who)
     here.go(mtc.page("devices"))
-    assert cards(here) == 1
+    assert cards(here) == 2
+
+
+def test_who_has_to_sign_in_again_is_told_why(mtc: Served, visit: Visit) -> None:
+    """A session that was ended elsewhere: the sign-in page says so, once, and leads back to where he was."""
+    who = mtc.person("user")
+    visitor = visit(mtc, who)
+    assert visitor.go("/lots/6") == 200
+    administering.end_sessions(mtc.site.house, administering.SYSTEM, who.id)
+    visitor.go("/lots/6")
+    assert visitor.page.get_by_role("status").inner_text().startswith("Your session has ended.")
+    visitor.go("/lots/6")
+    assert visitor.page.get_by_role("status").count() == 0
+    visitor.sign_in(who)
+    assert visitor.path == "/lots/6"
 
 
 @pytest.mark.requirement("S1-156")
@@ -160,6 +179,8 @@ def test_the_owner_gets_in_by_mail_while_strangers_are_kept_out(notes: Served, v
         owner.press("Let this browser sign in")
         assert "This browser may try your password now." in owner.text
         assert stranger.go(found[0]) == 410
+        stranger.follow("Ask for a new link")
+        assert stranger.path == notes.page("unlock")
         stranger.picture("unlock-link-used")
         assert stranger.sign_in(who) == 429
         owner.sign_in(who)

@@ -43,7 +43,7 @@ def make_variant(visitor: Visitor, item: str, variant: str, price: str) -> str:
     add(visitor, "Add a variant", Part_number_or_specification=variant, Manufacturer="Leuchte & Co.")
     visitor.follow(variant)
     today = datetime.now(UTC).date().isoformat()
-    add(visitor, "Record a price", "Record", Supplier="pcbway.com", Price=price, valid_from=today)
+    add(visitor, "Record a price", "Record", Supplier="pcbway.com", Price=price, Valid_from=today)
     row = visitor.page.get_by_role("row").filter(has_text="pcbway.com")
     assert f"{float(price):.2f} EUR" in row.inner_text()
     return f"{item}: {variant} (Leuchte & Co.)"
@@ -77,7 +77,7 @@ def test_a_lamp_from_its_first_part_to_the_report(manager: Visitor, tmp_path: Pa
         Kind="Labour",
         Amount="5",
         Currency="EUR",
-        for_each="unit made",
+        For_each="unit made",
     )
     manager.picture("subprocess")
     manager.follow(lamp)
@@ -87,7 +87,7 @@ def test_a_lamp_from_its_first_part_to_the_report(manager: Visitor, tmp_path: Pa
     manager.picture("process")
 
     manager.follow("Plan a lot")
-    assert manager.page.locator("#f-process option:checked").inner_text() == lamp
+    assert manager.page.locator("#f-process_id option:checked").inner_text() == lamp
     add(manager, "Plan a lot", "Plan", Quantity="10")
     with manager.page.expect_navigation():
         manager.page.get_by_role("row").filter(has_text=lamp).get_by_role("link").click()
@@ -143,13 +143,15 @@ def test_a_form_with_a_mistake_says_which_and_keeps_what_was_typed(manager: Visi
     """A price of nonsense is refused beside the form, and nothing that was typed is lost."""
     manager.go("/variants/1")
     manager.fill("Price", "cheap")
-    manager.page.get_by_label("valid from").fill("2026-01-01")
+    manager.page.get_by_label("Valid from").fill("2026-01-01")
     assert manager.press("Record") == 422
     assert manager.page.locator(":focus").get_attribute("role") == "alert"
     alert = manager.page.get_by_role("alert").inner_text()
     assert "Not saved." in alert
-    assert "Amount" in alert
+    assert manager.page.title().startswith("Error: ")
+    manager.page.get_by_role("link", name="Price: must be a number, for example 4.20").click()
     price = manager.page.get_by_label("Price", exact=True)
+    assert price.evaluate("it => it == document.activeElement")
     assert (price.input_value(), price.get_attribute("aria-invalid")) == ("cheap", "true")
-    assert manager.page.get_by_label("valid from").input_value() == "2026-01-01"
+    assert manager.page.get_by_label("Valid from").input_value() == "2026-01-01"
     manager.picture("variant-refused")

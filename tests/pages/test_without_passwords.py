@@ -12,7 +12,9 @@ from bylaw.controls import errors, mfa, passwords
 from bylaw.operations import accounts, administering, proving, recovering
 from bylaw.pages import ENDPOINTS
 from bylaw.reasons import Refused
-from bylaw.verify.laboratory import PASSWORD, Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
+from bylaw.verify.people import PASSWORD
+from bylaw.verify.target import Target
 from tests.applications import flask_app
 from tests.applications.bare import POLICY
 from tests.controls.houses import Builder

@@ -36,27 +36,32 @@
     if (region) region.textContent = words;
   }
 
-  async function attach(event, form, input) {
+  function attach(event, form, input) {
     event.preventDefault();
     const files = [...input.files];
     const most = Number(form.dataset.most);
-    const button = form.querySelector("button");
     const list = form.querySelector("[data-moving]");
     list.replaceChildren();
     if (files.length > most) {
       line(list, `${files.length} files`).failed(`At most ${most} at once.`);
       return say(form, `At most ${most} files at once.`);
     }
+    upload(form, files);
+  }
+
+  async function upload(form, files) {
+    const button = form.querySelector("button");
+    const list = form.querySelector("[data-moving]");
     button.disabled = true;
     say(form, files.length === 1 ? `${files[0].name} is on its way.` : `${files.length} files are on their way.`);
     const lines = files.map((file) => line(list, file.name));
     let attached = 0;
     for (const [index, file] of files.entries()) attached += await send(form, file, lines[index]);
     button.disabled = false;
-    input.value = "";
+    form.querySelector("input[type=file]").value = "";
     if (attached) await refresh();
     const failed = files.length - attached;
-    const told = [...list.querySelectorAll(".failed")].map((each) => each.dataset.told);
+    const told = lines.map((each) => each.told()).filter(Boolean);
     say(form, [attached && `${attached} attached.`, failed && `${failed} not attached: ${told.join(" ")}`].filter(Boolean).join(" "));
     // What has arrived stands in the list above; what has not stays here with its reason.
     list.querySelectorAll("li:not(.failed)").forEach((each) => each.remove());
@@ -88,13 +93,19 @@
       moved(part) { bar.value = part; },
       checking() { bar.removeAttribute("value"); stop.remove(); },
       done() { bar.value = 1; stop.remove(); },
-      failed(words) {
+      failed(words, again) {
         bar.remove();
         stop.remove();
         item.classList.add("failed");
-        item.dataset.told = `${name}: ${words}`;
         why.textContent = words;
+        if (!again) return;
+        const retry = stop.cloneNode();
+        retry.textContent = "Try again";
+        retry.setAttribute("aria-label", `Try again: ${name}`);
+        retry.addEventListener("click", () => again(item));
+        item.append(retry);
       },
+      told: () => why.textContent && `${name}: ${why.textContent}`,
     };
   }
 
@@ -102,7 +113,12 @@
     return new Promise((resolve) => {
       const request = new XMLHttpRequest();
       const body = new FormData();
-      const fail = (words) => { shown.failed(words); resolve(0); };
+      const fail = (words, again) => { shown.failed(words, again); resolve(0); };
+      const again = (item) => { // chosen once is enough
+        if (form.querySelector("button").disabled) return say(form, "Wait for those on their way.");
+        item.remove();
+        upload(form, [file]);
+      };
       body.append("csrf_token", form.elements.csrf_token.value);
       body.append("file", file);
       request.open("POST", form.dataset.attach);
@@ -110,8 +126,8 @@
       request.setRequestHeader("X-CSRFToken", form.elements.csrf_token.value);
       request.upload.addEventListener("progress", (event) => shown.moved(event.loaded / event.total));
       request.upload.addEventListener("load", () => shown.checking());
-      request.addEventListener("error", () => fail("The connection broke off. Try it again."));
-      request.addEventListener("abort", () => fail("Stopped."));
+      request.addEventListener("error", () => fail("The connection broke off.", again));
+      request.addEventListener("abort", () => fail("Stopped.", again));
       request.addEventListener("load", () => {
         if (request.status === 201) { shown.done(); return resolve(1); }
         if (request.status === 401) location.reload(); // to the sign-in page, and back
@@ -133,8 +149,8 @@
 
   // The list as the server writes it.
   async function refresh() {
-    const answer = await fetch(location.pathname, {headers: {"Accept": "text/html"}});
-    if (!answer.ok) return;
+    const answer = await fetch(location.pathname, {headers: {"Accept": "text/html"}}).catch(() => null);
+    if (!answer?.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const files = page.querySelector("[data-files]");
     if (files) document.querySelector("[data-files]").replaceWith(files);

@@ -61,7 +61,8 @@ def _currency(text: str) -> str:
 
 def _written(value: Any) -> Any:
     """A number is no date, although it could be read as seconds since 1970."""
-    if isinstance(value, bool | int | float):
+    digits = isinstance(value, str) and value.strip().isdecimal()
+    if isinstance(value, bool | int | float) or digits:
         raise ValueError("must be a day written as YYYY-MM-DD")
     return value
 

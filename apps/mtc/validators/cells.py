@@ -7,6 +7,7 @@ harmless again on every export.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -20,42 +21,62 @@ from apps.mtc.validators.numbers import read_count, read_money
 MOST_MONEY = Decimal(1_000_000_000)
 COUNT = "must be a number greater than 0 and at most 1,000,000, for example 4 or 1000"
 AMOUNT = "must be an amount such as 4.20, $4.20 or 4.20 EUR, at most 1,000,000,000"
+_UNSEEN = " \t\r\n\u00a0\u200b\ufeff"
+# "1,234" where nothing else in the file says what its commas are.
+_TWO_NUMBERS = re.compile(r"[^0-9]*[1-9][0-9]{0,2},[0-9]{3}[^0-9]*")
 # "+5V" and "-40 °C" are what parts are called; anything more after a sign is a formula.
 _SIGNED_QUANTITY = re.compile(r"[+-] ?[0-9][0-9.,]*( ?[A-Za-z%°µΩ]{1,8})?")
 _PLAIN = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 _PRICED = re.compile(rf"(?P<amount>{_PLAIN.pattern})( (?P<currency>[A-Z]{{3}}))?")
-_GERMAN_DAY = re.compile(r"(?P<day>[0-9]{1,2})\.(?P<month>[0-9]{1,2})\.(?P<year>[0-9]{4})")
+# 11/12/2026 is two days; these are one each, beside 2026-11-21.
+_DAYS = (
+    re.compile(r"(?P<day>[0-9]{1,2})\.(?P<month>[0-9]{1,2})\.(?P<year>[0-9]{4})"),
+    re.compile(r"(?P<year>[0-9]{4})[/.](?P<month>[0-9]{1,2})[/.](?P<day>[0-9]{1,2})"),
+)
+# What people write where they know no price.
+NOT_KNOWN = frozenset({"-", "–", "—", "?", "n/a", "na", "n.a.", "tbd", "tba", "tbc", "k.a.", "k. a."})
 
 
 def is_formula(cell: str) -> bool:
     """Whether a spreadsheet program would run this cell (OWASP, CSV injection)."""
-    text = cell.lstrip()
-    if text.startswith(("=", "@")):
+    text = cell.lstrip(_UNSEEN)
+    sign = unicodedata.normalize("NFKC", text[:1])  # the full-width ones are signs too
+    if sign in ("=", "@"):
         return True
-    signed = text.startswith(("+", "-")) and len(text) > 1
+    signed = sign in ("+", "-") and len(text) > 1
     return signed and not _SIGNED_QUANTITY.fullmatch(text)
 
 
-def _no_formula(text: str) -> str:
+def _as_typed(text: str) -> str:
+    """The text as a keyboard writes it: names that look alike are one. Raises ValueError for a formula."""
     if is_formula(text):
         raise ValueError(
             "must be text that does not begin with = + - or @ (a spreadsheet would run it as a formula)"
         )
-    return text
+    return unicodedata.normalize("NFC", text)
 
 
 def _counted(value: Any) -> Any:
     """A number as the reading of the file has put it; what it could not read is refused as it was given."""
     if isinstance(value, str) and not (_PLAIN.fullmatch(value) and 0 < Decimal(value) <= 1_000_000):
-        raise ValueError(COUNT)
+        raise ValueError(COUNT + _two_numbers(value))
     return value
 
 
 def _priced(text: str) -> str:
     match = _PRICED.fullmatch(text)
     if text and (match is None or not 0 <= Decimal(match["amount"]) <= MOST_MONEY):
-        raise ValueError(AMOUNT)
+        raise ValueError(AMOUNT + _two_numbers(text))
     return text
+
+
+def _two_numbers(text: str) -> str:
+    """How to write a number that could be two; nothing for any other text."""
+    if not _TWO_NUMBERS.fullmatch(text):
+        return ""
+    plain = "".join(c for c in text if c.isdigit() or c == ",")
+    whole, _, rest = plain.partition(",")
+    return f"; {plain} could be two numbers: write {whole}{rest} or {whole}.{rest}"
 
 
 def _currency(text: str) -> str:
@@ -68,13 +89,12 @@ def _money(value: Any) -> Any:
     """What one cell says by itself: "1.234,50 €" does, "1,234" could be two amounts and is refused."""
     if not isinstance(value, str) or not value.strip():
         return value
+    if value.strip().lower() in NOT_KNOWN:
+        return ""
     try:
         amount, code = read_money(value, None)
-    except ValueError as error:
-        twice = "two" in str(error)
-        raise ValueError(
-            f"{AMOUNT}; {value} could be two: write 1234 or 1234.00" if twice else AMOUNT
-        ) from None
+    except ValueError:
+        raise ValueError(AMOUNT + _two_numbers(value)) from None
     return f"{amount:f} {code}".strip()
 
 
@@ -84,7 +104,7 @@ def _number(value: Any) -> Any:
     try:
         return read_count(value, None)[0]
     except ValueError:
-        raise ValueError(COUNT) from None
+        raise ValueError(COUNT + _two_numbers(value)) from None
 
 
 def _whole(value: Any) -> Any:
@@ -95,8 +115,9 @@ def _whole(value: Any) -> Any:
 
 
 def _dated(value: Any) -> Any:
-    """2026-11-21 and 21.11.2026; 11/12/2026 is two days and is refused."""
-    match = _GERMAN_DAY.fullmatch(value.strip()) if isinstance(value, str) else None
+    """2026-11-21, 2026/11/21 and 21.11.2026; 11/12/2026 is two days and is refused."""
+    text = value.strip() if isinstance(value, str) else ""
+    match = next((found for form in _DAYS if (found := form.fullmatch(text))), None)
     if match is None:
         return value
     try:
@@ -135,9 +156,9 @@ def found(title: str = "") -> Any:
     return Field(title=title or None, json_schema_extra={"column": False})
 
 
-Words = Annotated[ShortText, AfterValidator(_no_formula)]
-Long = Annotated[LongText, AfterValidator(_no_formula)]
-Named = Annotated[Name, AfterValidator(_no_formula)]
+Words = Annotated[ShortText, AfterValidator(_as_typed)]
+Long = Annotated[LongText, AfterValidator(_as_typed)]
+Named = Annotated[Name, AfterValidator(_as_typed)]
 Amount = Annotated[str, Field(max_length=60), AfterValidator(_priced)]
 """As `services.bom.reading` has put it: `4.20 EUR`."""
 Money = Annotated[str, Field(max_length=60), BeforeValidator(_money), AfterValidator(_priced)]

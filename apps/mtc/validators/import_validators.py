@@ -65,7 +65,8 @@ class BomPart(Input):
         Named,
         column(
             "Part", "component", "item", "part", "article", "item name", "part name", "device", "bauteil",
-            "artikel", "bezeichnung", "benennung", "teil",
+            "artikel", "bezeichnung", "benennung", "teil", "objektkurztext", "désignation",
+            "libellé", "pièce",
         ),
     ]  # fmt: skip
     variant: Annotated[
@@ -74,10 +75,11 @@ class BomPart(Input):
             "Part number", "specification", "spec", "part number", "part no", "partnumber",
             "pn", "mpn", "type", "model", "size", "manufacturer part number", "manufacturer part no",
             "manufacturer part number 1", "manufacturer part", "p n", "mfr p n", "mfg p n",
-            "mfr pn", "mfg pn",
+            "mfr pn", "mfg pn", "mfr no", "mfg no", "manufacture part number",
             "mfr part no", "mfg part no", "mfr part number", "mfg part number",
             "designation", "typ", "artikelnummer", "artikel nr", "teilenummer", "teile nr",
-            "herstellernummer", "hersteller nr", "hersteller teilenummer",
+            "herstellernummer", "hersteller nr", "hersteller teilenummer", "référence", "réf",
+            "référence fabricant",
         ),
     ] = ""  # fmt: skip
     value: Annotated[Words, column("Value", "val", "material", "wert", "werkstoff")] = ""
@@ -104,20 +106,34 @@ class BomPart(Input):
         Counted,
         column(
             "Quantity", "qty", "q ty", "count", "pcs", "pieces", "qnty", "quantity per pcb", "qty per unit",
-            "qty per board", "anzahl", "menge", "stück", "stueck", "stk", "stückzahl", "stueckzahl",
+            "qty per board", "order qty", "order quantity", "anzahl", "menge", "stück", "stueck", "stk",
+            "stückzahl", "stueckzahl", "quantité", "quantite", "qté", "qte",
         ),
     ]  # fmt: skip
-    unit: Annotated[str, Field(max_length=20), column("Unit", "uom", "unit of measure", "einheit", "me")] = ""
+    unit: Annotated[
+        str, Field(max_length=20), column("Unit", "uom", "unit of measure", "einheit", "me", "unité")
+    ] = ""
     not_fitted: Annotated[
         ShortText,
         column("Not fitted", "dnp", "dni", "do not populate", "fitted", "exclude from bom", "bestückung"),
     ] = ""
     manufacturer: Annotated[
-        Words, column("Manufacturer", "mfr", "mfg", "maker", "brand", "manufacturer 1", "hersteller")
+        Words,
+        column("Manufacturer", "mfr", "mfg", "maker", "brand", "manufacturer 1", "hersteller", "fabricant"),
     ] = ""
     supplier: Annotated[
         Words,
-        column("Supplier", "vendor", "distributor", "seller", "shop", "supplier 1", "lieferant", "händler"),
+        column(
+            "Supplier",
+            "vendor",
+            "distributor",
+            "seller",
+            "shop",
+            "supplier 1",
+            "lieferant",
+            "händler",
+            "fournisseur",
+        ),
     ] = ""
     supplier_part: Annotated[
         Words,
@@ -141,20 +157,22 @@ class BomPart(Input):
         column(
             "Price of one", "price each", "unit price", "each", "unit cost", "price per unit",
             "supplier unit price 1", "einzelpreis", "stückpreis", "stueckpreis", "preis stück", "preis stk",
+            "prix unitaire", "prix unitaire ht", "pu", "p u", "pu ht", "p u ht",
         ),
     ] = ""  # fmt: skip
     line_price: Annotated[
         Amount,
         column(
             "Price of the row", "line price", "line total", "total price", "extended price", "ext price",
-            "subtotal", "total cost", "supplier subtotal 1", "gesamtpreis", "zeilenpreis",
+            "subtotal", "total cost", "supplier subtotal 1", "gesamtpreis", "zeilenpreis", "ext",
+            "order price", "prix total", "prix total ht", "total ht", "montant", "montant ht",
         ),
     ] = ""  # fmt: skip
     cost: Annotated[
         Amount,
         column(
             "Price, of one or of the row", "cost", "price", "amount", "total", "kosten", "preis", "betrag",
-            "summe", "gesamt",
+            "summe", "gesamt", "prix",
         ),
     ] = ""  # fmt: skip
     cost_is: Annotated[CostIs, found()] = CostIs.ROW

@@ -6,8 +6,12 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 
-_SYMBOLS = {"$": "USD", "US$": "USD", "€": "EUR", "£": "GBP"}
-_NAMED = r"US\$|[$€£]|[A-Za-z]{3}"
+# Those that stand for one currency: "¥" and "kr" are those of several countries.
+_SYMBOLS = {
+    "$": "USD", "US$": "USD", "€": "EUR", "£": "GBP", "Fr.": "CHF", "SFr.": "CHF", "zł": "PLN", "Kč": "CZK",
+    "Ft": "HUF", "₹": "INR", "₩": "KRW", "₪": "ILS", "₺": "TRY",
+}  # fmt: skip
+_NAMED = r"US\$|S?Fr\.|zł|Kč|Ft|[$€£₹₩₪₺]|[A-Za-z]{3}"
 _GROUPS = re.compile(r"[0-9]{1,3}([.,][0-9]{3})+")
 _NUMBER = r"[+-]?[0-9][0-9.,'’\s]*?"
 # "12,-" and "12.–": whole amounts as German and Swiss price lists write them

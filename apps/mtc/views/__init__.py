@@ -64,7 +64,7 @@ def day(value: date | None) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    return f"{value:%Y-%m-%d %H:%M} UTC" if value else "—"
+    return f"{value.day} {value:%B %Y, %H:%M} UTC" if value else "—"
 
 
 def instant(value: float) -> str:
@@ -80,4 +80,8 @@ def weight(value: int) -> str:
 
 
 def _common() -> dict[str, object]:
-    return {"saved": request.args.get("saved") == "1"}
+    return {"saved": _SAID.get(request.args.get("saved", ""), "")}
+
+
+_SAID = {"1": "Saved.", "deleted": "Deleted.", "removed": "Removed."}
+"""What a page says first, after what somebody has done; never what the address says."""

@@ -60,9 +60,9 @@ def _routes(blueprint: Blueprint, kind: Owner, plural: str, page: Callable[..., 
         guarded = permit(f"{noun}:{verb}")(view)
         blueprint.add_url_rule(rule, f"{noun}_{name}", guarded, methods=[method])
 
-    def place(owner: int) -> str:
+    def place(owner: int, said: str = "1") -> str:
         """Where the files stand on the page."""
-        return url_for(f"{plural}.show", saved=1, _anchor="attachments", **{f"{noun}_id": owner})  # type: ignore[arg-type]
+        return url_for(f"{plural}.show", saved=said, _anchor="attachments", **{f"{noun}_id": owner})  # type: ignore[arg-type]
 
     def find(owner: int) -> Process | Lot:
         return records.find(get_session(), kind, owner)
@@ -108,7 +108,7 @@ def _routes(blueprint: Blueprint, kind: Owner, plural: str, page: Callable[..., 
     def remove(form: Form[Nothing], owner: int, file_id: str) -> ResponseReturnValue:
         _demand(form)
         _remove(find(owner), file_id)
-        return redirect(place(owner))
+        return redirect(place(owner, "removed"))
 
     def delete(owner: int, file_id: str) -> ResponseReturnValue:
         _remove(find(owner), file_id)

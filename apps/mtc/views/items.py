@@ -68,7 +68,7 @@ def update(form: Form[ItemDraft], item_id: int) -> ResponseReturnValue:
 def delete(form: Form[Nothing], item_id: int) -> ResponseReturnValue:
     item = records.find(get_session(), Item, item_id)
     if form.submit(lambda _: catalogue.remove_item(get_session(), item)):
-        return redirect(url_for(".index", saved=1))
+        return redirect(url_for(".index", saved="deleted"))
     return _item(item_id, Form(errors=form.errors), Form()), 409
 
 
@@ -105,7 +105,7 @@ def delete_variant(form: Form[Nothing], variant_id: int) -> ResponseReturnValue:
     variant = records.find(get_session(), Variant, variant_id)
     item_id = variant.item_id
     if form.submit(lambda _: catalogue.remove_variant(get_session(), variant)):
-        return redirect(url_for(".show", item_id=item_id, saved=1))
+        return redirect(url_for(".show", item_id=item_id, saved="deleted"))
     return _variant(variant_id, Form(errors=form.errors), Form()), 409
 
 

@@ -41,6 +41,11 @@ class Listing(Generic[T]):
     def later(self) -> str | None:
         return self._address(self.last) if self.rows and self.last < self.total else None
 
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether a search left something out."""
+        return bool(self.query.model_dump(exclude_defaults=True, exclude={"limit", "offset"}))
+
     def _address(self, offset: int) -> str:
         kept = self.query.model_dump(exclude_defaults=True, mode="json") | {"offset": offset}
         return url_for(request.endpoint or "", **kept, **(request.view_args or {}))

@@ -61,7 +61,7 @@ def update(form: Form[ProcessDraft], process_id: int) -> ResponseReturnValue:
 def delete(form: Form[Nothing], process_id: int) -> ResponseReturnValue:
     process = records.find(get_session(), Process, process_id)
     if form.submit(lambda _: processes.remove_process(get_session(), process, _files())):
-        return redirect(url_for(".index", saved=1))
+        return redirect(url_for(".index", saved="deleted"))
     return _process(process_id, Form(errors=form.errors), Form()), 409
 
 
@@ -94,7 +94,7 @@ def delete_subprocess(_: Form[Nothing], subprocess_id: int) -> ResponseReturnVal
     process_id = part.process_id
     processes.remove_subprocess(get_session(), part)
     get_session().commit()
-    return redirect(url_for(".show", process_id=process_id, saved=1))
+    return redirect(url_for(".show", process_id=process_id, saved="deleted"))
 
 
 def _index(form: Form[ProcessDraft]) -> str:

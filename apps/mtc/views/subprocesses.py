@@ -73,7 +73,7 @@ def delete_usage(_: Form[Nothing], usage_id: int) -> ResponseReturnValue:
     subprocess_id = usage.subprocess_id
     processes.remove_usage(get_session(), usage)
     get_session().commit()
-    return redirect(url_for(".show", subprocess_id=subprocess_id, saved=1))
+    return redirect(url_for(".show", subprocess_id=subprocess_id, saved="deleted"))
 
 
 @blueprint.post("/subprocesses/<int:subprocess_id>/costs")
@@ -94,7 +94,7 @@ def delete_cost(_: Form[Nothing], cost_id: int) -> ResponseReturnValue:
     subprocess_id = cost.subprocess_id
     records.remove(get_session(), cost)
     get_session().commit()
-    return redirect(url_for(".show", subprocess_id=subprocess_id, saved=1))
+    return redirect(url_for(".show", subprocess_id=subprocess_id, saved="deleted"))
 
 
 def _subprocess(

@@ -56,7 +56,7 @@ def update(form: Form[SupplierDraft], supplier_id: int) -> ResponseReturnValue:
 def delete(form: Form[Nothing], supplier_id: int) -> ResponseReturnValue:
     supplier = records.find(get_session(), Supplier, supplier_id)
     if form.submit(lambda _: catalogue.remove_supplier(get_session(), supplier)):
-        return redirect(url_for(".index", saved=1))
+        return redirect(url_for(".index", saved="deleted"))
     return _supplier(supplier_id, Form(errors=form.errors)), 409
 
 
@@ -68,7 +68,7 @@ def delete_price(_: Form[Nothing], price_id: int) -> ResponseReturnValue:
     variant_id = price.variant_id
     records.remove(get_session(), price)
     get_session().commit()
-    return redirect(url_for("items.show_variant", variant_id=variant_id, saved=1))
+    return redirect(url_for("items.show_variant", variant_id=variant_id, saved="deleted"))
 
 
 @blueprint.get("/rates")
@@ -93,7 +93,7 @@ def create_rate(form: Form[RateDraft]) -> ResponseReturnValue:
 def delete_rate(_: Form[Nothing], rate_id: int) -> ResponseReturnValue:
     records.remove(get_session(), records.find(get_session(), ExchangeRate, rate_id))
     get_session().commit()
-    return redirect(url_for(".rates", saved=1))
+    return redirect(url_for(".rates", saved="deleted"))
 
 
 def _index(form: Form[SupplierDraft]) -> str:

@@ -20,7 +20,7 @@ def init_app(app: Flask) -> None:
 
 
 def moment(value: datetime | None) -> str:
-    return f"{value:%Y-%m-%d %H:%M} UTC" if value else "—"
+    return f"{value.day} {value:%B %Y, %H:%M} UTC" if value else "—"
 
 
 def square_of(x: float, y: float) -> str:
@@ -34,4 +34,8 @@ def colour_class(position: int) -> str:
 
 
 def _common() -> dict[str, object]:
-    return {"saved": request.args.get("saved") == "1"}
+    return {"saved": _SAID.get(request.args.get("saved", ""), "")}
+
+
+_SAID = {"1": "Saved.", "deleted": "Deleted.", "withdrawn": "Withdrawn.", "revoked": "Revoked."}
+"""What a page says first, after what somebody has done; never what the address says."""

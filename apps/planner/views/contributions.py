@@ -33,7 +33,7 @@ def withdraw(form: Form[Nothing], contribution_id: int) -> ResponseReturnValue:
     mine = plannings()
     planning_id = mine.contribution(contribution_id).planning_id
     mine.withdraw(contribution_id)
-    return redirect(url_for("planning.show", planning_id=planning_id, saved=1))
+    return redirect(url_for("planning.show", planning_id=planning_id, saved="withdrawn"))
 
 
 @blueprint.get("/contributions/<int:contribution_id>/place")

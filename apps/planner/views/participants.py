@@ -51,7 +51,7 @@ def make(form: Form[CardsDraft], planning_id: int) -> ResponseReturnValue:
 def revoke(form: Form[Nothing], planning_id: int, batch_id: str) -> ResponseReturnValue:
     form.demand()
     cards.end(protection().site.house, plannings(), planning_id, batch_id)
-    return redirect(url_for(".show", planning_id=planning_id, saved=1))
+    return redirect(url_for(".show", planning_id=planning_id, saved="revoked"))
 
 
 def _page(planning_id: int, form: Form[CardsDraft], shown: str = "") -> str:

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from apps.planner.forms import Form, form_body, read_query
 from apps.planner.models import Contribution
+from apps.planner.plannings import ClosedError
 from apps.planner.validators import ContributionDraft, ListQuery
 from apps.planner.views.common import planning_page, plannings
 from bylaw.flask import current_user, permit
@@ -28,7 +29,11 @@ def show(planning_id: int) -> ResponseReturnValue:
 def contribute(form: Form[ContributionDraft], planning_id: int) -> ResponseReturnValue:
     if form.body is None:
         return _page(planning_id, form), 422
-    made = plannings().contribute(planning_id, form.body)
+    try:
+        made = plannings().contribute(planning_id, form.body)
+    except ClosedError as error:  # while somebody was still writing: the words are not lost
+        form.errors[""] = str(error)
+        return _page(planning_id, form), 409
     return redirect(url_for(".show", planning_id=planning_id, saved=1, _anchor=f"c{made.id}"))
 
 

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from apps.planner import cards
 from apps.planner.forms import Form, form_body
 from apps.planner.models import State
-from apps.planner.plannings import EXPORTED
+from apps.planner.plannings import EXPORTED, OtherTitleError
 from apps.planner.plans import PLANS
 from apps.planner.validators import Deletion, GroupDraft, PlanDraft, StateChange, WordsDraft
 from apps.planner.views.common import planning_page, plannings, protection
@@ -76,10 +76,14 @@ def export(planning_id: int, form: str) -> ResponseReturnValue:
 def delete(form: Form[Deletion], planning_id: int) -> ResponseReturnValue:
     """The cards' tokens first: what they would open is gone then."""
     mine, title = plannings(), form.demand().title
-    mine.deletable(planning_id, title)
+    try:
+        mine.deletable(planning_id, title)
+    except OtherTitleError as error:
+        form.errors["title"] = str(error)
+        return _page(planning_id, Form(), form), 409
     cards.end_all(protection().site.house, mine, planning_id)
     mine.delete(planning_id, title)
-    return redirect(url_for("home.index", saved=1))
+    return redirect(url_for("home.index", saved="deleted"))
 
 
 def _done(planning_id: int) -> ResponseReturnValue:
@@ -87,7 +91,9 @@ def _done(planning_id: int) -> ResponseReturnValue:
 
 
 def _page(
-    planning_id: int, form: Form[GroupDraft] | Form[PlanDraft] | Form[WordsDraft] | Form[Deletion]
+    planning_id: int,
+    form: Form[GroupDraft] | Form[PlanDraft] | Form[WordsDraft],
+    deletion: Form[Deletion] | None = None,
 ) -> str:
     mine = plannings()
     planning = mine.run(planning_id)
@@ -95,6 +101,7 @@ def _page(
         "running.html",
         planning,
         form,
+        deletion=deletion or Form(),
         found=mine.contributions(planning),
         plans=PLANS.values(),
         State=State,

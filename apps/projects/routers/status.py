@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from apps.projects.routers.common import Protection
-from bylaw.fastapi import Public
+from bylaw.fastapi import Identity, Public
 
 router = APIRouter()
 templates = Jinja2Templates(Path(__file__).parents[1] / "templates")
@@ -59,13 +59,13 @@ def look(request: Request) -> Look:
     return found
 
 
-@router.get(
-    "/",
-    response_class=HTMLResponse,
-    include_in_schema=False,
-    dependencies=[Public("that the API is alive is no secret")],
-)
-async def status(request: Request, bylaw: Protection, lately: Annotated[Look, Depends(look)]) -> HTMLResponse:
+@router.get("/", response_class=HTMLResponse, include_in_schema=False)
+async def status(
+    request: Request,
+    bylaw: Protection,
+    lately: Annotated[Look, Depends(look)],
+    who: Annotated[Identity, Public("that the API is alive is no secret")],
+) -> HTMLResponse:
     """Whether the API is alive, for people."""
     answers = await lately.answers(request.app.state.database)
     now = datetime.fromtimestamp(bylaw.site.house.now(), UTC)
@@ -78,6 +78,7 @@ async def status(request: Request, bylaw: Protection, lately: Annotated[Look, De
             "contact": bylaw.policy.app.contact or "",
             "version": request.app.version,
             "now": now,
-            "urls": {name: bylaw.url(name) for name in ("sign_in", "sign_up")},
+            "who": who,
+            "urls": {name: bylaw.url(name) for name in ("account", "sign_in", "sign_up")},
         },
     )

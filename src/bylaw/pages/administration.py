@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -12,7 +11,7 @@ from bylaw.identity import AccessRule
 from bylaw.operations import acting, administering, authority, devices, granting
 from bylaw.pages import arriving, telling
 from bylaw.pages.endpoints import Call, Done, Endpoint, Show
-from bylaw.pages.forms import Field
+from bylaw.pages.forms import Field, moment
 from bylaw.reasons import Refused
 from bylaw.store.users import User, Wanted
 
@@ -246,8 +245,8 @@ def _history(call: Call) -> Show:
         call.who,
         call.argument,
         action=asked["action"],
-        since=_day("since", asked["since"]),
-        until=_day("until", asked["until"]),
+        since=moment("since", asked["since"]),
+        until=moment("until", asked["until"]),
         before=_number("before", asked["before"]),
     )
     told = [telling.as_json(row) for row in rows]
@@ -269,19 +268,6 @@ def _history(call: Call) -> Show:
         },
         data={"history": told, "before": more},
     )
-
-
-def _day(name: str, text: str) -> datetime | None:
-    """A day or a moment, in UTC where it does not say otherwise."""
-    if not text:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Refused(
-            errors.INVALID, fields={name: "a day, e.g. 2026-11-21, or a moment (ISO 8601)"}
-        ) from None
 
 
 def _number(name: str, text: str) -> int | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from bylaw.controls import cookies, sessions
-from bylaw.controls.sessions import Opened
+from bylaw.controls import cookies
+from bylaw.controls.sessions import Opened, owing
 from bylaw.operations import devices, signing_in
 from bylaw.pages.endpoints import Call, Done
 from bylaw.pages.rendering import local_path
@@ -32,7 +32,7 @@ def went_on(call: Call, opened: Opened, *, to: str) -> Done:
     """A session goes on under a new id: its cookie, and `to` or the page of what it owes next."""
     call.exchange.set_cookie(cookies.make(call.house.policy, cookies.SESSION, opened.secret))
     if opened.owes:
-        page = sessions.PAGES[sessions.first(opened.owes)]
+        page = owing.PAGES[owing.first(opened.owes)]
         return Done(
             f"{call.urls[page]}?next={quote(to)}", {"session": opened.id, "owes": opened.owes.split()}
         )

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from bylaw.controls import body as bodies
-from bylaw.controls import errors, sessions
+from bylaw.controls import errors
+from bylaw.controls.sessions import owing
 from bylaw.exchange import BLOCK, Answer, Deciding, Exchange, Read, Response
 from bylaw.house import House
 from bylaw.identity import PUBLIC, SIGNED_IN, STEP_UP, AccessRule, Identity
@@ -119,7 +120,7 @@ class Endpoint:
     fields: tuple[forms.Field, ...] = ()
     title: str = ""
     finishes: tuple[str, ...] = ("enrol", "password", "confirm")
-    """Where the rule is OWING: what of sessions.OWED must be due next for somebody who has only begun to
+    """Where the rule is OWING: what of sessions.owing must be due next for somebody who has only begun to
     sign in to be let in. The second factor comes before all else: whoever has the password alone must not
     change it, nor set up a factor of his own."""
 
@@ -208,7 +209,7 @@ def _too_early(endpoint: Endpoint, exchange: Exchange) -> bool:
     session = exchange.session
     if exchange.partial is None or session is None or endpoint.rule.kind != "owing":
         return False
-    return sessions.first(session.owes) not in endpoint.finishes
+    return owing.first(session.owes) not in endpoint.finishes
 
 
 def _himself(endpoint: Endpoint, exchange: Exchange) -> None:

@@ -9,11 +9,12 @@ import segno
 from markupsafe import Markup
 from sqlalchemy import RowMapping
 
-from bylaw.controls import errors, lockout, mfa, passwords, sessions, tokens
-from bylaw.controls.sessions import Opened
+from bylaw.controls import errors, lockout, mfa, passwords, tokens
+from bylaw.controls.sessions import Opened, owing
 from bylaw.identity import OWING
-from bylaw.operations import bearing, passkeys, second_factors
-from bylaw.operations.second_factors import Begun, Held
+from bylaw.operations import authenticator_apps, bearing, passkeys, second_factors, showing_factors
+from bylaw.operations.authenticator_apps import Begun
+from bylaw.operations.second_factors import Held
 from bylaw.pages import arriving
 from bylaw.pages.endpoints import Call, Done, Endpoint, Show
 from bylaw.pages.forms import Field
@@ -24,7 +25,7 @@ _RECOVERY: Final = Field("recovery", "Recovery code", required=False, secret=Tru
 _PASSWORD: Final = Field("password", "Password", required=False, secret=True)
 _TOKEN: Final = Field("token", "Access token", required=False, secret=True)
 _NEXT: Final = Field("next", required=False, limit=2000)
-_NAME: Final = Field("name", "Name", required=False, limit=second_factors.MAX_NAME)
+_NAME: Final = Field("name", "Name", required=False, limit=authenticator_apps.MAX_NAME)
 _ACTIONS: Final = ("rename", "remove", "codes")
 
 
@@ -32,7 +33,7 @@ _ACTIONS: Final = ("rename", "remove", "codes")
 
 
 def _show_second(call: Call) -> Show | Done:
-    if sessions.first(call.owes) != "second":
+    if owing.first(call.owes) != "second":
         return Done(arriving.back(call))
     ways = _ways(call)
     return Show("second_factor.html", ways, data=_data(ways))
@@ -56,10 +57,10 @@ def _ways(call: Call) -> dict[str, Any]:
 
 
 def _second(call: Call) -> Done:
-    if sessions.first(call.owes) != "second":
+    if owing.first(call.owes) != "second":
         return Done(arriving.back(call))
     with _beside(call):
-        opened = second_factors.show(
+        opened = showing_factors.show(
             call.house,
             call.who,
             session=_session(call),
@@ -129,7 +130,7 @@ def _show_step_up(call: Call) -> Show:
 
 def _step_up(call: Call) -> Done:
     with _beside(call):
-        opened = second_factors.step_up(
+        opened = showing_factors.step_up(
             call.house,
             call.who,
             session=_session(call),
@@ -154,11 +155,11 @@ def _show_factors(call: Call) -> Show:
         "few": mfa.FEW,
         "enrolled": held.enrolled,
         "must": mfa.required(call.house.policy, call.who.roles),
-        "owes": sessions.first(call.owes) == "enrol",
+        "owes": owing.first(call.owes) == "enrol",
         "next": arriving.back(call),
         "asked": call.query("next"),
         "notice": call.query("notice"),
-        "name_limit": second_factors.MAX_NAME,
+        "name_limit": authenticator_apps.MAX_NAME,
     }
     data = {"apps": apps, "recovery_codes_left": held.codes_left, "enrolled": held.enrolled}
     return Show("factors.html", context, data=data)
@@ -173,10 +174,10 @@ def _change_factors(call: Call) -> Show | Done:
     house, who, page = call.house, call.who, call.urls["factors"]
     match call.values["action"]:
         case "rename":
-            second_factors.rename(house, who, call.values["factor"], call.values["name"])
+            authenticator_apps.rename(house, who, call.values["factor"], call.values["name"])
             return Done(f"{page}?notice=renamed", {"message": "Renamed."})
         case "remove":
-            second_factors.remove(house, who, call.values["factor"], session=_session(call))
+            authenticator_apps.remove(house, who, call.values["factor"], session=_session(call))
             return Done(f"{page}?notice=removed", {"message": "Removed; other sessions have ended."})
         case "codes":
             return show_codes(second_factors.new_codes(house, who), to=page)
@@ -209,7 +210,7 @@ def _show_app(call: Call) -> Show | Done:
     a secret away (CVE-2021-21241)."""
     begun = None
     if call.exchange.method == "POST":
-        begun = second_factors.under_way(call.house, call.exchange, call.who)
+        begun = authenticator_apps.under_way(call.house, call.exchange, call.who)
     return Done(call.urls["factors"]) if begun is None else _new_app(call, begun)
 
 
@@ -221,7 +222,7 @@ def _new_app(call: Call, begun: Begun) -> Show:
             "address": begun.address,
             "secret": [begun.secret[n : n + 4] for n in range(0, len(begun.secret), 4)],
             "next": arriving.back(call) if call.values.get("next") else "",
-            "name_limit": second_factors.MAX_NAME,
+            "name_limit": authenticator_apps.MAX_NAME,
         },
         data={"secret": begun.secret, "address": begun.address},
     )
@@ -229,8 +230,8 @@ def _new_app(call: Call, begun: Begun) -> Show:
 
 def _add_app(call: Call) -> Show | Done:
     if not call.values["code"]:
-        return _new_app(call, second_factors.begin(call.house, call.exchange, call.who))
-    made = second_factors.confirm(
+        return _new_app(call, authenticator_apps.begin(call.house, call.exchange, call.who))
+    made = authenticator_apps.confirm(
         call.house,
         call.exchange,
         call.who,

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -217,3 +218,16 @@ def _fault(field: Field, value: object) -> str | None:
         if field.choices and text not in field.choices:
             return f"one of {', '.join(field.choices)}"
     return None
+
+
+def moment(name: str, text: str) -> datetime | None:
+    """A day or a moment in UTC, which it is in where it does not say otherwise; None where there is no text.
+    Raises Refused, also for one that has no name in UTC."""
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        wanted = "a day, e.g. 2026-11-21, or a moment (ISO 8601)"
+        raise Refused(errors.INVALID, fields={name: wanted}) from None

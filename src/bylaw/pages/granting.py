@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -11,7 +10,7 @@ from bylaw.identity import AccessRule
 from bylaw.operations import administering, authority, explaining, granting
 from bylaw.operations.explaining import Explanation
 from bylaw.pages.endpoints import Call, Done, Endpoint, Show
-from bylaw.pages.forms import Field
+from bylaw.pages.forms import Field, moment
 from bylaw.reasons import Refused
 from bylaw.store import users
 from bylaw.store.assignments import Assignment
@@ -113,7 +112,7 @@ def _explained(call: Call, user_id: str, asked: dict[str, str]) -> Explanation |
         asked["permission"],
         owner=_owner(call, asked["owner"]),
         within=granting.object_named(asked["within"]),
-        at=moment("as_of", asked["as_of"]),
+        at=_seconds("as_of", asked["as_of"]),
     )
 
 
@@ -130,23 +129,17 @@ def _owner(call: Call, text: str) -> str:
     return found.id
 
 
-def moment(name: str, text: str) -> float | None:
-    """A day or a moment, in UTC where it does not say otherwise, in seconds since 1970. Raises Refused."""
-    if not text:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        wanted = "a day, e.g. 2026-11-21, or a moment (ISO 8601)"
-        raise Refused(errors.INVALID, fields={name: wanted}) from None
+def _seconds(name: str, text: str) -> float | None:
+    """A moment, to the second, in seconds since 1970. Raises Refused."""
+    at = moment(name, text)
+    return None if at is None else at.replace(microsecond=0).timestamp()
 
 
 def _change(call: Call) -> Done:
     house, who, user_id, values = call.house, call.who, call.argument, call.values
     role, within, reason = values["role"], values["within"], values["reason"]
     if values["action"] == "grant":
-        until = moment("until", values["until"])
+        until = _seconds("until", values["until"])
         granting.grant(house, who, user_id, role, within=within, until=until, because=reason)
     elif values["until"]:
         raise Refused(errors.INVALID, fields={"until": "nothing that revoke takes"})

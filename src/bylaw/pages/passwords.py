@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bylaw.controls import lockout, passwords, sessions, signup
+from bylaw.controls import lockout, passwords, signup
+from bylaw.controls.passwords import judging
+from bylaw.controls.sessions import owing
 from bylaw.house import House
 from bylaw.identity import OWING, AccessRule
 from bylaw.operations import accounts, devices
@@ -21,7 +23,7 @@ def password_rules(house: House, *, user_id: str = "") -> dict[str, Any]:
     return {
         "min_length": settings.least(second=_second(house, user_id)),
         "max_length": settings.max_length,
-        "composition": [passwords.SPOKEN[kind] for kind in settings.composition],
+        "composition": [judging.SPOKEN[kind] for kind in settings.composition],
     }
 
 
@@ -34,9 +36,9 @@ def _second(house: House, user_id: str) -> bool:
 
 
 def _show_password(call: Call) -> Show | Done:
-    owed = sessions.first(call.owes)
+    owed = owing.first(call.owes)
     if owed not in ("", "password"):  # that comes first: one factor alone changes nothing
-        return Done(call.urls[sessions.PAGES[owed]])
+        return Done(call.urls[owing.PAGES[owed]])
     context = {
         **password_rules(call.house, user_id=call.who.id),
         "notice": call.query("notice"),
@@ -81,8 +83,8 @@ def _measure(call: Call) -> Show:
     words = (call.values["email"], call.values["name"], *known, call.house.policy.app.name)
     settings = call.house.policy.of(passwords.Settings)
     second = _second(call.house, who.id if who is not None else "")
-    needed = passwords.faults(settings, call.values["password"], context=words, second=second)
-    measured = passwords.strength(settings, call.values["password"], context=words)
+    needed = judging.faults(settings, call.values["password"], context=words, second=second)
+    measured = judging.strength(settings, call.values["password"], context=words)
     return Show(
         data={
             "accepted": not needed,

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -41,6 +42,20 @@ def _decoded(text: str) -> Iterator[str]:
         yield path
 
 
+@cache
+def _templates() -> Environment:
+    """Our templates, compiled once in a process: nothing in them is of one application."""
+    made = Environment(
+        loader=PackageLoader("bylaw.pages"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(moment=_moment, plain=_plain, address=_address, called=_called)
+    return made
+
+
 class Renderer:
     """Turns a template and what it needs into a response."""
 
@@ -49,17 +64,7 @@ class Renderer:
         self._urls = urls
         self._static = static
         self._version = version
-        self._templates = Environment(
-            loader=PackageLoader("bylaw.pages"),
-            autoescape=select_autoescape(default=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.filters["moment"] = _moment
-        self._templates.filters["plain"] = _plain
-        self._templates.filters["address"] = _address
-        self._templates.filters["called"] = _called
+        self._templates = _templates()
 
     def page(self, exchange: Exchange, template: str, *, status: int = 200, **context: Any) -> Response:
         """The page `template`; never stored by a browser: it may hold a token or a name."""

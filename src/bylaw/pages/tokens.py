@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import RowMapping
 
 from bylaw.controls import errors, roles, tokens
-from bylaw.controls.sessions import first
+from bylaw.controls.sessions.owing import first
 from bylaw.controls.tokens import Settings, form
 from bylaw.identity import OWING, SIGNED_IN, AccessRule
 from bylaw.operations import administering, bearing, bootstrap

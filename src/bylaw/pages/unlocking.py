@@ -27,12 +27,24 @@ def _show_link(call: Call) -> Show:
     """What the link would do: a mail scanner that opens it uses nothing up."""
     token = call.values.get("token") or call.query("token")
     if not unlocking.good(call.house, token):
-        raise Refused(lockout.LINK)
+        return _ended(call)
     return Show("unlock_link.html", {"token": token})
 
 
-def _use_link(call: Call) -> Done:
-    unlocking.unlock(call.house, call.exchange, call.values["token"])
+def _ended(call: Call) -> Show:
+    """A calm page from which another link can be asked for; a program gets the reason."""
+    if call.api:
+        raise Refused(lockout.LINK)
+    return Show("unlock_ended.html", status=lockout.LINK.status)
+
+
+def _use_link(call: Call) -> Show | Done:
+    try:
+        unlocking.unlock(call.house, call.exchange, call.values["token"])
+    except Refused as refused:
+        if call.api or refused.reason is not lockout.LINK:
+            raise
+        return _ended(call)
     return Done(f"{call.urls['sign_in']}?notice=unlocked", {"message": _OPENED})
 
 

@@ -72,6 +72,21 @@ CORPUS: dict[str, list[Expected]] = {
         ("Parts", "ESP32-S3-WROOM-1", "ESP32-S3-WROOM-1, ESP32", "1", "U1", *UNPRICED),
         ("Parts", "Fiducial", "Fiducial, Fiducial", "2", "FID1,FID2", *UNPRICED),
     ],
+    "mouser": [
+        ("Parts", "Audio Amplifiers 50W", "TPA3116D2DADR", "1", "", "5.12", "1", "USD"),
+        ("Parts", "MLCC 4.7uF", "GRM188R61C475KAAJD", "10", "", "0.15", "1", "USD"),
+    ],
+    "digikey": [
+        ("Parts", "CAP CER 4.7UF", "GRM188R61C475KAAJD", "10", "", "0.15000", "1", ""),
+        ("Parts", "IC AMP", "TPA3116D2DADR", "1", "", "5.12000", "1", ""),
+    ],
+    "lcsc": [
+        ("Parts", "50V 100nF", "CC0603KRX7R9BB104", "100", "", "0.0022", "1", "USD"),
+    ],
+    "french": [
+        ("Parts", "Moteur pas à pas", "M1", "2", "", "1234.50", "1", "EUR"),
+        ("Parts", "Rivet", "00123", "1000", "", "0.01", "1", "EUR"),
+    ],
     "unlabelled": [
         ("Parts", "Linear rail 300 mm", "HGR15-300", "2", "", "1050.00", "1", "USD"),
         ("Parts", "Carriage", "HGH15CA", "4", "", "14.90", "1", "USD"),
@@ -101,6 +116,11 @@ LEFT = {
         9: "a total, not imported: 7 pieces",
         10: "a total: 2159.60, and the rows above add up to it",
         11: "a single text with no parts below it",
+    },
+    "digikey": {4: "a total: 6.62, and the rows above add up to it"},
+    "french": {
+        2: "words that go on with the headings: no part and no number",
+        5: "a total: 2479.00, and the rows above add up to it",
     },
     "currencies": {7: "“Shipping” is no part: add it to the costs of the process"},
 }

@@ -39,7 +39,19 @@ def problems(rows: str, head: str = HEAD) -> tuple[Problem, ...]:
 @pytest.mark.requirement("S1-088")
 @pytest.mark.parametrize(
     "cell",
-    ["=1+1", "@SUM(A1)", "+1+cmd|' /C calc'!A0", "-2+3", '=HYPERLINK("http://x")', "+A1", "-x", "  =1"],
+    [
+        "=1+1",
+        "@SUM(A1)",
+        "+1+cmd|' /C calc'!A0",
+        "-2+3",
+        '=HYPERLINK("http://x")',
+        "+A1",
+        "-x",
+        "  =1",
+        "\uff1d1+1",
+        "\uff0b1+1",
+        "\u00a0@A1",
+    ],
 )
 def test_a_cell_that_a_spreadsheet_would_run_makes_its_row_an_error(cell: str) -> None:
     """A cell that a spreadsheet would run makes its row an error."""
@@ -67,9 +79,11 @@ def test_what_parts_are_really_called_is_no_formula(cell: str) -> None:
         ("1e9,bolt,M3,2,EUR", "quantity", "greater than 0"),
         ("9999999,bolt,M3,2,EUR", "quantity", "at most 1,000,000"),
         ("0.0000001,bolt,M3,2,EUR", "quantity", "six decimal places"),
-        ("1,,,2,EUR", "item", "at least 1 character"),
+        ("1,,,2,EUR", "item", "not be empty"),
         ("1,bolt,M3,cheap,EUR", "unit_price", "an amount such as"),
         ("1,bolt,M3,-2,EUR", "unit_price", "an amount such as"),
+        ('1,bolt,M3,"$1,234",USD', "unit_price", "1,234 could be two numbers: write 1234 or 1.234"),
+        ('"1,000",bolt,M3,2,EUR', "quantity", "1,000 could be two numbers: write 1000 or 1.000"),
         ("1,bolt,M3,2,euro", "currency", "three letters"),
         ("1,bolt,M3,$2,EUR", "currency", "one currency"),
         ("1,bolt,M3,2,EUR,more", "beyond", "no heading stands above"),
@@ -96,7 +110,7 @@ def test_a_row_whose_price_does_not_multiply_is_an_error() -> None:
 @pytest.mark.requirement("S1-088")
 def test_a_total_that_does_not_add_up_is_said_and_never_imported() -> None:
     """A total that does not add up is said and never imported."""
-    found = read("Qty,Component,Line price\n3,bolt,2.50\n,Total,9.00\n")
+    found = read("Qty,Component,Line price\n3,bolt,2.50\n,Total (incl. VAT),9.00\n")
     assert "a total that does not add up: it says 9.00, the rows above are 2.5" in found.left[0].why
     assert any("Row 3 is a total that does not add up" in remark for remark in found.remarks)
     assert len(found.parts) == 1
@@ -115,6 +129,16 @@ def test_the_total_decides_whether_a_cost_is_for_one_or_for_the_row(total: str, 
 def test_without_a_total_the_reading_of_a_cost_is_said() -> None:
     """Without a total the reading of a cost is said."""
     assert any("choose otherwise" in remark for remark in read("Qty,Component,Cost\n2,bolt,3\n").remarks)
+
+
+def test_a_point_that_nothing_in_the_file_explains_is_said() -> None:
+    """1.234 may be meant as a thousand and some: read as it stands, and not in silence."""
+    unsure, sure = (
+        read("Qty,Component,Cost\n2,bolt,1.234\n"),
+        read("Qty,Component,Cost\n2,bolt,1.234\n1,nut,2.5\n"),
+    )
+    assert any("“1.234” is read with a decimal point" in remark for remark in unsure.remarks)
+    assert not any("decimal point" in remark for remark in sure.remarks)
 
 
 def test_every_wrong_cell_of_a_row_is_named_at_once() -> None:
@@ -172,6 +196,9 @@ def test_a_number_that_could_be_two_or_is_none_is_refused(text: str) -> None:
         ("12,-", "12", ""),
         ("CHF 12.–", "12", "CHF"),
         ("7", "7", ""),
+        ("12 zł", "12", "PLN"),
+        ("Fr. 7.20", "7.20", "CHF"),
+        ("1 200,50 Kč", "1200.50", "CZK"),
     ],
 )
 def test_money_as_people_write_it(text: str, amount: str, currency: str) -> None:
@@ -243,6 +270,7 @@ def test_a_file_without_a_single_part_makes_no_process(session: AuditedSession) 
         ({"price": "€ 4,20"}, "4.20 EUR", ""),
         ({"price": "4.20", "currency": "gbp"}, "4.20", "GBP"),
         ({"price": "1.234,50"}, "1234.50", ""),
+        ({"price": "n/a"}, "", ""),
     ],
 )
 def test_an_items_price_is_read_by_itself(values: dict[str, str], price: str, currency: str) -> None:
@@ -262,6 +290,8 @@ def test_an_items_price_is_read_by_itself(values: dict[str, str], price: str, cu
         (ItemRow, {"item": "a", "price": "1 USD", "currency": "EUR"}, "price"),
         (ItemRow, {"item": "a", "url": "javascript:alert(1)"}, "url"),
         (ItemRow, {"item": "a", "valid_from": "11/12/2026"}, "valid_from"),
+        (ItemRow, {"item": "a", "valid_from": "45413"}, "valid_from"),
+        (ItemRow, {"item": "a", "valid_from": "86400"}, "valid_from"),
         (ItemRow, {"item": "a", "per": "0"}, "per"),
         (LotRow, {"number": "", "process": "P", "quantity": "1"}, "number"),
         (LotRow, {"number": "1", "process": "P", "quantity": "1.5"}, "quantity"),
@@ -279,10 +309,16 @@ def test_a_row_that_is_no_item_and_no_lot_is_refused(
     assert [found["loc"][0] for found in error.value.errors()] == [field]
 
 
-def test_days_are_read_as_they_are_written_on_the_continent() -> None:
-    """21.11.2026 can be one day only."""
-    row = LotRow.model_validate({"number": "1", "process": "P", "quantity": "1200 pcs", "due": "21.11.2026"})
+@pytest.mark.parametrize("day", ["21.11.2026", "2026/11/21", "2026.11.21", "2026-11-21 00:00:00"])
+def test_days_are_read_where_they_can_be_one_only(day: str) -> None:
+    """As they are written on the continent and by spreadsheet programs."""
+    row = LotRow.model_validate({"number": "1", "process": "P", "quantity": "1200 pcs", "due": day})
     assert (row.due, row.quantity) == (date(2026, 11, 21), 1200)
+
+
+def test_two_names_that_look_alike_are_one() -> None:
+    """A file from a Mac has an accent as a character of its own."""
+    assert ItemRow.model_validate({"item": "Mu\u0308tze"}).item == "M\u00fctze"
 
 
 @pytest.mark.requirement("S1-088")

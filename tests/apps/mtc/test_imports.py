@@ -153,6 +153,10 @@ def test_a_catalogue_is_imported_twice_and_only_what_is_new_changes(manager: Imp
     assert (first["state"], first["created"], first["errors"]) == ("done", 2, 0), first
     again = manager.whole("items", table.format(n=1).replace("4,20", "4,60"))
     assert (again["created"], again["updated"], again["unchanged"]) == (0, 1, 1)
+    more = manager.whole("items", "Item;Part number;Supplier;Price;MOQ\nKugel;K-1;Nord;€ 4,20;100\n")
+    assert (more["updated"], more["unchanged"]) == (1, 0), (
+        "the same price from another quantity on is another"
+    )
     assert "Kugel" in manager.client.page("/items?q=Kugel").text
 
 

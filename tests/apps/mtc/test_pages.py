@@ -59,7 +59,9 @@ def test_a_form_with_a_mistake_comes_back_with_what_was_typed(manager: Client) -
     reply = manager.act("POST", "/processes", form={"name": "x" * 201, "description": "keep me"})
     assert reply.status == 422
     assert "keep me" in reply.text
-    assert "Name: String should have at most 200 characters" in reply.text
+    assert '<a href="#f-name">Name: must have at most 200 characters</a>' in reply.text
+    assert 'aria-invalid="true" aria-describedby="f-name-fault"' in reply.text
+    assert "<title>Error: Processes" in reply.text
 
 
 def test_an_unknown_or_repeated_field_is_refused(manager: Client) -> None:

@@ -63,6 +63,22 @@ def test_support_pressed_twice_at_once_counts_once(lab: Laboratory) -> None:
     assert _count(lab, made) == 0
 
 
+def test_a_contribution_pressed_twice_at_once_is_made_once(lab: Laboratory) -> None:
+    """A thumb that trembles, or a page that is loaded again: what somebody said already is not said twice."""
+    path = planned(facilitator(lab))
+    one = participant(lab, number_of(path))
+    first, second = categories(one, path)[:2]
+    headers = [*one.from_here, (one.token_header, one.token())]
+
+    def press(category: str) -> str:
+        form = {"category": category, "text": "A bench"}
+        sent = one.send("POST", f"{path}/contributions", form=form, headers=headers)
+        return done(sent).header("Location")
+
+    assert len(set(lab.burst(lambda _: press(first), 4))) == 1
+    assert press(second) != press(first)  # as another thing it is one
+
+
 def _count(lab: Laboratory, made: int) -> int:
     with lab.bylaw.engine.connect() as connection:
         query = select(func.count()).select_from(Support).where(Support.contribution_id == made)

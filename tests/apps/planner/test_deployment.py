@@ -23,7 +23,7 @@ from bylaw.errors import PolicyError
 from bylaw.store import migrate
 from bylaw.store.engine import connect
 from bylaw.testing import Bench, Client, Laboratory, Target
-from bylaw.verify.laboratory import environment
+from bylaw.verify.world import environment
 from tests.apps.planner.conftest import facilitator, participant
 
 ROOT = Path(__file__).parents[3]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import UTC, datetime
 
 import pytest
 
+from apps.planner import charts
 from bylaw.testing import Client, Laboratory
 from tests.apps.planner.conftest import (
     SQUARE,
@@ -89,6 +91,7 @@ def test_nobody_contributes_before_it_opens_or_after_it_closes(lab: Laboratory, 
         ):
             refused = other.act("POST", address, form=form)
             assert (refused.status, said in refused.text) == (409, True)
+            assert form.get("text", "") in refused.text  # nobody writes it a second time
         for address, form in (("withdraw", {}), ("place", {"square": "B2"})):
             assert one.act("POST", f"/contributions/{made}/{address}", form=form).status == 409
     done(other.act("POST", f"/contributions/{made}/support", form={"support": "yes"}))  # opened again
@@ -236,7 +239,9 @@ def test_a_planning_is_deleted_closed_by_its_title_and_for_good(lab: Laboratory,
     done(lead.act("POST", f"/contributions/{made}/support", form={"support": "yes"}))
     assert lead.act("POST", f"{path}/delete", form={"title": "To be gone"}).status == 409
     done(lead.act("POST", f"{path}/state", form={"state": "closed"}))
-    assert lead.act("POST", f"{path}/delete", form={"title": "to be gone"}).status == 409
+    mistyped = lead.act("POST", f"{path}/delete", form={"title": "to be gone"})
+    assert mistyped.status == 409
+    assert '<a href="#d-title">Title: that is not the planning&#39;s title.' in mistyped.text
     assert "soon gone" in one.page(path).text
     done(lead.act("POST", f"{path}/delete", form={"title": "To be gone"}))
     assert one.page(path).status == 404
@@ -334,3 +339,14 @@ def test_an_overview_counts_what_a_room_may_see(lab: Laboratory) -> None:
     chart = participant(lab).page(f"{SQUARE}/charts/contributions.svg")
     assert chart.header("Content-Type").startswith("image/svg+xml")
     assert participant(lab).page(f"{SQUARE}/charts/secrets.svg").status == 404
+
+
+@pytest.mark.parametrize(
+    ("count", "ticks"),
+    [(0, []), (1, ["0", "1"]), (5, ["0", "2", "4", "6"]), (11, ["0", "3", "6", "9", "12"])],
+)
+def test_the_growth_is_told_in_whole_contributions(count: int, ticks: list[str]) -> None:
+    """Each number stands once and at even steps, and three moments are named however close they are."""
+    now = datetime(2026, 11, 21, 18, 57, tzinfo=UTC)
+    shown = re.findall(r"<text[^>]*>([^<]+)<", charts.growth([now] * count, now))
+    assert shown == [*ticks, *(["18:56", "18:56", "18:57"] if count else ["Nothing yet"])]

@@ -11,7 +11,8 @@ from sqlalchemy import create_engine, text
 
 from apps import projects
 from bylaw.verify.client import Client, Reply
-from bylaw.verify.laboratory import Bench, Laboratory, Target
+from bylaw.verify.laboratory import Bench, Laboratory
+from bylaw.verify.target import Target
 from tests.store.postgresql import server
 
 TARGET = Target("apps.projects", projects.create_app, projects.prepare_laboratory)

@@ -14,7 +14,9 @@ import pytest
 from sqlalchemy import event
 
 from bylaw.verify.client import AsgiTransport, Sent
-from bylaw.verify.laboratory import Elsewhere, FakeClock, Laboratory, Mailbox, start
+from bylaw.verify.fakes import FakeClock, Mailbox
+from bylaw.verify.laboratory import Laboratory
+from bylaw.verify.starting import Elsewhere, start
 from tests.apps.projects.conftest import TARGET, program
 
 ROUNDS = 5

@@ -69,6 +69,10 @@ def test_who_held_which_role_on_a_date(register: Laboratory) -> None:
     assert [at(days) for days in (-1, 0, 0.5, 1, 1.5, 2.5, 3.5)] == [
         [], ["viewer"], ["viewer"], ["editor"], ["editor"], ["viewer"], ["admin"],
     ]  # fmt: skip
+    last = "9999-12-31T23:59:59.999999Z"
+    assert [held["role"] for held in boss.get(f"/users/{ann.id}/roles?at={last}").json()["roles"]] == [
+        "admin"
+    ]
     versions = boss.get(f"/users/{ann.id}/versions").json()
     assert [(v["number"], v["roles"], v["because"]) for v in versions] == [
         (4, ["admin"], "day 3"),

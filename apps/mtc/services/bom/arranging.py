@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from apps.mtc.services.bom.columns import Columns, Line
+from apps.mtc.services.bom.columns import Columns, Line, normal
 from apps.mtc.services.bom.parts import (
     FIRST_SECTION,
     UNNAMED_SUPPLIER,
@@ -26,14 +26,15 @@ from apps.mtc.services.bom.parts import (
     Remark,
     Total,
 )
-from apps.mtc.services.bom.reading import decimal_sign, read_row
+from apps.mtc.services.bom.reading import NUMBERS, decimal_sign, read_row
 from apps.mtc.validators.import_validators import CENT, BomOptions, BomPart, CostIs
 from apps.mtc.validators.places import expanded
 
 MOST_ROWS = 5_000
+_THOUSANDTHS = re.compile(r"[^0-9]*[1-9][0-9]{0,2}\.[0-9]{3}[^0-9]*")
 _LOST_CHARACTER = re.compile(r"\ufffd|(?<=\s)\?(?=[A-Za-z])")
 _SAID = {CostIs.ROW: "whole row", CostIs.PIECE: "single piece"}
-_PIECE_HEADINGS = ("price", "preis")
+_PIECE_HEADINGS = ("price", "preis", "prix")
 
 
 class Cells(NamedTuple):
@@ -56,9 +57,17 @@ def arranged(rows: Iterable[Line], columns: Columns, options: BomOptions) -> Ite
     sign = decimal_sign(held, columns)
     entries = [read_row(row, columns, sign, options) for row in held]
     entries, said = _costs_settled(entries, columns)
+    said += _points(held, columns) if sign is None else []
     told = sorted([*_told(entries), *further], key=lambda entry: entry.row)
     yield from (Remark(text) for text in [*said, *_remarks(held, entries, columns, options)])
     yield from told
+
+
+def _points(rows: Sequence[Cells], columns: Columns) -> list[str]:
+    """Said where "1.234" is read as a little more than one and nothing in the file shows that it is."""
+    cells = (columns.cell(row.cells, field) for row in rows for field in NUMBERS)
+    said = "is read with a decimal point; nothing in the file shows that it has one."
+    return [f"“{cell}” {said}" for cell in cells if _THOUSANDTHS.fullmatch(cell)][:1]
 
 
 def _held(rows: Iterable[Line], columns: Columns) -> tuple[list[Cells], list[Left]]:
@@ -95,7 +104,7 @@ def _costs_settled(entries: Sequence[Entry], columns: Columns) -> tuple[list[Ent
         tried = _meaning(entries, meaning)
         if _adds_up(tried):
             return tried, [f"“{heading}” is the price of the {_SAID[meaning]}: only so the total adds up."]
-    meaning = CostIs.PIECE if heading.lower().startswith(_PIECE_HEADINGS) else CostIs.ROW
+    meaning = CostIs.PIECE if normal(heading).startswith(_PIECE_HEADINGS) else CostIs.ROW
     assumed = f"“{heading}” is taken as the price of the {_SAID[meaning]}"
     words = f"{assumed}; if it is not, choose otherwise for its column."
     return _meaning(entries, meaning), [words]

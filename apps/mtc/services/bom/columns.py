@@ -18,7 +18,8 @@ _LINE_NUMBERS = frozenset({"", "no", "nr", "item no", "line", "line no", "row", 
 _REPEATABLE = frozenset({"listings"})
 _NUMBERS = ("part number", "part no", "part", "p n", "pn", "no", "sku", "order number")
 _NUMBERED = re.compile(r"[\s_-]*(part\s*(number|no\.?|#)?|p/?n|no\.?|sku|#|order number)\s*$", re.IGNORECASE)
-_EACH = frozenset({"price", "preis"})
+_EACH = frozenset({"price", "preis", "prix"})
+_MAKERS = re.compile(r"\b(manufacturer?|mfr|mfg|mpn|hersteller\w*|fabricant)\b")
 
 
 class Line(Protocol):
@@ -97,7 +98,15 @@ def suggested(headings: Sequence[str], below: Sequence[Line]) -> tuple[str, ...]
     if words & {"footprint", "libref", "lib ref"} and "comment" in words and "value" not in fields:
         # Altium writes the value of a part under "Comment".
         fields[[normal(heading) for heading in headings].index("comment")] = "value"
-    return _settled(headings, _once_each(fields))
+    return _settled(headings, _once_each(_makers_own(headings, fields)))
+
+
+def _makers_own(headings: Sequence[str], fields: Sequence[str]) -> list[str]:
+    """The maker's number of a part wins over one that does not say whose it is: a shop's, one's own."""
+    numbers = {index for index, field in enumerate(fields) if field == "variant"}
+    makers = {index for index in numbers if _MAKERS.search(normal(headings[index]))}
+    others = numbers - makers if makers else set()
+    return ["" if index in others else field for index, field in enumerate(fields)]
 
 
 def _recognised(cells: Sequence[str]) -> int:

@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 from apps.mtc.services.bom.columns import Columns, Line, normal, shop
 from apps.mtc.services.bom.parts import Entry, Extra, Found, Heading, Left, Total
 from apps.mtc.validators import numbers
-from apps.mtc.validators.cells import is_formula
+from apps.mtc.validators.cells import NOT_KNOWN, is_formula
 from apps.mtc.validators.import_validators import BomOptions, Disagreement
 from apps.mtc.validators.places import expanded
 
 _TOTAL = re.compile(
-    r"(grand |sub[- ]?|net |order )?total( cost| price| amount| sum)?|sum|summe|zwischensumme|"
-    r"gesamt(summe|betrag|kosten|preis)?|netto(summe)?|brutto(summe)?",
+    r"((grand |sub[- ]?|net |order )?total( cost| price| amount| sum)?|sum|summe|zwischensumme|"
+    r"gesamt(summe|betrag|kosten|preis)?|netto(summe)?|brutto(summe)?)"
+    r"([ ,(]+(incl?|excl?|inkl|exkl|zzgl|ht|ttc|net|gross|netto|brutto)\b.*)?",
     re.IGNORECASE,
 )
 _EXTRA = re.compile(
@@ -29,20 +30,19 @@ _DRAWN = re.compile(r"[-_=*.~ ]{3,}")
 _NOT_FITTED = frozenset(
     {"dnp", "dni", "x", "yes", "true", "1", "not fitted", "excluded from bom", "nicht bestückt"}
 )
-# What people write where they know no price.
-_NOT_KNOWN = frozenset({"-", "–", "—", "?", "n/a", "na", "n.a.", "tbd", "tba", "tbc", "k.a.", "k. a."})
 _PRICES = ("unit_price", "line_price", "cost")
+NUMBERS = ("quantity", *_PRICES)
 _WORDS = (
     "item", "variant", "value", "package", "description", "references", "unit", "manufacturer",
     "supplier", "supplier_part", "currency",
 )  # fmt: skip
+_NAMES = ("item", "variant", "value", "description", "references", "supplier_part", "url")
 _LONGEST_NAME = 200
 
 
 def decimal_sign(rows: Sequence[Line], columns: Columns) -> str | None:
     """The decimal sign that the numbers of the file prove."""
-    fields = ("quantity", *_PRICES)
-    return numbers.decimal_sign_of(columns.cell(row.cells, field) for row in rows for field in fields)
+    return numbers.decimal_sign_of(columns.cell(row.cells, field) for row in rows for field in NUMBERS)
 
 
 def read_row(row: Line, columns: Columns, sign: str | None, options: BomOptions) -> Entry:
@@ -64,7 +64,13 @@ def read_row(row: Line, columns: Columns, sign: str | None, options: BomOptions)
         return Heading(row.number, filled[0])
     if not any(columns.cell(row.cells, field) for field in columns.fields if field):
         return Left(row.number, "nothing in any column that is imported")
+    if not any(columns.cell(row.cells, field) for field in _NAMES) and not any(map(_has_digit, filled)):
+        return Left(row.number, "words that go on with the headings: no part and no number")
     return Found(row.number, _values(row, columns, sign, options))
+
+
+def _has_digit(cell: str) -> bool:
+    return any(character.isdigit() for character in cell)
 
 
 def _repeats(row: Line, columns: Columns) -> bool:
@@ -115,7 +121,7 @@ def _values(row: Line, columns: Columns, sign: str | None, options: BomOptions) 
     values |= _quantity(row, columns, sign, options, values)
     for field in _PRICES:
         text = columns.cell(row.cells, field)
-        if text and text.lower() not in _NOT_KNOWN:
+        if text and text.lower() not in NOT_KNOWN:
             values[field] = _amount(text, columns, field, sign)
     url = columns.cell(row.cells, "url")
     if host := _host(url):

@@ -112,6 +112,13 @@ def _chunks(names: Iterable[str]) -> Iterator[list[str]]:
 
 def _same_price(one: Price, other: Price) -> bool:
     def terms(price: Price) -> tuple[object, ...]:
-        return (price.supplier, price.amount, price.per, price.currency, price.valid_from)
+        return (
+            price.supplier,
+            price.amount,
+            price.per,
+            price.currency,
+            price.min_quantity,
+            price.valid_from,
+        )
 
     return terms(one) == terms(other)
