@@ -9,7 +9,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from tests.content import hostile_documents, hostile_pictures
+from tests.content import evasions, hostile_documents, hostile_pictures
 from tests.content import making as m
 from tests.content.hostile_pictures import webp_with
 from tests.content.samples import Make, Sample
@@ -191,7 +191,7 @@ def hostile() -> list[Sample]:
         hostile_pictures.samples(),
         (hostile_documents.pdfs(), hostile_documents.workbooks(), hostile_documents.archives()),
     )
-    groups = (_spoofed(), _joined(), _hidden(), pictures, *documents, _texts(), _cut())
+    groups = (_spoofed(), _joined(), _hidden(), pictures, *documents, evasions.hostile(), _texts(), _cut())
     return list(itertools.chain.from_iterable(groups))
 
 
@@ -200,7 +200,7 @@ def ordinary() -> list[Sample]:
     """Every file that must be taken."""
     from tests.content import producers
 
-    return list(producers.samples())
+    return [*producers.samples(), *evasions.ordinary()]
 
 
 def stream(sample: Sample) -> io.BytesIO:

@@ -99,6 +99,13 @@ def test_the_separator_is_found_by_what_the_rows_agree_on(delimiter: str) -> Non
     assert (sheet.delimiter, cells(sheet)) == (delimiter, rows)
 
 
+def test_a_comma_in_every_heading_and_number_separates_nothing() -> None:
+    """Two columns of decimal commas below headings with a comma each: more commas than semicolons."""
+    sheet = read(b"Teil, Nr;Preis, EUR\nA, 1;1,50\nB, 2;2,50\n")
+    assert (sheet.delimiter, cells(sheet)[1]) == (";", ("A, 1", "1,50"))
+    assert read(b"a,b\nx;y,1\nz;w,2\n").delimiter == ","
+
+
 def test_excel_says_the_separator_in_the_first_line() -> None:
     """`sep=;` is no row; what it says wins over what the rows look like, and is overruled by whoever asks."""
     sheet = read(b"sep=;\r\na,x;b\r\n1;2\r\n")

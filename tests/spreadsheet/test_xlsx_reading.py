@@ -77,8 +77,15 @@ def test_a_file_of_another_program_is_read() -> None:
         ("&quot;$&quot;#,##0.00", "42.53", "$42.53"),
         ("[$€-407] #,##0.00;[Red]-[$€-407] #,##0.00", "-42.53", "-€42.53"),
         ("#,##0.00 [$CHF]", "3.1", "3.1 CHF"),
+        ("[$R$-416]\\ #,##0.00", "3.1", "3.1 R$"),
+        ("#,##0.00\\ [$Lei-418]", "3.1", "3.1 Lei"),
+        ("&quot;NT$&quot;#,##0.00", "3.1", "3.1 NT$"),
+        ("[$-409]#,##0.00", "3.1", "3.1"),
         ("#,##0.00\\ &quot;USD&quot;", "3.1", "3.1 USD"),
         ("0 &quot;pcs&quot;", "3", "3"),
+        ("00000", "123", "00123"),
+        ("00000", "-7", "-0007"),
+        ("00", "1.5", "1.5"),
         ("yyyy-mm-dd", "45413", "2024-05-01"),
         ("d/m/yy", "45413.5", "2024-05-01 12:00:00"),
         ("[$-407]d. mmmm yyyy;@", "45413", "2024-05-01"),
@@ -207,6 +214,11 @@ LONG = "<c><v>1</v></c>" * 501
         (book(row('<c r="XFE1"><v>1</v></c>')), "not in order"),
         (book(row(f'<c t="inlineStr"><is><t>{"x" * 40_000}</t></is></c>')), "longer than 32,767"),
         (book(row(f'<c t="str"><v>{"x&#10;" * 40_000}</v></c>')), "longer than 32,767"),
+        # What follows is broken XML: these are refused before they are read to their end.
+        (book(row('<c t="inlineStr"><is>' + "<t>ab</t>" * 20_000 + "</oops>")), "longer than 32,767"),
+        (book("", strings="<si>" + "<r><t>ab</t></r>" * 20_000 + "</oops>"), "longer than 32,767"),
+        (book("<a>" * 100), "within elements"),
+        (book("", styles="<a>" * 100), "within elements"),
         (book(row('<c t="inlineStr"><is><t>_x0000_</t></is></c>')), "NUL"),
         (book(row(f'<c r="{"A" * 3_000_000}"/>')), "more than a megabyte"),
         (book("", xl_workbook_xml=""), "names no workbook"),
@@ -221,7 +233,7 @@ LONG = "<c><v>1</v></c>" * 501
 )
 def test_a162_a_workbook_that_is_none_is_refused(made: io.BytesIO, said: str) -> None:
     """Entities that read files or grow, broken XML, wrong references, cells and rows out of order or too
-    large: refused with what is wrong, at once."""
+    large, texts of millions of pieces and elements without an end: refused with what is wrong, at once."""
     assert said in str(refused(made))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from bylaw.identity import Identity
 from bylaw.operations.files import Files, StoredFile
 from bylaw.operations.files.keeping import storage_of
 from bylaw.reasons import Refused
+from bylaw.storage import Unstored
 from bylaw.storage.local import Directory
 from tests.content import making
 from tests.operations import filing
@@ -111,6 +113,31 @@ def test_an_import_reads_from_either(place: House, ann: Identity) -> None:
         assert stream.read() == TEN[-4:]
         stream.seek(0)
         assert stream.read() == TEN
+
+
+def test_no_room_to_read_what_cannot_be_rewound(
+    house: House, ann: Identity, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The directory for temporary files is full, or not there: 503, and what was written of it is closed."""
+    monkeypatch.setattr(house, "storage", bucket)
+    file = kept(house, ann, content=TEN, name="a.csv", media_type="text/csv")
+
+    class Full(io.BytesIO):
+        def write(self, _: Any) -> int:
+            raise OSError(28, "No space left on device")
+
+        def close(self) -> None:
+            super().close()
+            self.write(b"")
+
+    monkeypatch.setattr(bucket, "scratch", Full, raising=False)
+    with pytest.raises(Refused) as error:
+        Files(house).open(file.id, SUBJECT)
+    assert error.value.reason.code == "uploads.unstored"
+    monkeypatch.undo()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "not there"))
+    with pytest.raises(Unstored, match="temporary files: No such file"):
+        bucket.scratch()
 
 
 def test_what_is_no_picture_has_no_thumbnail(house: House, ann: Identity) -> None:

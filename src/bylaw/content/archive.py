@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import struct
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,8 +38,13 @@ _LARGE: Final = 0xFFFFFFFF
 _FREE: Final = 1024 * 1024
 """What a member may unpack to, whatever its ratio."""
 
-_LEADS: Final = re.compile(r"|\.|\.\.|(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
-"""A step of a name that is none: empty, here, up, or a device of Windows."""
+_LEADS: Final = re.compile(
+    r"[. ]*|(?:con|prn|aux|nul|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$)[ ]*(?:\..*)?",
+    re.IGNORECASE,
+)
+"""A step of a name that is none: empty, here, up (Windows drops dots and spaces at its end), or a device of
+Windows.
+"""
 
 ARCHIVES: Final = (
     (0, b"PK\x03\x04"), (0, b"PK\x05\x06"), (0, b"\x1f\x8b\x08"), (0, b"7z\xbc\xaf\x27\x1c"),
@@ -102,6 +108,14 @@ def opened(
         at = _described(reader, member, at, follows)
     if at != start:
         raise Hostile("hidden", "Something lies before its directory.")
+
+
+def head_of(blocks: Iterator[bytes]) -> bytes:
+    """What a member begins with, however little of it is unpacked at once."""
+    head = b""
+    while len(head) < HEAD and (block := next(blocks, b"")):
+        head += block
+    return head[:HEAD]
 
 
 def nested(head: bytes) -> bool:
@@ -204,12 +218,14 @@ def _decoded(raw: bytes, flags: int) -> str:
 
 
 def _names(members: list[Member]) -> None:
-    """None leads out of the archive, and none comes twice, also where upper and lower case are one."""
+    """None leads out of the archive, and none comes twice, also for a system to which upper and lower case,
+    two spellings of a letter, or names with and without a dot at their end are one.
+    """
     seen: set[str] = set()
     for member in members:
         name = member.name
-        folded = name.casefold().removesuffix("/")
         steps = name.removesuffix("/").split("/")
+        folded = unicodedata.normalize("NFC", "/".join(step.rstrip(". ") for step in steps).casefold())
         if not name.isprintable() or any(c in name for c in "\\:") or any(map(_LEADS.fullmatch, steps)):
             raise Hostile("path", f"It is {shown(member)}.")
         if folded in seen:

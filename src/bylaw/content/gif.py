@@ -76,13 +76,17 @@ def _frame(reader: Reader, width: int, height: int) -> int:
 
 
 def _comment(reader: Reader, most: int) -> int:
-    """Comments, applications' data, delays: joined, since a mark might lie across two blocks."""
-    text = bytearray()
+    """Comments, applications' data, delays: joined, since a mark might lie across two blocks, and as they
+    stand, since the length of one might be a letter of the mark.
+    """
+    text, raw = bytearray(), bytearray()
     for block in _sub_blocks(reader):
         text += block
+        raw += bytes((len(block),)) + block
         if len(text) > most:
             raise _too_much(most)
     refuse_active(bytes(text), "its comments")
+    refuse_active(bytes(raw), "its comments")
     return len(text)
 
 

@@ -2,7 +2,8 @@
 several in one).
 
 The pictures that a camera appends by the Multi-Picture Format (a preview, a gain map of high dynamic range)
-are JPEGs that are walked like the first; a film behind a photograph, or an archive, is not. Segments and
+are JPEGs that are walked like the first, and lines of text that it appends are read (`sef`); a film behind a
+photograph, or an archive, is not. Segments and
 scans are counted: thousands of either keep a decoder busy for a file of a few kilobytes. Comments hold no
 markup. What it does not do: the coded samples themselves are not decoded; re-encoding does that.
 """
@@ -13,6 +14,7 @@ import re
 import struct
 from typing import BinaryIO, Final
 
+from bylaw.content import sef
 from bylaw.content.faults import Hostile
 from bylaw.content.limits import Facts, Limits
 from bylaw.content.polyglot import refuse_active, refuse_two_kinds
@@ -141,6 +143,7 @@ def check(stream: BinaryIO, limits: Limits) -> Facts:
             break
         walk = _Walk(reader, limits, walk.metadata)
         walk.to_the_end()
+    sef.skip(reader)
     reader.ended(exact=limits.exact_ends)
     return Facts(first.width, first.height)
 

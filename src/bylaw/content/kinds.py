@@ -51,7 +51,7 @@ def _archive(stream: BinaryIO, limits: Limits) -> Facts:
     refuse_two_kinds(reader, archive=True)
     members = archive.directory(reader, limits)
     for member, blocks in archive.opened(reader, members, limits):
-        if archive.nested(next(blocks, b"")[: archive.HEAD]):
+        if archive.nested(archive.head_of(blocks)):
             raise Hostile("nested", f"It is {archive.shown(member)}.")
     return Facts(members=len(members), unpacked=sum(member.size for member in members))
 

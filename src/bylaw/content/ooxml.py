@@ -36,7 +36,10 @@ _NAMES: Final = (
     ("embedded", re.compile(r"embeddings/|activex|oleobject|afchunk")),
     (
         "external",
-        re.compile(r"externallinks/|(^|/)connections\.xml$|querytables/|webextensions/|attachedtoolbars"),
+        re.compile(
+            r"externallinks/|(^|/)connections\.xml$|querytables/|webextensions/|attachedtoolbars|"
+            r"rdrichvaluewebimage"  # fetched when the document is opened, by what looks like a link
+        ),
     ),
 )
 _CONTENT_TYPES: Final = (
@@ -104,10 +107,11 @@ class _Package:
 
     def relationship(self, source: str, attributes: Mapping[str, str]) -> None:
         """An element of the relationships of a part (part 2, 9.3)."""
-        kind = attributes.get("Type", "").casefold()
+        kind = attributes.get("Type", "").strip().casefold()
         what = f"a relationship of the type {kind[-60:]!r}"
         _refuse(_RELATIONSHIPS, kind, what)
-        if attributes.get("TargetMode", "").casefold() == "external" and not kind.endswith("/hyperlink"):
+        outside = attributes.get("TargetMode", "").strip().casefold() == "external"
+        if outside and not kind.endswith("/hyperlink"):
             raise Hostile("external", f"It is {what}.")
         if source == _ROOT and kind.endswith("/officedocument"):
             if self._main:
@@ -140,7 +144,7 @@ def _part(package: _Package, member: Member, blocks: Iterator[bytes]) -> None:
 
 def _refuse_other(name: str, where: str, blocks: Iterator[bytes]) -> None:
     """Pictures, fonts, printers' settings: neither an archive nor a document nor a program."""
-    head = next(blocks, b"")[: archive.HEAD]
+    head = archive.head_of(blocks)
     if archive.nested(head):
         raise Hostile("nested", f"It is {where}.")
     if head.startswith((OLE, *_PROGRAMS)) or not _BINARY.search(name):

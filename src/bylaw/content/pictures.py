@@ -9,6 +9,7 @@ Only the decoder of the kind that the structure showed is opened; the size is lo
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import struct
 import tempfile
@@ -31,9 +32,13 @@ _DAMAGED: Final = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOF
 """What decoders raise for damaged pictures. Of damaged metadata Pillow warns; some make errors of warnings.
 """
 
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+
 
 def redraw(stream: BinaryIO, kind: str, limits: Limits) -> BinaryIO:
-    """The picture alone, upright, in the same format; a spooled file at its beginning. Raises Hostile."""
+    """The picture alone, upright, in the same format; a spooled file at its beginning. Raises Hostile,
+    and OSError where there is no room for it.
+    """
     form = _FORMATS[kind]
     out = tempfile.SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - the caller closes it
     try:
@@ -96,6 +101,8 @@ def _refused() -> Iterator[None]:
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):
         raise Hostile("too_many_pixels") from None
     except _DAMAGED as fault:
+        if isinstance(fault, OSError) and fault.errno in _NO_ROOM:
+            raise  # of the disk, not of the picture
         raise Hostile("unreadable", f"Its pixels cannot be drawn ({type(fault).__name__}).") from None
 
 

@@ -23,9 +23,13 @@ _MARKS: Final = (
 _CONTROL: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f\ufffe\uffff]")
 _CONTROL_BYTES: Final = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _HEAD: Final = 1024
-_MARKUP: Final = re.compile(r"[\s\ufeff]*(?:<[a-z!?/%]|#!|%!ps|\{\\rtf|gif8[79]a|@echo\b)", re.IGNORECASE)
+_MARKUP: Final = re.compile(
+    r"[\s\ufeff]*(?:<[a-z!?/%]|#!|%!ps|\{\\rtf|gif8[79]a|@echo\b|"
+    r"id;p[^\r\n]*[\r\n]+(?:c;[xyk]|[fo];[a-z]|p;[pfel]|b;[xy]|n[eu];|nn;n|w;n|e[\r\n]))",
+    re.IGNORECASE,
+)
 """What a text may not begin with: a tag, a comment, a declaration; a script; a page of PostScript or RTF; a
-GIF.
+GIF; the first two records of a SYLK sheet, whose macros Excel runs whatever its name ends in.
 """
 _PAGE: Final = re.compile(r"%PDF-\d|<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
 """What readers find anywhere in a head."""

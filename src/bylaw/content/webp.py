@@ -11,6 +11,8 @@ from bylaw.content.polyglot import refuse_active, refuse_two_kinds
 from bylaw.content.reading import Reader
 
 _CHUNKS: Final = 10_000
+_SIZES: Final = {b"VP8X": 10, b"ANIM": 6}
+"""Of chunks that hold nothing but numbers."""
 _HEAD: Final = 10
 """Bytes of a bitstream that hold its size."""
 
@@ -42,7 +44,9 @@ class _Container:
         if kind in (b"VP8 ", b"VP8L"):
             self._bitstream(kind, size, inside)
             return 1
-        if kind == b"VP8X" and size >= 10:
+        if size != _SIZES.get(kind, size) or (kind == b"VP8X" and self._chunks > 1):
+            raise Hostile("unreadable", f"Its chunk {kind.decode()} is out of place, or of another length.")
+        if kind == b"VP8X":
             data = self._reader.exactly(10)
             self.canvas = (1 + int.from_bytes(data[4:7], "little"), 1 + int.from_bytes(data[7:10], "little"))
             self._paint(*self.canvas, 0)

@@ -16,6 +16,12 @@ from bylaw.content.faults import Hostile
 
 _PROLOGUE: Final = 256 * 1024
 _LONGEST: Final = 8 * 1024 * 1024
+_DEEPEST: Final = 64
+"""Elements within one another; a list has two."""
+_NAMES: Final = 1_000
+"""Names of elements and attributes; a list has some ten. The parser keeps each, for as long as it runs."""
+_SILENT: Final = 512 * 1024
+"""Bytes in which no element begins: one tag of half a megabyte."""
 
 Started = Callable[[str, dict[str, str]], None]
 """What is told of each element: its name with its namespace, and its attributes."""
@@ -50,17 +56,32 @@ def _parse(blocks: Iterable[bytes], where: str, started: Started, most: int) -> 
         if (encoding or "utf-8").lower() not in ("utf-8", "utf8", "utf-16", "us-ascii"):
             raise Hostile("encoding", f"In {where}.")
 
+    names: set[str] = set()
+    depth = size = silent = 0
+
+    def begin(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth, silent
+        depth, silent = depth + 1, 0
+        names.update((name, *attributes))
+        if depth > _DEEPEST or len(names) > _NAMES:
+            raise Hostile("unreadable", f"{where} has more levels or names than any that is needed.")
+        started(name, attributes)
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
     parser = expat.ParserCreate(namespace_separator="}")
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
     parser.XmlDeclHandler = declared
-    parser.StartElementHandler = started
-    size = 0
+    parser.StartElementHandler = begin
+    parser.EndElementHandler = end
     try:
         for block in blocks:
-            size += len(block)
+            size, silent = size + len(block), silent + len(block)
             parser.Parse(block, False)
-            if size > most:
+            if size > most or silent > _SILENT:
                 raise Hostile("unreadable", f"{where} is longer than any that is needed.")
         parser.Parse(b"", True)
     except expat.ExpatError as error:

@@ -1,7 +1,8 @@
 """Numbers of a sheet as somebody sees them: a date is a date, and 0.125 as a percentage is 12.5%.
 
 Not as they are rounded for the eye: 1234.5678 stays that under the format `0.00`. A currency of the format
-is kept, since the same number is another price without it.
+is kept, since the same number is another price without it; so are zeros in front, as of part numbers and
+postal codes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ _SYMBOLS: Final = "$€£¥₹₩₽₺₫₪"
 _CODED: Final = re.compile(r"\[\$([^\]\-]*)[^\]]*\]")
 _QUOTED: Final = re.compile(r'"([^"]*)"')
 _CODE: Final = re.compile(r"[A-Z]{3}|CHF|Fr\.|zł|kr|Kč|Ft|лв")
+_ZEROS: Final = re.compile("00+")
 _LONGEST: Final = 40
 _DIGITS: Final = 20
 
@@ -33,12 +35,15 @@ def number(raw: str, form: str, *, since_1904: bool) -> str | None:
     if how == "percent":
         return f"{_shown(_rounded(text) * 100)}%"
     shown = _decimal(text)
+    if _ZEROS.fullmatch(how):
+        return shown if "." in shown else shown.zfill(len(how))
     return _priced(shown, how) if how else shown
 
 
 @lru_cache(maxsize=512)
 def _kind(form: str) -> str:
-    """What a format makes of a number: date, time, span, percent, a currency, or nothing in particular."""
+    """What a format makes of a number: date, time, span, percent, a currency, as many
+    digits as it has zeros, or nothing in particular."""
     if form == "General":
         return ""
     from openpyxl.styles.numbers import is_date_format, is_timedelta_format
@@ -49,16 +54,20 @@ def _kind(form: str) -> str:
         first = _LITERAL.sub("", form.split(";", 1)[0])
         return "date" if re.search("[dyDY]|mmm", re.sub(r"\[[^\]]*\]", "", first)) else "time"
     first = form.split(";", 1)[0]
+    if _ZEROS.fullmatch(first):
+        return first
     return "percent" if "%" in _LITERAL.sub("", first) else _currency(first)
 
 
 def _currency(first: str) -> str:
-    coded = _CODED.search(first)
-    words = [coded[1]] if coded else _QUOTED.findall(first)
-    for word in (each.strip() for each in words):
-        if word and (word in _SYMBOLS or _CODE.fullmatch(word)):
+    """What a format says that the number is of: any word in the place that is made for it (`[$R$-416]`, not
+    taken for dollars), or a quoted one that can be nothing else."""
+    if (coded := _CODED.search(first)) and (word := coded[1].strip()):
+        return word
+    for word in map(str.strip, _QUOTED.findall(first)):
+        if word and (word[-1] in _SYMBOLS or _CODE.fullmatch(word)):
             return word
-    bare = _LITERAL.sub(lambda found: found[0][1:] if found[0][0] == "\\" else "", first)
+    bare = _LITERAL.sub(lambda found: found[0][1:] if found[0][0] == "\\" else "", _CODED.sub("", first))
     return next((each for each in bare if each in _SYMBOLS), "")
 
 

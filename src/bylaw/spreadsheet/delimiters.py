@@ -20,12 +20,15 @@ def said(first: str) -> str:
 
 
 def detected(sample: str) -> str:
-    """The separator that gives the most rows of one same width above one; a comma where none does."""
-    lines = _QUOTED.sub("", sample).splitlines()[:_LINES]
+    """The separator that gives the most rows of one same width above one; a comma where none does.
+
+    Of two that all rows agree on it is not the comma: that stands in numbers and in texts as well.
+    """
+    lines = [line for line in _QUOTED.sub("", sample).splitlines()[:_LINES] if line.strip()]
     return max(DELIMITERS, key=lambda delimiter: _agreement(lines, delimiter))
 
 
-def _agreement(lines: list[str], delimiter: str) -> tuple[int, int]:
+def _agreement(lines: list[str], delimiter: str) -> tuple[int, bool, int]:
     widths = Counter(line.count(delimiter) for line in lines if delimiter in line)
     width, count = max(widths.items(), key=lambda pair: (pair[1], pair[0]), default=(0, 0))
-    return (count, width)
+    return (count, delimiter != "," and count == len(lines) > 1, width)

@@ -49,7 +49,7 @@ class Row:
     @property
     def blank(self) -> bool:
         """Nothing is in it."""
-        return not any(cell.strip() for cell in self.cells)
+        return not any(map(str.strip, self.cells))
 
     def beyond(self, width: int) -> tuple[str, ...]:
         """What stands right of the last heading and is not empty: a row too long by that."""

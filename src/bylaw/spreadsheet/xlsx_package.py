@@ -177,12 +177,14 @@ class _Strings:
     def __init__(self, limits: Limits) -> None:
         self.found: list[str] = []
         self._left = limits.strings
+        self._longest = limits.cell
         self._pieces: list[str] = []
+        self._length = 0
         self._text = self._aside = False
 
     def begin(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == "si":
-            self._pieces = []
+            self._pieces, self._length = [], 0
         elif name == "rPh":
             self._aside = True
         elif name == "t":
@@ -201,6 +203,9 @@ class _Strings:
         if self._text:
             self._spend(len(data))
             self._pieces.append(data)
+            self._length += len(data)
+            if self._length > self._longest:  # a text of millions of pieces is mostly pieces
+                raise Unreadable(f"A cell is longer than {self._longest:,} characters.")
 
     def _spend(self, characters: int) -> None:
         self._left -= characters

@@ -68,7 +68,8 @@ class _Reader:
         self._found: list[str] = []
         self._kind = self._style = ""
         self._value: list[str] | None = None
-        self._stored = self._inline = self._formula = None  # type: str | None
+        self._stored = self._formula = None  # type: str | None
+        self._inline: list[str] = []
         self._aside = False
         self._length = 0
         self._hidden = self._formulas = self._faults = self._merged = 0
@@ -86,8 +87,11 @@ class _Reader:
             self._place(attributes.get("r", ""))
             self._kind = attributes.get("t", "n")
             self._style = attributes.get("s", "")
-            self._stored = self._inline = self._formula = None
-        elif name in ("v", "f", "t"):
+            self._stored = self._formula = None
+            self._inline, self._length = [], 0
+        elif name == "t":
+            self._value = []  # one text of many pieces: its length goes on
+        elif name in ("v", "f"):
             self._value, self._length = [], 0
         elif name == "rPh":
             self._aside = True
@@ -119,7 +123,7 @@ class _Reader:
             elif name == "f":
                 self._formula = text
             elif not self._aside:
-                self._inline = (self._inline or "") + text
+                self._inline.append(text)
 
     # Rows and their cells
 
@@ -171,7 +175,7 @@ class _Reader:
 
     def _text(self) -> str:
         if self._kind == "inlineStr":
-            return plain(self._inline or "")
+            return plain("".join(self._inline))
         if self._formula is not None and not self._stored:
             if self._kind == "str":
                 return ""  # a formula that gives an empty text

@@ -21,6 +21,8 @@ from bylaw.spreadsheet.tables import Limits, Unreadable
 _CHUNK: Final = 64 * 1024
 _SILENT: Final = 16
 """Chunks in which nothing begins or ends: one name or value of a megabyte."""
+_DEEPEST: Final = 64
+"""Elements within one another; a sheet has some ten. Each costs memory until it ends, or for ever."""
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED: Final = 0x1
 
@@ -94,7 +96,7 @@ class _Parser:
 
     def __init__(self, defused: Any, target: Target) -> None:
         self._expat = defused.parser
-        self.events = 0
+        self.events = self._depth = 0
         local: dict[str, str] = {}
 
         def named(name: str) -> str:
@@ -106,11 +108,18 @@ class _Parser:
 
         def begin(name: str, attributes: dict[str, str]) -> None:
             self.events += 1
+            self._depth += 1
+            if self._depth > _DEEPEST:
+                raise Unreadable("The file holds elements within elements without an end.")
             target.begin(named(name), attributes)
+
+        def end(name: str) -> None:
+            self._depth -= 1
+            target.end(named(name))
 
         self._expat.ordered_attributes = False
         self._expat.StartElementHandler = begin
-        self._expat.EndElementHandler = lambda name: target.end(named(name))
+        self._expat.EndElementHandler = end
         self._expat.CharacterDataHandler = self._heard(target)
 
     def _heard(self, target: Target) -> Any:

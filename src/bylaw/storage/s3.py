@@ -128,7 +128,10 @@ class Bucket:
 
     def scratch(self) -> BinaryIO:
         """As of Storage: in the system's directory for temporary files (TMPDIR)."""
-        return cast(BinaryIO, tempfile.TemporaryFile(prefix="bylaw-"))
+        try:
+            return cast(BinaryIO, tempfile.TemporaryFile(prefix="bylaw-"))
+        except OSError as error:
+            raise Unstored(f"the directory for temporary files: {error.strerror}") from error
 
     def sweep(self, before: float) -> int:
         """As of Storage: uploads in parts whose process died."""
