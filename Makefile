@@ -5,6 +5,9 @@ bin := .venv/bin
 app ?= mtc
 args ?=
 
+# Tests start Python hundreds of times: without bytecode on disk each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup run test coverage check audit bench trace docs lock clean
 
 help:  ## List these commands

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
 
-from bylaw.verify.laboratory import Bench, Laboratory, Target
+from bylaw.verify.laboratory import Bench, Laboratory
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.scanner import Daemon
 
 FACTORIES = {"flask": flask_app.create_app, "fastapi": fastapi_app.create_app}
+
+gc.disable()  # until all tests are collected: of modules and tests nothing is garbage
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Let no collection of garbage look at half a gigabyte of tests again: that takes a second in which no
+    thread runs, and some tests count seconds."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

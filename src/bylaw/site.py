@@ -15,6 +15,7 @@ from bylaw import controls, policy
 from bylaw.control import Conflict, Control
 from bylaw.controls import audit, logs, passwords, rate_limits, uploads
 from bylaw.controls import secrets as secrets_control
+from bylaw.controls.passwords import keeping
 from bylaw.errors import MisuseError, PolicyError, Problem
 from bylaw.exchange import Response, current
 from bylaw.gate import Gate
@@ -202,7 +203,7 @@ def identity() -> Identity:
 def build(rules: Policy, world: Ports) -> House:
     """The house of a policy: key ring, store, hashing and mail."""
     settings = rules.of(passwords.Settings)
-    scheme = passwords.scheme(rules)
+    scheme = keeping.scheme(settings)
     keys = KeyRing(secrets_control.ring(rules))
     return House(
         policy=rules,
@@ -220,7 +221,7 @@ def build(rules: Policy, world: Ports) -> House:
         hashes=HashPool(mebibytes=settings.memory, each=scheme.mebibytes, waiting=settings.waiting),
         mailer=world.mailer(_mailer(rules)),
         decoy=_decoy(scheme),
-        peppers=passwords.peppers(rules),
+        peppers=keeping.peppers(settings),
     )
 
 

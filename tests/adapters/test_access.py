@@ -17,7 +17,8 @@ from bylaw.reasons import Refused
 from bylaw.rules import PathRules, faults, rule_of
 from bylaw.site import Site, identity
 from bylaw.verify import matrix, runner
-from bylaw.verify.laboratory import Bench, Laboratory, Target
+from bylaw.verify.laboratory import Bench, Laboratory
+from bylaw.verify.target import Target
 from tests.adapters import test_parity
 from tests.applications import fastapi_app, flask_app
 from tests.applications.by_path import ROUTES

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bylaw.adapters import wsgi
+from bylaw.adapters import wsgi, wsgi_bodies
 from bylaw.verify.client import Reply
 from bylaw.verify.laboratory import Laboratory
 
@@ -188,9 +188,9 @@ def test_a_stream_that_gives_little_is_read_to_its_end(length: int) -> None:
     """A server's stream gives what has arrived: less than asked for is not the end."""
     body = random.Random(2).randbytes(length)
     environ = {"CONTENT_LENGTH": str(length), "wsgi.input": Stingy(body)}
-    assert wsgi._read(environ, 100_000) == body
+    assert wsgi_bodies.read(environ, 100_000) == body
     environ = {"CONTENT_LENGTH": str(length), "wsgi.input": Stingy(body)}
-    start, complete = wsgi._peek(environ, 65536)
+    start, complete = wsgi_bodies.peek(environ, 65536)
     assert start == body[:65536]
     assert complete == (length <= 65536)
     assert in_pieces(environ["wsgi.input"], length) == body

@@ -16,7 +16,7 @@ POLICY = '[app]\nname = "Addresses"\n\n[roles]\nadmin = ["*"]\n'
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bylaw]:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("addresses")
     (folder / "bylaw.toml").write_text(POLICY, "utf-8")
 
@@ -28,7 +28,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bylaw]:
 
     bench = Bench(Target("addresses", application))
     with bench.laboratory() as laboratory:
-        yield laboratory.app.extensions["bylaw"]
+        yield laboratory.app
     bench.close()
 
 
@@ -38,24 +38,24 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bylaw]:
 )
 @pytest.mark.parametrize("path", ["/items", "//items", "/a b", "/ü", ""])
 def test_a_request_is_bound_as_werkzeug_binds_it(
-    guarded: Bylaw, monkeypatch: pytest.MonkeyPatch, name: str | None, base: str, path: str
+    app: Flask, monkeypatch: pytest.MonkeyPatch, name: str | None, base: str, path: str
 ) -> None:
     """Any name, port, prefix and path: every fact that routes and links are made from is the same."""
-    monkeypatch.setitem(guarded.app.config, "SERVER_NAME", name)
+    monkeypatch.setitem(app.config, "SERVER_NAME", name)
     environ = EnvironBuilder(path="/", base_url=base, query_string="a=1").get_environ()
     environ["PATH_INFO"] = path.encode().decode("latin-1")
     ours, theirs = Request(dict(environ)), Request(dict(environ))
-    assert _facts(guarded._bound(ours)) == _facts(guarded._bind(theirs))
+    assert _facts(app.create_url_adapter(ours)) == _facts(Flask.create_url_adapter(app, theirs))
     assert ours.host == theirs.host
 
 
 @pytest.mark.parametrize("name", [None, "app.lab", "APP.lab:8443"])
 def test_a_task_without_a_request_is_bound_as_flask_binds_it(
-    guarded: Bylaw, monkeypatch: pytest.MonkeyPatch, name: str | None
+    app: Flask, monkeypatch: pytest.MonkeyPatch, name: str | None
 ) -> None:
     """A mail that is written outside of a request links to the same address."""
-    monkeypatch.setitem(guarded.app.config, "SERVER_NAME", name)
-    assert _facts(guarded._bound(None)) == _facts(guarded._bind(None))
+    monkeypatch.setitem(app.config, "SERVER_NAME", name)
+    assert _facts(app.create_url_adapter(None)) == _facts(Flask.create_url_adapter(app, None))
 
 
 def _facts(adapter: Any) -> Any:

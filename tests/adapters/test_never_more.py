@@ -46,7 +46,8 @@ from bylaw.reasons import Refused
 from bylaw.store import assignments, feed
 from bylaw.store.memory import SessionMemory
 from bylaw.verify.client import Client
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
+from bylaw.verify.target import Target
 
 POLICY = """
 [app]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bylaw.verify.client import Client, Reply
-from bylaw.verify.laboratory import PASSWORD, Bench, Laboratory
+from bylaw.verify.laboratory import Bench, Laboratory
+from bylaw.verify.people import PASSWORD
 from tests.applications.stacks import FRAMEWORKS, TARGETS, hurry
 
 HERE = [("Origin", "https://app.lab"), ("Sec-Fetch-Site", "same-origin")]

@@ -13,7 +13,8 @@ from bylaw.adapters import asgi
 from bylaw.errors import PolicyError, Problem
 from bylaw.fastapi import Bylaw, Identity, Permit, Public
 from bylaw.verify.client import Client, Reply
-from bylaw.verify.laboratory import Bench, Laboratory, Target
+from bylaw.verify.laboratory import Bench, Laboratory
+from bylaw.verify.target import Target
 from tests.applications.bare import POLICY
 
 

@@ -22,7 +22,8 @@ from bylaw.reasons import Refused
 from bylaw.site import Site, identity
 from bylaw.verify import matrix
 from bylaw.verify.client import Client, Reply
-from bylaw.verify.laboratory import Bench, Laboratory, Target
+from bylaw.verify.laboratory import Bench, Laboratory
+from bylaw.verify.target import Target
 from tests.adapters.test_access import rule
 from tests.applications.stacks import hurry
 from tests.controls.houses import Builder
@@ -279,6 +280,16 @@ def test_an_age_that_is_none_is_refused_where_it_is_written(given: dict[str, Any
             declare("money:send", **given)
     with pytest.raises(MisuseError):
         Identity("ann").demand_fresh(**given)
+
+
+@pytest.mark.parametrize(
+    "permission", ["read", "order.read", "Order:read", "order:*", "order:read:own", "*", ""]
+)
+def test_a_permission_that_no_role_could_name_is_refused_where_it_is_written(permission: str) -> None:
+    """A slip in a decorator would let in whoever holds everything, and nobody beside."""
+    for declare in (permit, Permit):
+        with pytest.raises(MisuseError, match="noun:verb"):
+            declare(permission)
 
 
 def test_of_several_rules_the_strictest_holds() -> None:

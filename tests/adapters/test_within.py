@@ -13,7 +13,8 @@ from flask import Flask, abort
 
 from bylaw import fastapi as on_fastapi
 from bylaw import flask as on_flask
-from bylaw.controls import mfa, sessions
+from bylaw.controls import mfa
+from bylaw.controls.sessions import long_exchanges
 from bylaw.errors import MisuseError
 from bylaw.fastapi import Permit, SignedIn
 from bylaw.flask import current_user, login_required, permit
@@ -23,7 +24,8 @@ from bylaw.operations import granting
 from bylaw.operations.administering import SYSTEM
 from bylaw.reasons import Refused
 from bylaw.verify.client import Client
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
+from bylaw.verify.target import Target
 from tests.controls.houses import exchange
 
 POLICY = """
@@ -256,17 +258,17 @@ def test_a_long_exchange_ends_with_what_it_was_opened_for(lab: Laboratory) -> No
     give(lab, ann, "planner", "planning:17", 60)
     long = exchange("GET", "/plannings/17")
     long.session = remembered(lab, ann)
-    assert sessions.stands(house, long)
+    assert long_exchanges.stands(house, long)
     assert long.session.expires_at == lab.clock() + 60
     lab.clock.advance(60)
-    assert not sessions.remembered(house, long)
-    assert not sessions.stands(house, long)
+    assert not long_exchanges.remembered(house, long)
+    assert not long_exchanges.stands(house, long)
     assert ann.get("/plannings/17").status == 403
     give(lab, ann, "planner", "planning:17")
     long.session = remembered(lab, ann)
-    assert sessions.stands(house, long)
+    assert long_exchanges.stands(house, long)
     granting.revoke(house, SYSTEM, ann.id, "planner", within="planning:17")
-    assert not sessions.stands(house, long)
+    assert not long_exchanges.stands(house, long)
 
 
 @pytest.mark.requirement("S1-003")

@@ -181,7 +181,8 @@ def by_key(request: Request, key: str, who: Annotated[Identity, Permit("paper:re
 @router.get("/papers/export", response_class=Csv)
 def export(request: Request, who: Annotated[Identity, Permit("paper:read")], format: str = "csv") -> Response:
     rows = _notes(request).export(who)
-    return request.app.state.bylaw.export("papers", ["id", "text"], rows, format=format)
+    bylaw: Bylaw = request.app.state.bylaw
+    return bylaw.export("papers", ["id", "text"], rows, format=format)
 
 
 # Attachments

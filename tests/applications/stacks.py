@@ -7,7 +7,8 @@ from typing import Any, Final
 from argon2 import PasswordHasher, Type
 
 from bylaw.hashing import Argon2id
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
+from bylaw.verify.target import Target
 from tests.applications import bare, bottle_app, django_app, fastapi_app, flask_app, starlette_app
 
 FRAMEWORKS = ("flask", "fastapi")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bylaw.verify.laboratory import Bench, Laboratory, Target
+from bylaw.verify.laboratory import Bench, Laboratory
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.applications.stacks import state
 from tests.attacks import interpreter

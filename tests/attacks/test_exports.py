@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from bylaw.spreadsheet import cell, opened
 from bylaw.store.tables import audit_log
-from bylaw.verify.laboratory import PASSWORD, Laboratory
+from bylaw.verify.laboratory import Laboratory
+from bylaw.verify.people import PASSWORD
 from tests.applications.stacks import hurry
 
 EVIL = ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0", "\uff1d1", "'=1"]

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from bylaw.controls import email, federated, sessions, signup
+from bylaw.controls import email, federated, signup
+from bylaw.controls.sessions import owing
 from bylaw.keys import digest
 from bylaw.oidc import Claims
 from bylaw.operations import federating
@@ -19,11 +20,12 @@ from bylaw.store.tables import federated_accounts
 from bylaw.store.tables import users as user_table
 from bylaw.verify.client import Client, Reply
 from bylaw.verify.issuer import Issuer
-from bylaw.verify.laboratory import Elsewhere, Laboratory
+from bylaw.verify.laboratory import Laboratory
+from bylaw.verify.starting import Elsewhere
 from tests.applications.stacks import hurry
 
-ANN = {"sub": "111", "email": "a@x.test", "email_verified": True}
-BOB = {"sub": "222", "email": "b@x.test", "email_verified": True}
+ANN: dict[str, Any] = {"sub": "111", "email": "a@x.test", "email_verified": True}
+BOB: dict[str, Any] = {"sub": "222", "email": "b@x.test", "email_verified": True}
 POLICY = Path(__file__).parents[1] / "applications" / "bylaw.toml"
 
 
@@ -315,7 +317,7 @@ def test_a_second_factor_is_still_asked_for(
     monkeypatch.setattr(factors, "enrolled", lambda connection, user_id: True)
     client = laboratory.visitor()
     reply = arrive(laboratory, issuer, client, **ANN, acr="high", amr=["mfa", "hwk"])
-    page = laboratory.url(sessions.PAGES["second"])
+    page = laboratory.url(owing.PAGES["second"])
     assert reply.header("refresh").startswith(f"0;url={page}?next=")
     assert laboratory.whoami(client).status == 401
 
@@ -332,7 +334,7 @@ def test_a_linked_account_with_an_unconfirmed_address_owes_its_confirmation(
     with laboratory.under(email.Settings, confirm=True):
         client = laboratory.visitor()
         reply = arrive(laboratory, issuer, client, **ANN)
-        assert laboratory.url(sessions.PAGES["confirm"]) in reply.header("refresh")
+        assert laboratory.url(owing.PAGES["confirm"]) in reply.header("refresh")
         assert laboratory.whoami(client).status == 401
 
 

@@ -14,7 +14,8 @@ import pytest
 from bylaw.controls import logs
 from bylaw.controls.logs import output, records
 from bylaw.hashing import HashPool
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.applications.stacks import hurry
 

@@ -7,7 +7,8 @@ from time import process_time
 import pytest
 
 from bylaw.store import users
-from bylaw.verify.laboratory import PASSWORD, Laboratory
+from bylaw.verify.laboratory import Laboratory
+from bylaw.verify.people import PASSWORD
 from tests.applications.stacks import hurry
 
 MEGABYTE = "a" * 1_048_576

@@ -15,7 +15,8 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from bylaw.errors import MisuseError, PolicyError
 from bylaw.identity import ANONYMOUS, Identity, permissions_of
 from bylaw.reasons import Refused
-from bylaw.verify.laboratory import Bench, Laboratory, Target
+from bylaw.verify.laboratory import Bench, Laboratory
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.attacks.interpreter import state
 

@@ -13,7 +13,8 @@ from bylaw.exchange import Exchange, PairHeaders
 from bylaw.keys import digest
 from bylaw.store import sessions
 from bylaw.verify.client import Reply
-from bylaw.verify.laboratory import Elsewhere, Laboratory
+from bylaw.verify.laboratory import Laboratory
+from bylaw.verify.starting import Elsewhere
 from tests.applications import bare
 from tests.attacks.interpreter import state
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -19,7 +20,7 @@ def folder(project: Path) -> Path:
     """A folder with a policy and its database, in which one import was checked and another waits."""
     assert bylaw("db", "upgrade").exit_code == 0
     site = Site(project / "bylaw.toml")
-    facts = {
+    facts: dict[str, Any] = {
         "user_id": None, "file_id": "f", "kind": "csv", "size": 1, "digest": "d", "mode": "all",
         "chosen": {}, "seen": {}, "changed_at": 1.0, "importer": "lots",
     }  # fmt: skip
@@ -28,6 +29,7 @@ def folder(project: Path) -> Path:
         for id_, state, at in (("first", store.OPEN, 1.0), ("second", store.RUNNING, 2.0)):
             row = {"id": id_, "name": f"{id_}.csv", "state": state, "created_at": at, "found": found}
             store.add(connection, {**facts, **row})
+        assert store.claim(connection, "second", now=site.house.now(), until=site.house.now() + 60)
         store.note(connection, "first", [Note(4, "a whole number is accepted", "Count", "many")])
     site.close()
     return project

@@ -74,6 +74,22 @@ def test_what_cannot_be_made_is_said_in_a_sentence(keyed: Path) -> None:
 
 
 @pytest.mark.requirement("S3-084")
+def test_every_command_knows_an_account_by_its_address_its_name_or_its_id(keyed: Path) -> None:
+    """Who has an id from a listing, or the name of a service, is not told that there is no such account."""
+    bylaw("user", "invite", "root@acme.eu", "--role", "admin")  # somebody stays who manages users
+    shown = json.loads(bylaw("user", "show", "service:nightly", "--json").output)
+    for name in ("service:nightly", shown["id"]):
+        assert json.loads(bylaw("user", "show", name, "--json").output)["id"] == shown["id"]
+        assert bylaw("role", "explain", name, "note:read").output.startswith("yes")
+        assert bylaw("role", "grant", name, "user", "--because", "x").output
+        assert bylaw("role", "revoke", name, "user", "--because", "x").output
+        assert "0 keys" in bylaw("key", "list", name).output
+    for nobody in ("\udcff", "a" * 36, "0" * 36, "service:\udcff", "ann\0@acme.eu"):
+        for words in (("user", "show", nobody), ("role", "explain", nobody, "note:read")):
+            assert bylaw(*words, code=1).stderr.startswith("bylaw: ")
+
+
+@pytest.mark.requirement("S3-084")
 def test_a_policy_without_keys_makes_none(project: Path) -> None:
     """Where no path takes keys there is nothing to make them for, and a person says so."""
     bylaw("db", "upgrade")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bylaw.verify.laboratory import Bench, Target
+from bylaw.verify.laboratory import Bench
+from bylaw.verify.target import Target
 
 _APP = """
 from flask import Flask

@@ -15,7 +15,7 @@ from bylaw.house import House
 from bylaw.policy import Policy
 from bylaw.ports import Ports
 from bylaw.site import build
-from bylaw.verify.laboratory import FakeClock
+from bylaw.verify.fakes import FakeClock
 
 OWN = "https://app.lab"
 ENVIRON = {

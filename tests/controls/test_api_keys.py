@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 
-from bylaw.controls import api_keys, sessions
+from bylaw.controls import api_keys
 from bylaw.controls.api_keys import CONTROL, Settings, reasons, text
 from bylaw.controls.logs import redaction
+from bylaw.controls.sessions import long_exchanges
 from bylaw.exchange import ALLOW, Exchange, PairHeaders, Refuse, Verdict
 from bylaw.identity import BY_KEY, STEP_UP, Identity, Permissions
 from bylaw.operations import api_keys as operations
@@ -399,21 +400,21 @@ def test_a_long_exchange_ends_with_its_key(lab: Laboratory) -> None:
     key = lab.key(person, "note:read")
     exchange = asked(key.text)
     identified(lab, exchange)
-    assert sessions.remembered(house, exchange)
+    assert long_exchanges.remembered(house, exchange)
     house.store.memory.clear()
-    assert not sessions.remembered(house, exchange)
-    assert sessions.stands(house, exchange)
-    sessions.used(house, exchange)
+    assert not long_exchanges.remembered(house, exchange)
+    assert long_exchanges.stands(house, exchange)
+    long_exchanges.used(house, exchange)
     assert exchange.credential.seen_at == lab.clock()
     granting.set_roles(house, SYSTEM, person.id, ["manager"])
-    assert sessions.stands(house, exchange)  # what the key holds is the same
+    assert long_exchanges.stands(house, exchange)  # what the key holds is the same
     granting.set_roles(house, SYSTEM, person.id, [])
-    assert not sessions.stands(house, exchange)
+    assert not long_exchanges.stands(house, exchange)
     granting.set_roles(house, SYSTEM, person.id, ["user"])
     identified(lab, exchange)
     lab.revoke_key(person, key.id)
-    assert not sessions.remembered(house, exchange)
-    assert not sessions.stands(house, exchange)
+    assert not long_exchanges.remembered(house, exchange)
+    assert not long_exchanges.stands(house, exchange)
 
 
 def test_a_long_exchange_ends_where_nobody_can_say(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -427,7 +428,7 @@ def test_a_long_exchange_ends_where_nobody_can_say(lab: Laboratory, monkeypatch:
         raise OperationalError("", {}, ConnectionError("away"))
 
     monkeypatch.setattr(house.store, "reading", gone)
-    assert not sessions.stands(house, exchange)
+    assert not long_exchanges.stands(house, exchange)
 
 
 @pytest.mark.requirement("S3-084", "S1-111")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from werkzeug.formparser import FormDataParser
 
 from bylaw.control import octets, weighed
 from bylaw.controls import body
@@ -28,8 +30,9 @@ from bylaw.exchange import (
     Refuse,
 )
 from bylaw.reasons import Reason, Refused
-from bylaw.verify.laboratory import Bench, Laboratory, Target
+from bylaw.verify.laboratory import Bench, Laboratory
 from bylaw.verify.runner import attempt
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.controls.houses import Builder, decided, exchange
 
@@ -233,6 +236,11 @@ def test_a_server_that_adds_variables_later_is_still_added_up(builder: Builder) 
         ("/imports/a", 'multipart/form-data; boundary="a b "', "not_a_form"),
         ("/imports/a", "multipart/form-data; boundary=" + "b" * 71, "not_a_form"),
         ("/imports/a", "multipart/form-data; boundary=a; boundary=b", "unsupported_type"),
+        ("/imports/a", "multipart/form-data; boundary=a; boundary*1=b", "unsupported_type"),
+        ("/imports/a", "multipart/form-data; Boundary*01=b; boundary=a", "unsupported_type"),
+        ("/imports/a", 'multipart/form-data; boundary="\\a"', "unsupported_type"),
+        ("/imports/a", 'multipart/form-data; boundary="b"', ""),
+        ("/", "application/json; charset*1=utf-7", "unsupported_type"),
         ("/images/a", "image/png", ""),
         ("/images/a", "image/svg+xml", ""),
         ("/images/a", "application/soap+xml", ""),
@@ -245,7 +253,7 @@ def test_a_server_that_adds_variables_later_is_still_added_up(builder: Builder) 
 def test_what_a_path_takes(builder: Builder, path: str, kind: str, reason: str) -> None:
     """A content type passes where it is taken and can be read in one way."""
     step = body._shape(builder.house(ROUTES))
-    sent = b"--b--" if "boundary=b" in kind else b"1"
+    sent = b"--b--" if kind.replace('"', "").endswith("boundary=b") else b"1"
     pairs = [("Content-Length", str(len(sent))), *([("Content-Type", kind)] if kind else [])]
     verdict = decided(step, exchange("POST", path, *pairs), sent)
     assert code(verdict) == reason
@@ -441,6 +449,8 @@ def part(name: str = 'name="a"', value: bytes = b"x", head: str = "") -> bytes:
 
 
 END = b"--b--\r\n"
+HIDDEN = part('name="f"; filename="f.php"').removesuffix(b"\r\n")
+"""A file, within the text of a field: what tells them apart is the line before."""
 MULTIPARTS: list[tuple[str, bytes, Reason | None]] = [
     ("a field", part() + END, None),
     ("no parts", END, None),
@@ -488,6 +498,12 @@ MULTIPARTS: list[tuple[str, bytes, Reason | None]] = [
     ("line feeds alone", part().replace(b"\r\n", b"\n") + END, reasons.FORM),
     ("text that is no UTF-8", part(value=b"\xff") + END, reasons.TEXT),
     ("half a letter at the end", part(value="é".encode()[:1]) + END, reasons.TEXT),
+    ("a boundary behind a line feed", part(value=b"x\n" + HIDDEN) + END, reasons.FORM),
+    ("a boundary behind a return", part(value=b"x\r" + HIDDEN) + END, reasons.FORM),
+    ("one before a line feed", part(value=b"x\r\n" + HIDDEN.replace(b"b\r", b"b")) + END, reasons.FORM),
+    ("an end behind a line feed", part(value=b"x\n--b--") + END, reasons.FORM),
+    ("a longer boundary", part(value=b"x\r\n--bc\r\ny") + END, reasons.FORM),
+    ("a boundary within a line", part(value=b"x --b\r\n---b\r\ny") + END, None),
 ]  # fmt: skip
 
 
@@ -521,6 +537,24 @@ def test_multipart_forms(what: str, text: bytes, reason: Reason | None, announce
     }
     found = {name: measured(text, cut, announced) for name, cut in cuts.items()}
     assert found == dict.fromkeys(cuts, reason), what
+
+
+@pytest.mark.requirement("S1-091", "S2-074")
+@pytest.mark.parametrize("ended", [b"\n", b"\r", b"\r\n", b"\r\n\r"])
+@pytest.mark.parametrize("follows", [b"\r\n", b"\n", b"\r", b" \r\n", b"\t\n", b"\x0b\r\n", b"\xa0\r\n"])
+def test_no_parser_finds_a_file_in_a_form_without(ended: bytes, follows: bytes) -> None:
+    """A file hides in a field's text, behind a line that one parser alone takes for a boundary."""
+    text = part(value=b"x" + ended + HIDDEN.replace(b"--b\r\n", b"--b" + follows, 1)) + END
+    try:
+        files = FormDataParser(lambda **_: io.BytesIO(), silent=False).parse(
+            io.BytesIO(text), "multipart/form-data", len(text), {"boundary": "b"}
+        )[2]
+    except ValueError:
+        return  # who hears no form finds no file
+    meter = streams.Form(b"b", 100_000, len(text), parts=10, text=1000)
+    if files:
+        with pytest.raises(Refused):
+            meter.take(text)
 
 
 @settings(max_examples=200)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from bylaw.controls import cookies
 from bylaw.controls.cookies import CONTROL, SESSION, VISITOR
 from bylaw.exchange import Exchange, PairHeaders, RawHead, TextHead
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
 from bylaw.verify.runner import attempt
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.controls.houses import Builder, exchange
 

@@ -15,8 +15,9 @@ from bylaw.controls.cors import CONTROL
 from bylaw.exchange import ALLOW, Answer, Exchange, RawHead, Refuse, TextHead
 from bylaw.routes import Route
 from bylaw.verify.client import Reply
-from bylaw.verify.laboratory import Bench, Laboratory, Target
+from bylaw.verify.laboratory import Bench, Laboratory
 from bylaw.verify.runner import attempt
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.controls.houses import OWN, Builder, exchange
 

@@ -25,8 +25,9 @@ from bylaw.identity import Identity
 from bylaw.keys import KeyRing
 from bylaw.store.memory import Remembered
 from bylaw.verify.client import Client
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
 from bylaw.verify.runner import attempt
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.controls.houses import OWN, Builder, decided, exchange, given
 

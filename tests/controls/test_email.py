@@ -15,7 +15,8 @@ from bylaw.pages import mailbox
 from bylaw.ports import DirectoryMailer, Ports, SmtpMailer, nowhere
 from bylaw.site import build
 from bylaw.store import migrate, tables
-from bylaw.verify.laboratory import FakeClock, Laboratory
+from bylaw.verify.fakes import FakeClock
+from bylaw.verify.laboratory import Laboratory
 from bylaw.verify.runner import attempt
 from tests.controls.houses import Builder
 

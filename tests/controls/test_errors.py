@@ -36,7 +36,8 @@ from bylaw.fastapi import Public
 from bylaw.flask import public
 from bylaw.reasons import Reason, Refused
 from bylaw.verify.client import Reply
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
+from bylaw.verify.target import Target
 from tests.controls.houses import Builder, exchange
 
 CANARY = "canary-7f3a postgres://app:pw@db.people.test/app"

@@ -15,8 +15,9 @@ from bylaw.controls import headers
 from bylaw.controls.headers import CONTROL
 from bylaw.exchange import Exchange, RawHead, TextHead
 from bylaw.identity import Identity
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
 from bylaw.verify.runner import attempt
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.controls.houses import Builder, exchange
 

@@ -14,8 +14,9 @@ from bylaw import flask as for_flask
 from bylaw.controls import https, proxies
 from bylaw.controls.https import CONTROL
 from bylaw.exchange import ALLOW, Answer, Refuse, Verdict
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
 from bylaw.verify.runner import attempt
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.controls.houses import Builder, exchange
 

@@ -13,8 +13,9 @@ from bylaw.controls import errors, ip_allowlist
 from bylaw.controls.ip_allowlist import CONTROL
 from bylaw.exchange import ALLOW, Refuse, Verdict
 from bylaw.site import Site
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
 from bylaw.verify.runner import attempt
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.controls.houses import Builder, exchange
 

@@ -26,12 +26,13 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
 
 from bylaw.controls import logs
-from bylaw.controls.logs import CONTROL, output, records, redaction, scrub
+from bylaw.controls.logs import CONTROL, output, records, redaction, scrub, scrubbing
 from bylaw.exchange import ALLOW, enter, leave
 from bylaw.hashing import SCHEMES
 from bylaw.ports import Ports
 from bylaw.site import build as build_house
-from bylaw.verify.laboratory import FakeClock, Laboratory
+from bylaw.verify.fakes import FakeClock
+from bylaw.verify.laboratory import Laboratory
 from tests.controls.houses import ENVIRON, Builder, exchange
 
 CANARY = "hunter2-canary"
@@ -453,10 +454,10 @@ def test_no_value_is_endless() -> None:
     for _ in range(5000):
         deep = [deep]
     assert "…" in str(scrub(deep))
-    assert len(scrub(list(range(1_000_000)))) == redaction.ITEMS + 1
-    assert len(scrub({str(n): n for n in range(100_000)})) == redaction.ITEMS + 1
+    assert len(scrub(list(range(1_000_000)))) == scrubbing.ITEMS + 1
+    assert len(scrub({str(n): n for n in range(100_000)})) == scrubbing.ITEMS + 1
     assert len(scrub("x" * 10_000_000)) <= redaction.FIELD
-    assert len(str(scrub([[["x" * 5000] * 300] * 300] * 300))) < 10 * redaction.ITEMS * redaction.FIELD
+    assert len(str(scrub([[["x" * 5000] * 300] * 300] * 300))) < 10 * scrubbing.ITEMS * redaction.FIELD
     assert len(str(scrub([[list(range(300))] * 300] * 300))) < 100_000
 
 

@@ -12,8 +12,10 @@ from bylaw.controls.monitoring import CONTROL, measures
 from bylaw.exchange import ALLOW, Answer, Exchange, Refuse, Response, TextHead, Verdict
 from bylaw.house import House
 from bylaw.store import migrate
-from bylaw.verify.laboratory import FakeClock, Laboratory, Target
+from bylaw.verify.fakes import FakeClock
+from bylaw.verify.laboratory import Laboratory
 from bylaw.verify.runner import attempt
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.controls.houses import Builder, decided, exchange
 

@@ -597,6 +597,9 @@ def test_an_application_asks_for_somebody(laboratories: dict[str, Laboratory], f
         reply = fetched("http://public.lab/")
         assert (reply.status, reply.code) == (502, "outbound.unanswered")
         assert world.dialled == [("8.8.8.8", 80)] * 2
+        world.says(b"HTTP/1.1 200 OK\r\n\r\nok")
+        with pytest.raises(Refused):
+            fetching.fetch(laboratory.site.house, "http://public.lab/", limit=0)
     records = laboratory.audit(action="outbound_refused")
     assert [r["entity_id"] for r in records[:3]] == [
         "http://127.0.0.1",

@@ -11,6 +11,7 @@ import pytest
 from bylaw.controls import mfa, passkeys
 from bylaw.controls.passkeys import CONTROL, Settings, answers, names, questions
 from bylaw.controls.passkeys.answers import Asked, Rejected
+from bylaw.keys import base64url
 from bylaw.verify.authenticator import Authenticator
 from bylaw.verify.laboratory import Bench, Laboratory
 from bylaw.verify.runner import attempt
@@ -33,7 +34,7 @@ def creation(**changes: Any) -> dict[str, Any]:
         "app": "Notes",
         "challenge": CHALLENGE,
         "timeout": passkeys.TIMEOUT,
-        "user_handle": answers.text(bytes(32)),
+        "user_handle": base64url(bytes(32)),
         "email": "ann@people.test",
         "name": "",
         "registered": [],
@@ -142,7 +143,7 @@ def test_what_is_asked_for_a_new_passkey() -> None:
     assert (asked["attestation"], asked["timeout"]) == ("none", 300_000)
     assert [each["id"] for each in asked["excludeCredentials"]] == ["AAAA", "AAAB"]
     assert asked["excludeCredentials"][0]["transports"] == ["usb", "internal"]
-    assert asked["challenge"] == answers.text(CHALLENGE)
+    assert asked["challenge"] == base64url(CHALLENGE)
 
 
 @pytest.mark.requirement("C-41")
@@ -249,7 +250,7 @@ def test_an_attestation_that_nobody_asked_for(monkeypatch: pytest.MonkeyPatch) -
 def test_the_credential_is_the_one_that_it_says() -> None:
     """The id beside the answer and the id in it are one."""
     said = json.loads(Authenticator(OWN).create(creation()))
-    said["id"] = said["rawId"] = answers.text(b"x" * 32)
+    said["id"] = said["rawId"] = base64url(b"x" * 32)
     with pytest.raises(Rejected, match="another one than it says"):
         answers.made(HERE, answers.read(json.dumps(said)))
 
@@ -285,7 +286,7 @@ def test_bytes_have_one_spelling(written: str) -> None:
     """Two spellings of one credential would be two credentials to whoever compares text."""
     with pytest.raises(ValueError, match="base64url"):
         answers.octets(written)
-    assert answers.octets(answers.text(b"\xff\xfe")) == b"\xff\xfe"
+    assert answers.octets(base64url(b"\xff\xfe")) == b"\xff\xfe"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from werkzeug.security import generate_password_hash
 from bylaw import hashing
 from bylaw.control import Conflict
 from bylaw.controls import passwords, secrets
-from bylaw.controls.passwords import CONTROL, SPECIAL, Settings, costs, faults, guessing, hashable, leaks
+from bylaw.controls.passwords import CONTROL, Settings, costs, guessing, judging, leaks
+from bylaw.controls.passwords.judging import SPECIAL, faults, hashable
 from bylaw.hashing import SCHEMES, HashPool
 from bylaw.house import House
 from bylaw.operations import accounts, administering
@@ -162,7 +163,7 @@ def test_the_special_characters_are_exactly_those() -> None:
     settings = Settings(min_length=8, composition=("special",))
     for number in (*range(0x20, 0x180), 0x37E, 0x1FEF, 0x2010, 0xFF1B):
         found = faults(settings, f"kT5mQz9wXb{chr(number)}")
-        assert ("a special character" in found) == (passwords.normal(chr(number)) not in SPECIAL)
+        assert ("a special character" in found) == (judging.normal(chr(number)) not in SPECIAL)
 
 
 @pytest.mark.requirement("S3-005", "S3-006", "S3-007", "C-02", "C-03", "C-27")
@@ -299,14 +300,14 @@ def test_no_text_makes_the_estimate_slow(text: str) -> None:
     began = time.thread_time()
     for _ in range(3):
         faults(STANDARD, text, context=("x" * 254, "y " * 60))
-        passwords.strength(STANDARD, text)
+        judging.strength(STANDARD, text)
     assert time.thread_time() - began < 1
 
 
 @given(st.text(max_size=60), st.lists(st.text(max_size=20), max_size=4))
 def test_any_text_has_a_strength(password: str, context: list[str]) -> None:
     """Whatever is typed has a score and advice, and the advice does not hold it."""
-    found = passwords.strength(STANDARD, password, context=context)
+    found = judging.strength(STANDARD, password, context=context)
     assert 0 <= found.score <= 4
     assert found.label in guessing.SPOKEN
     assert len(found.advice) <= 3
@@ -328,7 +329,7 @@ def test_any_text_has_a_strength(password: str, context: list[str]) -> None:
 )
 def test_strength_and_advice(password: str, score: int, said: str) -> None:
     """A weak one is called weak, with a reason; a strong one needs no advice."""
-    found = passwords.strength(STANDARD, password)
+    found = judging.strength(STANDARD, password)
     assert found.score == score
     assert said in " ".join(found.advice)
 
@@ -356,28 +357,28 @@ MIXED = Settings(composition=("upper", "digit"))
     [
         ("", STANDARD, False, ["any"]),
         ("nonsense", STANDARD, False, ["any"]),
-        (f"v1 length=15 kinds=- list={passwords.LIST}", STANDARD, False, []),
-        (f"v1 length=15 kinds=- list={passwords.LIST}", STANDARD, True, []),
-        (f"v1 length=8 kinds=- list={passwords.LIST}", STANDARD, True, []),
-        (f"v1 length=8 kinds=- list={passwords.LIST}", STANDARD, False, ["length"]),
-        (f"v1 length=15 kinds=- list={passwords.LIST - 1}", STANDARD, False, ["list"]),
-        (f"v1 length=15 kinds=- list={passwords.LIST}", MIXED, False, ["kinds"]),
-        (f"v1 length=15 kinds=digit,lower,upper list={passwords.LIST + 1}", MIXED, False, []),
-        (f"v1 length=8 kinds=- list={passwords.LIST - 1}", MIXED, False, ["length", "kinds", "list"]),
+        (f"v1 length=15 kinds=- list={judging.LIST}", STANDARD, False, []),
+        (f"v1 length=15 kinds=- list={judging.LIST}", STANDARD, True, []),
+        (f"v1 length=8 kinds=- list={judging.LIST}", STANDARD, True, []),
+        (f"v1 length=8 kinds=- list={judging.LIST}", STANDARD, False, ["length"]),
+        (f"v1 length=15 kinds=- list={judging.LIST - 1}", STANDARD, False, ["list"]),
+        (f"v1 length=15 kinds=- list={judging.LIST}", MIXED, False, ["kinds"]),
+        (f"v1 length=15 kinds=digit,lower,upper list={judging.LIST + 1}", MIXED, False, []),
+        (f"v1 length=8 kinds=- list={judging.LIST - 1}", MIXED, False, ["length", "kinds", "list"]),
     ],
 )
 def test_which_of_todays_rules_a_password_was_not_judged_by(
     judged_by: str, today: Settings, second: bool, uncovered: list[str]
 ) -> None:
     """Stricter rules than those that were recorded are found, looser ones are of no interest."""
-    assert passwords.uncovered(today, judged_by, second=second) == uncovered
+    assert judging.uncovered(today, judged_by, second=second) == uncovered
 
 
 @given(st.text(max_size=130))
 def test_a_record_that_cannot_be_read_covers_nothing(judged_by: str) -> None:
     """Whatever stands in the column: only what this program writes counts as judged."""
-    known = judged_by == passwords.rules(STANDARD, second=False)
-    assert (passwords.uncovered(STANDARD, judged_by, second=False) == []) is known
+    known = judged_by == judging.rules(STANDARD, second=False)
+    assert (judging.uncovered(STANDARD, judged_by, second=False) == []) is known
 
 
 @pytest.mark.parametrize("second", [True, False])
@@ -386,8 +387,8 @@ def test_a_record_that_cannot_be_read_covers_nothing(judged_by: str) -> None:
 )
 def test_what_is_recorded_covers_its_own_rules(settings: Settings, second: bool) -> None:
     """What is judged today is not judged again tomorrow, and fits its column."""
-    recorded = passwords.rules(settings, second=second)
-    assert passwords.uncovered(settings, recorded, second=second) == []
+    recorded = judging.rules(settings, second=second)
+    assert judging.uncovered(settings, recorded, second=second) == []
     assert len(recorded) <= 120
 
 
@@ -419,9 +420,9 @@ def test_what_is_hashed_is_bounded_text(password: str) -> None:
 )
 def test_a_limit_holds_before_and_after_normalising(password: str) -> None:
     """Text that grows under NFC, or takes quadratic time to normalise, is refused at once."""
-    started = time.perf_counter()
+    started = time.thread_time()
     assert hashable(STANDARD, password) is None
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 # The policy
@@ -1043,14 +1044,17 @@ def test_time_does_not_tell_who_has_an_account(flask_laboratory: Laboratory) -> 
     known = flask_laboratory.person().email
     times: dict[str, list[float]] = {known: [], "unknown@people.test": []}
     sign_in(flask_laboratory, known, LONG)
-    for _ in range(12):
-        for email, taken in times.items():
-            started = time.perf_counter()
-            sign_in(flask_laboratory, email, LONG)
-            taken.append(time.perf_counter() - started)
     first, second = times.values()
-    # The rank test, with a margin for a busy machine: skipping the hash would give 0 or 1.
-    slower = sum(a > b for a in first for b in second) / (len(first) * len(second))
+    for _ in range(4):  # more only where the first do not settle it: one in a thousand is far off by chance
+        for _ in range(12):
+            for email, taken in times.items():
+                started = time.perf_counter()
+                sign_in(flask_laboratory, email, LONG)
+                taken.append(time.perf_counter() - started)
+        # The rank test, with a margin for a busy machine: skipping the hash would give 0 or 1.
+        slower = sum(a > b for a in first for b in second) / (len(first) * len(second))
+        if 0.1 < slower < 0.9:
+            break
     assert 0.1 < slower < 0.9, (statistics.median(first), statistics.median(second))
 
 

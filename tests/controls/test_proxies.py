@@ -13,9 +13,10 @@ from bylaw.control import Conflict
 from bylaw.controls import proxies
 from bylaw.controls.proxies import CONTROL, addresses, group
 from bylaw.exchange import ALLOW, EnvironHeaders, Exchange, Headers, PairHeaders, Step
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
 from bylaw.verify.runner import attempt
 from bylaw.verify.stubs import Seen
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.controls.houses import Builder
 

@@ -27,7 +27,8 @@ from sqlalchemy.exc import OperationalError
 
 from bylaw.cli import main as command_line
 from bylaw.controls import audit, rate_limits
-from bylaw.controls.rate_limits import CONTROL, pace, probes, processes, sabotages
+from bylaw.controls.rate_limits import CONTROL, pace, processes, sabotages
+from bylaw.controls.rate_limits.probes import losing
 from bylaw.controls.rate_limits.rates import parsed
 from bylaw.errors import PolicyError
 from bylaw.exchange import ALLOW, BLOCK, Allow, Exchange, RawHead, Refuse, TextHead
@@ -37,8 +38,11 @@ from bylaw.routes import Route
 from bylaw.site import Site
 from bylaw.store import counters
 from bylaw.store.counters import Lost, Memory
-from bylaw.verify.laboratory import Bench, Elsewhere, FakeClock, Laboratory, Target
+from bylaw.verify.fakes import FakeClock
+from bylaw.verify.laboratory import Bench, Laboratory
 from bylaw.verify.runner import attempt, broken
+from bylaw.verify.starting import Elsewhere
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.applications.bare import driven
 from tests.applications.stacks import state
@@ -83,7 +87,7 @@ def starting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callabl
 
     def start(section: str, **how: Any) -> Laboratory:
         file = tmp_path / f"policy-{len(started)}.toml"
-        file.write_text(probes._without(NOTES, "rate_limits") + "\n" + section, "utf-8")
+        file.write_text(losing._without(NOTES, "rate_limits") + "\n" + section, "utf-8")
         started.append(Laboratory(Target("notes", lambda: CREATE[request.param](file)), **how))
         started[-1].site.house.paced = True
         return started[-1]
@@ -733,7 +737,7 @@ def test_an_outage_that_cannot_be_recorded_is_logged(
         raise OperationalError("INSERT", {}, Exception("gone"))
 
     monkeypatch.setattr(audit, "record", gone)
-    with probes._lost(flask_laboratory, "memory") as check:
+    with losing._lost(flask_laboratory, "memory") as check:
         assert flask_laboratory.visitor().get("/x").status == 404
         assert "do not answer" in check()
     assert "limiter_lost could not be recorded" in flask_laboratory.logs.text
@@ -742,7 +746,7 @@ def test_an_outage_that_cannot_be_recorded_is_logged(
 def test_a_loop_never_waits_for_redis(build: Builder) -> None:
     """Under ASGI the step asks for a worker thread before it talks to Redis, and not while it is lost."""
     house = build.house("")
-    gone: Any = probes._Gone()
+    gone: Any = losing._Gone()
     house.counters = gone
     step = CONTROL.steps["pace"](house)
     deciding = step(asked())
@@ -1026,7 +1030,7 @@ def test_probes_on_a_policy_with_redis(starting: Any) -> None:
         result = attempt(CONTROL, probe, lab)
         assert result.outcome == "pass", f"{probe.name}: {result.evidence}"
     with broken(sabotages.every_process_may_count_for_itself):
-        assert attempt(CONTROL, probes.no_process_counts_for_itself, lab).outcome == "fail"
+        assert attempt(CONTROL, losing.no_process_counts_for_itself, lab).outcome == "fail"
 
 
 def test_a_limit_is_itself_and_not_its_numbers() -> None:

@@ -18,8 +18,9 @@ from bylaw.reasons import Refused
 from bylaw.store.counters import Lost
 from bylaw.store.tables import ceremonies
 from bylaw.verify.client import Client, Reply
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
 from bylaw.verify.runner import attempt
+from bylaw.verify.target import Target
 from tests.applications.stacks import hurry
 from tests.attacks.interpreter import newest_link
 from tests.controls.houses import Builder

@@ -41,8 +41,9 @@ from bylaw.reasons import Refused
 from bylaw.store import users
 from bylaw.verify import matrix
 from bylaw.verify.client import Client, Reply
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
 from bylaw.verify.runner import attempt
+from bylaw.verify.target import Target
 from tests.controls.houses import Builder, exchange
 
 POLICY = """
@@ -150,6 +151,17 @@ def test_patterns(role: str, allowed: list[str], refused: list[str]) -> None:
     assert [p for p in allowed if not held.allow(p)] == []
     assert [p for p in refused if held.allow(p)] == []
     assert [p for p in refused if held.allow(p)] == [], "the second answer is the first"
+
+
+def test_made_up_permissions_fill_no_memory() -> None:
+    """Whoever makes keys for himself asks for as many scopes as he likes: what was answered is not kept for
+    each of them for ever."""
+    held = permissions_of(["user"], GRANTS)
+    for number in range(3000):
+        assert not held.allow(f"made-up:verb-{number}")
+        assert not held.allow_own(f"made-up:verb-{number}")
+    assert len(held._answers) + len(held._answers_own) < 3000
+    assert held.allow("note:read")
 
 
 def test_roles_add_up() -> None:

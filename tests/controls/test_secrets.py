@@ -22,7 +22,8 @@ from bylaw.controls import CONTROLS, secrets
 from bylaw.controls.secrets import CONTROL, PUBLISHED, weakness
 from bylaw.errors import PolicyError
 from bylaw.policy import Policy
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.controls.houses import ENVIRON, OWN, Builder
 
@@ -159,6 +160,8 @@ def test_whoever_asks_for_more_gets_it() -> None:
         ("", {"DATABASE_URL": ""}, "DATABASE_URL  not set"),
         ("", {"DATABASE_URL": "nothing of the kind"}, "not the URL of a database"),
         ("", {"DATABASE_URL": "postgresql://a:b@host:port/name"}, "not the URL of a database"),
+        ("", {"DATABASE_URL": "mysql://app@localhost/app"}, "no driver for mysql databases"),
+        ("", {"DATABASE_URL": "sqlite:///:memory:"}, "SQLite needs a file"),
         ("", {"SECRET_KEY": "Zk3v9Q2m"}, "too short (8 characters)"),
         (f'[secrets]\nkey = "{GOOD}"', {}, "written out, where everybody reads it"),
         (f'[secrets]\nprevious = ["{GOOD}"]', {}, "written out, where everybody reads it"),

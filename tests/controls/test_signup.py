@@ -23,8 +23,9 @@ from bylaw.reasons import Refused
 from bylaw.store import users
 from bylaw.store.users import User
 from bylaw.verify.client import Reply
-from bylaw.verify.laboratory import Laboratory, Target
+from bylaw.verify.laboratory import Laboratory
 from bylaw.verify.runner import attempt
+from bylaw.verify.target import Target
 from tests.applications import fastapi_app, flask_app
 from tests.controls.houses import Builder
 

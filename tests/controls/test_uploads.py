@@ -31,7 +31,8 @@ from bylaw.flask import public, takes
 from bylaw.reasons import Refused
 from bylaw.routes import Routes, Taking, merged
 from bylaw.site import Site
-from bylaw.verify.laboratory import Bench, Laboratory, Target
+from bylaw.verify.laboratory import Bench, Laboratory
+from bylaw.verify.target import Target
 from tests.attacks.specimens import form
 from tests.controls.houses import Builder
 
@@ -168,6 +169,10 @@ def test_an_extension_is_clear_or_none(given_name: str, extension: str) -> None:
         ("a", "application/pdf", (), "uploads.extension"),
         ("a.php.pdf", "application/pdf", (), "uploads.extension"),
         ("a.PHP5.pdf", "application/pdf", (), "uploads.extension"),
+        ("a.phps.pdf", "application/pdf", (), "uploads.extension"),
+        ("a.ashx.pdf", "application/pdf", (), "uploads.extension"),
+        ("a.\uff4asp.pdf", "application/pdf", (), "uploads.extension"),
+        ("a.cer.pdf", "application/pdf", (), ""),
         ("a.html\0.pdf", "application/pdf", (), "uploads.extension"),
         ("acme.com.pdf", "application/pdf", (), ""),
         ("v1.2.final.pdf", "application/pdf", (), ""),

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from bylaw.controls import errors, passwords
 from bylaw.verify.client import Client, Pairs, Reply, Sent
-from bylaw.verify.laboratory import PASSWORD, Laboratory
+from bylaw.verify.laboratory import Laboratory
+from bylaw.verify.people import PASSWORD
 from tests.applications.stacks import hurry
 
 UNAVAILABLE = {errors.UNAVAILABLE.code, passwords.BUSY.code}

@@ -15,7 +15,7 @@ from schemathesis.core.result import Ok
 
 from bylaw.testing import Client, Laboratory
 from bylaw.verify.client import Pairs, Sent
-from bylaw.verify.laboratory import BASE_URL
+from bylaw.verify.world import BASE_URL
 from tests.fuzz import junk
 
 Case = schemathesis.Case[Any]

@@ -167,7 +167,7 @@ def test_a_control_is_probed_and_each_probe_was_seen_to_fail(control: Control) -
 
 @each_control
 def test_attacks_and_defects_stand_apart(control: Control) -> None:
-    """Of a control that is a folder: probes.py holds attacks, sabotages.py what they must notice."""
+    """Of a control that is a folder: its probes hold attacks, sabotages.py what they must notice."""
     if (ROOT / f"src/bylaw/controls/{control.name}.py").is_file():
         return
     places = {each.apply.__module__ for each in control.sabotages}

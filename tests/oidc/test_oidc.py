@@ -34,8 +34,8 @@ from bylaw.oidc import (
 from bylaw.outbound import Client as Asking
 from bylaw.outbound import Rules, Target
 from bylaw.ports import Network, Received
+from bylaw.verify.fakes import FakeClock
 from bylaw.verify.issuer import Issuer
-from bylaw.verify.laboratory import FakeClock
 from tests.oidc import provider as certified
 
 BACK = "https://app.lab/auth/callback/lab"

@@ -12,7 +12,7 @@ from bylaw.house import House
 from bylaw.ports import Ports
 from bylaw.site import build
 from bylaw.store import migrate
-from bylaw.verify.laboratory import FakeClock, Mailbox
+from bylaw.verify.fakes import FakeClock, Mailbox
 from tests.applications.stacks import Quick
 from tests.controls.houses import Builder
 from tests.store import postgresql

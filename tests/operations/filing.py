@@ -19,7 +19,7 @@ from bylaw.ports import Ports
 from bylaw.site import build
 from bylaw.store import migrate
 from bylaw.store.tables import audit_log
-from bylaw.verify.laboratory import FakeClock, Mailbox
+from bylaw.verify.fakes import FakeClock, Mailbox
 from tests.applications.stacks import Quick
 from tests.content import making
 from tests.controls.houses import Builder

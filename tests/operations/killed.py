@@ -14,7 +14,7 @@ from bylaw.identity import Identity
 from bylaw.imports import Counts
 from bylaw.operations.imports import desk, working
 from bylaw.site import Site
-from bylaw.verify.laboratory import Elsewhere
+from bylaw.verify.starting import Elsewhere
 from tests.applications import parts
 from tests.applications.flask_app import POLICY
 

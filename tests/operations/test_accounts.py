@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import pytest
@@ -17,8 +18,9 @@ from bylaw.operations import accounts, administering, granting, signing_in
 from bylaw.operations.administering import SYSTEM
 from bylaw.reasons import Refused
 from bylaw.store import audit, outbox, sessions, users
+from bylaw.store.engine import IMMEDIATE
 from bylaw.store.users import User
-from bylaw.verify.laboratory import FakeClock
+from bylaw.verify.fakes import FakeClock
 
 T = TypeVar("T")
 PASSWORD = "wide green fields and quiet water"
@@ -337,6 +339,33 @@ def test_a_password_that_is_not_changed(
     with house.store.reading() as connection:
         assert sessions.find(connection, here.digest) is not None
     assert waiting(house) == []
+
+
+@pytest.mark.requirement("S1-010", "C-05")
+def test_a_password_that_is_changed_while_the_account_is_shut(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of the two comes first: once the account is opened again, no session of before is good."""
+    user = made(house, "user")
+    here, real = signing_in.open_session(house, user, method="password"), sessions.find
+    shutting: list[threading.Thread] = []
+
+    def find(connection: Any, digest: str) -> Any:
+        row = real(connection, digest)
+        if not shutting and connection.get_execution_options().get(IMMEDIATE):
+            work = threading.Thread(target=administering.disable, args=(house, SYSTEM, user.id))
+            shutting.append(work)
+            work.start()
+            work.join(0.2)  # it waits for us where it can; where it does not, it has overtaken us by now
+        return row
+
+    monkeypatch.setattr(sessions, "find", find)
+    with suppress(Refused):
+        accounts.change_password(house, identity(user), digest=here.digest, current=PASSWORD, new=OTHER)
+    shutting[0].join(30)
+    administering.enable(house, SYSTEM, user.id)
+    with house.store.reading() as connection:
+        assert sessions.of_user(connection, user.id) == []
 
 
 def test_a_busy_pool_is_no_failure_of_the_person(house: House) -> None:

@@ -20,7 +20,7 @@ from bylaw.operations.standing import Event
 from bylaw.reasons import Refused
 from bylaw.store import audit, sessions, users
 from bylaw.store.users import User
-from bylaw.verify.laboratory import Mailbox
+from bylaw.verify.fakes import Mailbox
 
 PASSWORD = "wide green fields and quiet water"
 LINK = re.compile(r"https://app\.lab/auth/confirm-email/([\w-]{43})\n")

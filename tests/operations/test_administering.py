@@ -503,6 +503,20 @@ def test_acting_ends_with_either_ones_standing(permitted: House, event: str) -> 
         assert sessions.find(connection, opened.digest) is None
 
 
+@pytest.mark.requirement("S1-031")
+def test_nobody_acts_for_longer_than_he_may(permitted: House) -> None:
+    """The right to act as others ends by itself in ten minutes: so does the session that it opened."""
+    house = permitted
+    boss, user = made(house, email=BOSS), made(house, "user")
+    made(house, "admin", email="b2@people.test")
+    granting.grant(house, SYSTEM, boss.id, "admin", until=house.now() + 600)
+    opened = begin(house, found(house, boss.id), user)
+    with house.store.reading() as connection:
+        row = sessions.find(connection, opened.digest)
+    assert row is not None
+    assert row.expires_at == house.now() + 600
+
+
 def test_beginning_to_act_while_being_disabled(permitted: House) -> None:
     """Whichever of the two comes first: nobody is left who acts with a lost right."""
     house = permitted

@@ -18,7 +18,8 @@ from bylaw.store import api_keys as rows
 from bylaw.store import audit as audit_rows
 from bylaw.store import bearers, users
 from bylaw.store.tables import api_keys as table
-from bylaw.verify.laboratory import Laboratory, Mailbox
+from bylaw.verify.fakes import Mailbox
+from bylaw.verify.laboratory import Laboratory
 
 _DAY = 86400
 

@@ -22,7 +22,7 @@ from bylaw.operations.mailing import Link
 from bylaw.ports import Deferred, Refusal, Unanswered, nowhere
 from bylaw.store import audit as audit_rows
 from bylaw.store import outbox, tables
-from bylaw.verify.laboratory import Mailbox
+from bylaw.verify.fakes import Mailbox
 
 PASSWORD = "wide green fields and quiet water"
 

@@ -25,8 +25,8 @@ from bylaw.store import sessions as session_rows
 from bylaw.store.tables import federated_accounts
 from bylaw.store.tables import users as user_table
 from bylaw.store.users import User
+from bylaw.verify.fakes import FakeClock, Mailbox
 from bylaw.verify.issuer import Issuer
-from bylaw.verify.laboratory import FakeClock, Mailbox
 from tests.controls.houses import exchange
 
 ANN = {"sub": "111", "email": "ann@people.test", "email_verified": True, "name": "Ann"}

@@ -119,16 +119,40 @@ def test_a_route_and_its_view_both_count(house: House, ann: Identity) -> None:
         Files(house).take(picture, by=ann, kinds=("pdf",))
 
 
-def test_no_room_to_examine_it(house: House, ann: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk fills while a file comes in: 503, and nothing of it stays."""
+@pytest.mark.parametrize("step", ["write", "flush", "read"])
+def test_no_room_to_examine_it(
+    house: House, ann: Identity, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fills while a file comes in, with its last bytes, or fails later: 503, and nothing stays."""
 
     class Full(io.BytesIO):
-        def write(self, _: Any) -> int:
+        def close(self) -> None:
+            super().close()
+            self.full()  # what could not be written is tried again
+
+        def full(self, *_: Any) -> Any:
             raise OSError(28, "No space left on device")
 
+    setattr(Full, step, Full.full)
     monkeypatch.setattr(storage_of(house), "scratch", Full, raising=False)
     assert refused(lambda: kept(house, ann)) == "uploads.unstored"
     assert house.counts["files.unstored"] == 1
+    assert bytes_of(house) == []
+
+
+def test_no_room_to_draw_it_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full: the picture is not told to be damaged."""
+
+    class Full(io.BytesIO):
+        def __init__(self, _: int) -> None:
+            super().__init__()
+
+        def write(self, _: Any) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bylaw.content.pictures.tempfile.SpooledTemporaryFile", Full)
+    with filing.house(tmp_path, f"{filing.POLICY}reencode = true\n") as made:
+        assert refused(lambda: kept(made, person(made))) == "uploads.unstored"
 
 
 def test_the_size_is_counted_as_it_comes(house: House, ann: Identity) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from bylaw.controls import errors, roles
 from bylaw.house import House
 from bylaw.identity import FORBIDDEN, STEP_UP, UNAUTHENTICATED, Identity, permissions_of
-from bylaw.operations import administering, granting, signing_in
+from bylaw.operations import administering, api_keys, granting, services, signing_in, tokens
 from bylaw.operations.authority import SYSTEM
 from bylaw.store import assignments, sessions
 from bylaw.store.assignments import Assignment
@@ -225,7 +225,7 @@ def test_who_held_what_on_a_day_can_be_told(house: House) -> None:
 @pytest.mark.requirement("S1-031")
 def test_an_administrator_until_friday_makes_nobody_one_for_ever(house: House) -> None:
     """Himself, a friend, a new account, everywhere or within an object: not for longer than he is one."""
-    made(house, "admin")
+    boss = made(house, "admin")
     temp, ann = made(house, email="t@people.test"), made(house, email="b@people.test")
     friday = house.now() + DAY
     granting.grant(house, SYSTEM, temp.id, "admin", until=friday)
@@ -240,6 +240,7 @@ def test_an_administrator_until_friday_makes_nobody_one_for_ever(house: House) -
         lambda: granting.set_roles(house, me, temp.id, ["admin", "clerk"]),
         lambda: administering.create(house, me, email="c@people.test", granted=["admin"]),
         lambda: administering.invite(house, me, email="c@people.test", granted=["user"]),
+        lambda: services.make(house, me, name="nightly", contact=boss.email, granted=["user"]),
     ):
         assert refused(work).reason is roles.OUTLASTS
     assert [role for role, *_ in held(house, temp)] == ["admin"]
@@ -247,6 +248,32 @@ def test_an_administrator_until_friday_makes_nobody_one_for_ever(house: House) -
     granting.grant(house, me, ann.id, "admin", until=friday, because=WHY)
     administering.create(house, me, email="c@people.test")
     granting.revoke(house, me, ann.id, "admin")
+
+
+@pytest.mark.requirement("S1-031", "S1-033", "S3-084")
+def test_an_administrator_until_friday_takes_nobodys_place_for_longer(house: House) -> None:
+    """A token or a key that speaks for somebody who is more than he is on Saturday is none of his to make."""
+    boss, temp = made(house, "admin"), made(house, email="t@people.test")
+    ann = made(house, email="b@people.test")
+    friday = house.now() + DAY
+    for user in (temp, ann):
+        granting.grant(house, SYSTEM, user.id, "admin", until=friday)
+    settings = house.policy.controls["api_keys"].model_copy(update={"paths": ("/api/*",)})
+    house.policy = replace(house.policy, controls={**house.policy.controls, "api_keys": settings})
+    service = services.make(house, SYSTEM, name="nightly", contact=boss.email, granted=["user"])
+    key = api_keys.make(house, SYSTEM, name="k", scopes=["note:read"], owner=service.id)
+    token = tokens.issue(house, SYSTEM, boss.id)
+    me = identity(house, temp)
+    for work in (
+        lambda: tokens.issue(house, me, boss.id),
+        lambda: tokens.replace(house, me, token.id),
+        lambda: api_keys.make(house, me, name="k", scopes=["note:read"], owner=service.id),
+        lambda: api_keys.rotate(house, me, key.id, owner=service.id),
+    ):
+        assert refused(work).reason is roles.OUTLASTS
+    tokens.issue(house, me, ann.id)
+    tokens.revoke(house, me, token.id)
+    api_keys.revoke(house, me, key.id, owner=service.id)
 
 
 def test_a_role_held_twice_reaches_as_far_as_the_longer_one(house: House) -> None:
@@ -315,11 +342,12 @@ def test_it_takes_a_proof_of_lately(house: House) -> None:
     ("what", "reason"),
     [
         (lambda h, u: granting.revoke(h, SYSTEM, u.id, "admin"), FORBIDDEN),
+        (lambda h, u: granting.set_roles(h, SYSTEM, u.id, ["clerk"]), FORBIDDEN),
         (lambda h, u: granting.grant(h, SYSTEM, u.id, "admin", until=h.now() + 1), FORBIDDEN),
         (lambda h, u: administering.disable(h, SYSTEM, u.id), UNAUTHENTICATED),
         (lambda h, u: administering.require_password(h, SYSTEM, u.id), UNAUTHENTICATED),
     ],
-    ids=["demoted", "expired", "disabled", "signed out everywhere"],
+    ids=["demoted", "made a clerk", "expired", "disabled", "signed out everywhere"],
 )
 def test_an_administrator_who_was_demoted_meanwhile_changes_nobody(
     house: House, what: Callable[[House, User], object], reason: Any
@@ -338,6 +366,8 @@ def test_an_administrator_who_was_demoted_meanwhile_changes_nobody(
         lambda: administering.disable(house, me, ann.id, reason=WHY),
         lambda: administering.create(house, me, email="c@people.test", granted=["admin"]),
         lambda: administering.end_sessions(house, me, ann.id),
+        lambda: services.make(house, me, name="nightly", contact=ann.email, granted=["user"]),
+        lambda: tokens.issue_many(house, me, 1, "user", scope="planning:17"),
     ):
         assert refused(work).reason is reason
     assert held(house, ann) == [("user", "", None)]
@@ -368,6 +398,19 @@ def test_the_last_administrator_for_good_stays_one(house: House) -> None:
     granting.grant(house, SYSTEM, temp.id, "admin")
     granting.grant(house, SYSTEM, boss.id, "admin", until=soon)
     assert refused(lambda: granting.revoke(house, SYSTEM, temp.id, "admin")).reason is roles.LAST_ADMIN
+
+
+def test_whoever_did_not_count_is_not_the_last_one(house: House) -> None:
+    """A machine, and somebody until Friday, manage nothing for good: what they hold can be changed and taken
+    where nobody else is there either."""
+    temp, friday = made(house), house.now() + DAY
+    granting.grant(house, SYSTEM, temp.id, "admin", until=friday)
+    service = services.make(house, SYSTEM, name="nightly", contact=temp.email, granted=["admin"])
+    granting.grant(house, SYSTEM, service.id, "user", within="planning:17")
+    granting.grant(house, SYSTEM, temp.id, "user")
+    administering.disable(house, SYSTEM, service.id)
+    granting.revoke(house, SYSTEM, temp.id, "admin")
+    assert held(house, temp) == [("user", "", None)]
 
 
 def test_nobody_sets_an_end_to_his_own_management(house: House) -> None:

@@ -231,7 +231,7 @@ def test_an_error_says_where_what_and_what_is_accepted(
 def test_rows_that_are_no_records_are_told(bench: Laboratory, who: Identity) -> None:
     """A title above the headings, blank rows and repeated headings are skipped, and it is said why."""
     kept = Kept(bench, Plain)
-    number = kept.begin(who, "Our parts,\n,\nname,amount\na,1\n,\nname,amount\nb,2\n")
+    number = kept.begin(who, "Our parts,\n,\nname,amount\na,1\n,\n NAME ,Amount,,\nb,2\n")
     kept.run(who, number)
     assert [row.name for row in kept.rows] == ["a", "b"]
     assert kept.told(who, number, "skipped") == [
@@ -273,10 +273,15 @@ def test_a_mistake_of_the_application_ends_it_and_is_logged(bench: Laboratory, w
     """Whatever `save` does wrong, its owner learns that it was not he, and nothing of the inside."""
     kept = Kept(bench, Plain)
     kept.refuses = {"a": ZeroDivisionError("secret inside")}
-    number = kept.begin(who, "name\na\n")
-    ended = kept.run(who, number)
-    assert ended.state == store.FAILED
-    assert "mistake of the application" in ended.because
+    for before, stay in (
+        (0, "Nothing was imported."),
+        (500, "The 500 rows that were imported until then stay."),
+    ):
+        number = kept.begin(who, "name\n" + "b\n" * before + "a\n")
+        ended = kept.run(who, number)
+        assert ended.state == store.FAILED
+        assert "mistake of the application" in ended.because
+        assert ended.because.endswith(stay)
     assert "secret inside" not in str(ended)
     assert f"import {number} could not go on" in bench.logs.text
 
@@ -321,12 +326,13 @@ def test_how_it_is_read_can_be_changed(bench: Laboratory, who: Identity) -> None
     refused and changes nothing."""
     kept = Kept(bench, Plain)
     house = bench.site.house
-    number = kept.begin(who, "name,amount\nname,amount\nJosé,1\n")
+    number = kept.begin(who, "name,amount\nname,amount\nJosé,1\n,\n")
     seen = verbs.read_as(house, who, number, encoding="iso-8859-1", delimiter="", sheet="", row="2")
     assert seen.seen["below"] == [[3, ["JosÃ©", "1"]]]
     for how in (
         {"encoding": "utf-7"},
         {"delimiter": "x"},
+        {"row": "4"},
         {"row": "99"},
         {"row": "two"},
     ):
@@ -362,6 +368,7 @@ def test_a_file_that_becomes_unreadable_further_down_says_where(bench: Laborator
     assert (ended.state, "1,202" in ended.because) == (store.OPEN, True)
     ended = kept.run(who, kept.begin(who, text), "good")
     assert (ended.state, ended.found["good"], "1,202" in ended.because) == (store.FAILED, 1_000, True)
+    assert "The 1,000 rows that were imported until then stay." in ended.because
 
 
 def test_a_spreadsheet_is_read_by_its_sheet(bench: Laboratory, who: Identity) -> None:

@@ -6,19 +6,23 @@ from __future__ import annotations
 import io
 import multiprocessing
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, func, select, text
+from pydantic import BaseModel
+from sqlalchemy import Connection, create_engine, func, select, text
 
+from bylaw.controls import imports as control
 from bylaw.controls.imports.bench import who_is
 from bylaw.identity import Identity
 from bylaw.operations.files import Given
-from bylaw.operations.imports import desk, running, verbs, working
+from bylaw.operations.imports import columns, desk, running, telling, verbs, working
+from bylaw.reasons import Refused
 from bylaw.store.imports import CANCELLED, DONE, OPEN, RUNNING, Import
-from bylaw.verify.laboratory import Elsewhere, Laboratory
+from bylaw.verify.laboratory import Laboratory
+from bylaw.verify.starting import Elsewhere
 from tests.applications import parts
 from tests.applications.stacks import TARGETS, hurry
 from tests.operations import killed
@@ -170,6 +174,7 @@ def test_what_takes_the_process_down_is_given_up(bench: Laboratory, who: Identit
     ended = found(bench, who, number)
     assert (ended.state, count(bench, "G")) == ("failed", 0)
     assert "begun 8 times" in ended.because
+    assert "Nothing was imported." in ended.because
 
 
 @pytest.mark.requirement("S1-088")
@@ -186,3 +191,102 @@ def test_a_dry_run_leaves_nothing_and_a_second_start_starts_nothing(bench: Labor
         verbs.start(house, who, made.id, mode="all")
     assert bench.site.imports.work() == 1
     assert (found(bench, who, made.id).state, count(bench, "H")) == (DONE, 600)
+
+
+@pytest.mark.requirement("S1-088")
+def test_the_same_file_twice_at_once_is_imported_once(bench: Laboratory, who: Identity) -> None:
+    """Somebody sends a table twice and starts both at the same moment: one runs, the other is told; its rows
+    are there once, and a second time where that is asked for."""
+    given = [Given("parts.csv", "text/csv", io.BytesIO(table("I", 30))) for _ in range(2)]
+    numbers = [bench.site.imports.begin("parts", each, by=who).id for each in given]
+    house = bench.site.house
+
+    def start(which: int) -> str:
+        try:
+            return verbs.start(house, who, numbers[which], mode="all").state
+        except Refused as refused:
+            return refused.reason.code
+
+    assert sorted(bench.burst(start, 2)) == [control.REPEATED.code, RUNNING]
+    left = next(number for number in numbers if found(bench, who, number).state == OPEN)
+    assert verbs.start(house, who, left, mode="all", again=True).state == RUNNING
+    assert bench.site.imports.work() == 2
+
+
+@pytest.mark.requirement("S1-088")
+@pytest.mark.parametrize("what", ["start", "choose"])
+def test_what_another_window_has_changed_meanwhile_is_not_done(
+    bench: Laboratory, who: Identity, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """One window chooses other options while another starts, or chooses columns: what nobody has judged
+    together is not imported together."""
+    given = Given("parts.csv", "text/csv", io.BytesIO(table("J", 3)))
+    made = bench.site.imports.begin("parts", given, by=who)
+    house, judged, named = bench.site.house, columns.judged, ["number", "name", "quantity"]
+
+    def meanwhile(*args: Any, **how: Any) -> list[str]:
+        monkeypatch.setattr(columns, "judged", judged)
+        verbs.choose(house, who, made.id, columns=named, options={"shelf": "attic"})
+        return judged(*args, **how)
+
+    monkeypatch.setattr(columns, "judged", meanwhile)
+    with pytest.raises(Refused) as refused:
+        if what == "start":
+            verbs.start(house, who, made.id, mode="all")
+        else:
+            verbs.choose(house, who, made.id, columns=["number", "quantity", "name"], options={})
+    assert refused.value.reason is control.STATE
+    row = found(bench, who, made.id)
+    assert (row.state, row.chosen["columns"], row.chosen["options"]) == (OPEN, named, {"shelf": "attic"})
+
+
+@pytest.mark.requirement("S1-088")
+def test_a_text_too_long_for_an_index_is_told_with_its_row(bench: Laboratory, who: Identity) -> None:
+    """PostgreSQL refuses it in the words of a database that is away: nobody waits for that, and the rows
+    beside it come in."""
+    house = bench.site.house
+    with house.store.transaction() as connection:
+        connection.execute(text("CREATE TABLE indexed (name TEXT PRIMARY KEY)"))
+
+    class Named(BaseModel):
+        name: str
+
+    def save(connection: Connection, rows: Sequence[Named], who: Identity, options: object) -> None:
+        connection.execute(text("INSERT INTO indexed VALUES (:name)"), [row.model_dump() for row in rows])
+
+    bench.site.imports.importer("indexed", title="Names", model=Named, permission="note:create")(save)
+    long = "".join(chr(33 + number * number % 89) + str(number) for number in range(2_000)).replace(",", "")
+    lines = f'name\na\n"{long.replace(chr(34), "")}"\nb\n'
+    made = bench.site.imports.begin(
+        "indexed", Given("names.csv", "text/csv", io.BytesIO(lines.encode())), by=who
+    )
+    verbs.start(house, who, made.id, mode="good")
+    assert bench.site.imports.work() == 1
+    ended = found(bench, who, made.id)
+    wrong = [note.row for note in telling.notes(house, ended, "error")]
+    on_postgresql = house.store.engine.dialect.name == "postgresql"
+    assert (ended.state, ended.found["good"], wrong) == (DONE, 2 + (not on_postgresql), [3] * on_postgresql)
+
+
+@pytest.mark.requirement("S1-088")
+def test_what_the_application_does_not_import_any_more_is_in_nobodys_way(
+    bench: Laboratory, who: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new version has lost an importer while ten of its imports waited: they are ended when somebody wants
+    that, and others' imports run meanwhile."""
+    house, people = bench.site.house, [who_is(bench, bench.client("manager")) for _ in range(5)]
+    importers = desk.of(house).importers
+    monkeypatch.setitem(importers, "gone", replace(importers["parts"], name="gone"))
+    waiting: list[tuple[Identity, str]] = []
+    for number in range(10):
+        given = Given("parts.csv", "text/csv", io.BytesIO(table("K", number + 1)))
+        made = bench.site.imports.begin("gone", given, by=people[number // 2])
+        verbs.start(house, people[number // 2], made.id, mode="good")
+        waiting.append((people[number // 2], made.id))
+    monkeypatch.delitem(importers, "gone")
+    bench.clock.advance(1)
+    number = begun(bench, who, "L", "good", 3)
+    assert bench.site.imports.work() == 1
+    assert found(bench, who, number).state == DONE
+    ended = [verbs.cancel(house, *each) for each in waiting]
+    assert {(row.state, row.because) for row in ended} == {(CANCELLED, "Cancelled. Nothing was imported.")}

@@ -9,7 +9,15 @@ import pytest
 from bylaw.controls import mfa, passwords
 from bylaw.house import House
 from bylaw.identity import Identity
-from bylaw.operations import addresses, administering, devices, mailing, second_factors, signing_in
+from bylaw.operations import (
+    addresses,
+    administering,
+    devices,
+    mailing,
+    second_factors,
+    showing_factors,
+    signing_in,
+)
 from bylaw.operations.administering import SYSTEM
 from bylaw.store import outbox
 from bylaw.store.users import User
@@ -41,7 +49,7 @@ def test_nobody_is_told_to_change_a_password_he_does_not_have(
         opened = signing_in.open_session(house, user, method="passkey", address="192.0.2.7", agent="")
         devices.arrived(house, exchange(), opened)
     with house.store.transaction() as connection:
-        second_factors._warn(house, connection, user)
+        showing_factors._warn(house, connection, user)
         second_factors._tell(house, connection, user, subject="was added to", text="An app was added.")
     monkeypatch.setattr(mfa, "demand_fresh", lambda *_: None)
     addresses.ask_to_change(house, Identity(id=user.id, email=user.email), "ann@other.test")

@@ -23,7 +23,7 @@ from bylaw.operations.mailing import Link
 from bylaw.store import audit as audit_rows
 from bylaw.store import outbox, tables
 from bylaw.store.outbox import Waiting
-from bylaw.verify.laboratory import Mailbox
+from bylaw.verify.fakes import Mailbox
 
 LINK = Link("Go on", "https://app.lab/auth/on?a=1&b=<2>")
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert
 
-from bylaw.controls import passwords, sessions
-from bylaw.controls.passwords import Settings
-from bylaw.controls.sessions import Opened
+from bylaw.controls import passwords
+from bylaw.controls.passwords import Settings, judging
+from bylaw.controls.sessions import Opened, owing
 from bylaw.house import House
 from bylaw.identity import UNFINISHED, Identity
 from bylaw.operations import accounts, administering, signing_in
@@ -83,7 +83,7 @@ def change(house: House, user: User, opened: Opened, current: str, new: str) -> 
 @pytest.mark.requirement("C-02", "C-27")
 def test_what_a_password_was_judged_by_is_kept(house: House) -> None:
     """Made, set, changed or chosen at sign-up: the rules stand beside the hash, never its length."""
-    today = passwords.rules(house.policy.of(Settings), second=False)
+    today = judging.rules(house.policy.of(Settings), second=False)
     user = made(house)
     assert found(house, user).password_rules == today
     assert str(len(LONG)) not in today
@@ -126,19 +126,19 @@ def test_a_password_that_keeps_todays_rules_is_judged_once(
     user = made(house)
     changed(house, user, password_rules=before)
     judged: list[str] = []
-    real = passwords.faults
+    real = judging.faults
 
     def faults(settings: Settings, password: str, **how: Any) -> list[str]:
         judged.append(password)
         return real(settings, password, **how)
 
-    monkeypatch.setattr(passwords, "faults", faults)
+    monkeypatch.setattr(judging, "faults", faults)
     with pytest.raises(Refused):
         sign_in(house, user, "not " + LONG)
     assert judged == [], "of a wrong password nothing is learnt"
     assert [sign_in(house, user).owes for _ in range(2)] == ["", ""]
     assert judged == [LONG]
-    assert found(house, user).password_rules == passwords.rules(house.policy.of(Settings), second=False)
+    assert found(house, user).password_rules == judging.rules(house.policy.of(Settings), second=False)
 
 
 @pytest.mark.requirement("C-02", "S3-007")
@@ -220,15 +220,15 @@ def test_changed_meanwhile_is_not_recorded_as_judged(house: House, monkeypatch: 
     """The password is changed between the check and the session: what was judged is not recorded for it."""
     user = made(house)
     changed(house, user, password_rules="")
-    real = passwords.rules
+    real = judging.rules
 
     def late(settings: Settings, *, second: bool) -> str:
-        monkeypatch.setattr(passwords, "rules", real)
+        monkeypatch.setattr(judging, "rules", real)
         administering.set_password(house, SYSTEM, user.id, LONG + " two")
         changed(house, user, password_rules="not judged")
         return real(settings, second=second)
 
-    monkeypatch.setattr(passwords, "rules", late)
+    monkeypatch.setattr(judging, "rules", late)
     with pytest.raises(Refused):
         sign_in(house, user)
     assert found(house, user).password_rules == "not judged"
@@ -247,4 +247,4 @@ def test_accounts_are_counted_by_the_rules_of_their_passwords(house: House) -> N
         counted = sorted(stored.judged_by(connection))
         assert stored.peppers(connection) == {}
     assert counted == sorted([("", False, 1), (today, True, 1), (today, False, 2)])
-    assert sessions.first("password confirm") == "password"
+    assert owing.first("password confirm") == "password"

@@ -13,6 +13,7 @@ import pytest
 
 from bylaw.controls import passwords, reset, signup
 from bylaw.controls.lockout import Whence
+from bylaw.controls.passwords import judging
 from bylaw.house import House
 from bylaw.identity import Identity
 from bylaw.keys import digest
@@ -24,7 +25,7 @@ from bylaw.site import build
 from bylaw.store import audit, links, resets, users
 from bylaw.store.tables import password_resets, reset_requests
 from bylaw.store.users import User
-from bylaw.verify.laboratory import FakeClock, Mailbox
+from bylaw.verify.fakes import FakeClock, Mailbox
 from tests.applications.stacks import Quick
 from tests.controls.houses import Builder
 from tests.operations.conftest import POLICY
@@ -243,7 +244,7 @@ def test_what_a_reset_changes(house: House, mailbox: Mailbox) -> None:
     choose(house, asked(house, mailbox))
     after = found(house, user.id)
     assert (after.confirmed_at, after.renew_password) == (house.now(), False)
-    assert after.password_rules == passwords.rules(house.policy.of(passwords.Settings), second=False)
+    assert after.password_rules == judging.rules(house.policy.of(passwords.Settings), second=False)
     assert signs_in(house, NEW)
     chores.send(house)
     told = mailbox.messages[-1]

@@ -17,7 +17,15 @@ from bylaw.exchange import Exchange, PairHeaders
 from bylaw.house import House
 from bylaw.identity import STEP_UP, Identity, StepUp
 from bylaw.keys import KeyRing
-from bylaw.operations import accounts, administering, proving, second_factors, signing_in
+from bylaw.operations import (
+    accounts,
+    administering,
+    authenticator_apps,
+    proving,
+    second_factors,
+    showing_factors,
+    signing_in,
+)
 from bylaw.operations.administering import SYSTEM
 from bylaw.reasons import Reason, Refused
 from bylaw.store import audit, factors, outbox
@@ -67,8 +75,8 @@ def enrol(house: House, user: User, *, name: str = "") -> tuple[str, list[str], 
     """An app's secret, the recovery codes that came with it, and the session that went on."""
     asked, digest = signed_in(house, user, assurance=2)
     exchange = browser()
-    begun = second_factors.begin(house, exchange, asked)
-    added = second_factors.confirm(
+    begun = authenticator_apps.begin(house, exchange, asked)
+    added = authenticator_apps.confirm(
         house,
         came_back(house, exchange),
         asked,
@@ -86,7 +94,7 @@ def shown(house: House, secret: str, steps: int = 0) -> str:
 def attempt(house: House, user: User, code: str, whence: Whence = HERE) -> Reason | None:
     """The reason why a code was refused; None where it was right."""
     asked, digest = signed_in(house, user)
-    return _refused(lambda: second_factors.show(house, asked, session=digest, code=code, whence=whence))
+    return _refused(lambda: showing_factors.show(house, asked, session=digest, code=code, whence=whence))
 
 
 def _refused(work: Callable[[], object]) -> Reason | None:
@@ -133,7 +141,7 @@ def test_twenty_at_once_are_one(house: House, user: User, kind: str) -> None:
     seen = at_once(
         20,
         lambda n: _refused(
-            lambda: second_factors.show(house, asked[n][0], session=asked[n][1], code=code, whence=HERE)
+            lambda: showing_factors.show(house, asked[n][0], session=asked[n][1], code=code, whence=HERE)
         ),
     )
     assert seen.count(None) == 1
@@ -174,7 +182,7 @@ def test_a_right_code_in_a_session_that_has_ended(house: House, user: User) -> N
     asked, digest = signed_in(house, user)
     signing_in.sign_out(house, asked, digest)
     with pytest.raises(Refused) as refused:
-        second_factors.show(house, asked, session=digest, code=shown(house, secret), whence=HERE)
+        showing_factors.show(house, asked, session=digest, code=shown(house, secret), whence=HERE)
     assert refused.value.reason.code == "roles.unauthenticated"
 
 
@@ -190,7 +198,7 @@ def test_two_hundred_codes_at_once_are_five(house: House, user: User) -> None:
     seen = at_once(
         60,
         lambda n: _refused(
-            lambda: second_factors.show(
+            lambda: showing_factors.show(
                 house, asked[n][0], session=asked[n][1], code="q" * 24, whence=Whence(f"192.0.2.{n}")
             )
         ),
@@ -323,10 +331,10 @@ def test_a_secret_that_nobody_can_read_is_said_in_the_log(
 def test_nothing_that_is_returned_shows_a_secret_when_it_is_logged(house: House, user: User) -> None:
     """Whoever logs what an operation returned has logged no secret."""
     asked, _ = signed_in(house, user)
-    begun = second_factors.begin(house, browser(), asked)
+    begun = authenticator_apps.begin(house, browser(), asked)
     assert begun.secret not in repr(begun)
     assert (
-        second_factors.Added(signing_in.Opened("s3cret", "d", "id"), ("code",)).__repr__()
+        authenticator_apps.Added(signing_in.Opened("s3cret", "d", "id"), ("code",)).__repr__()
         == "Added(Opened(id))"
     )
 
@@ -342,10 +350,10 @@ def test_whoever_has_the_password_alone_sets_up_nothing(house: House, user: User
         app_id = factors.apps(connection, user.id)[0]["id"]
     asked, digest = signed_in(house, user)
     for work in (
-        lambda: second_factors.begin(house, browser(), asked),
+        lambda: authenticator_apps.begin(house, browser(), asked),
         lambda: second_factors.new_codes(house, asked),
-        lambda: second_factors.rename(house, asked, app_id, "mine"),
-        lambda: second_factors.remove(house, asked, app_id, session=digest),
+        lambda: authenticator_apps.rename(house, asked, app_id, "mine"),
+        lambda: authenticator_apps.remove(house, asked, app_id, session=digest),
     ):
         with pytest.raises(StepUp) as refused:
             work()
@@ -356,7 +364,7 @@ def test_nobody_who_acts_for_another_changes_his_factors(house: House, user: Use
     """An administrator who looks at an account as its owner does gives it no factor of his own."""
     asked = Identity(user.id, authenticated_at=house.now(), assurance=2, acting="root")
     with pytest.raises(Refused) as refused:
-        second_factors.begin(house, browser(), asked)
+        authenticator_apps.begin(house, browser(), asked)
     assert refused.value.status == 403
 
 
@@ -365,12 +373,12 @@ def test_two_confirmations_at_once_are_one_app(house: House, user: User) -> None
     """A double click adds the app once."""
     asked, digest = signed_in(house, user)
     exchange = browser()
-    begun = second_factors.begin(house, exchange, asked)
+    begun = authenticator_apps.begin(house, exchange, asked)
     code = shown(house, begun.secret)
     seen = at_once(
         4,
         lambda n: _refused(
-            lambda: second_factors.confirm(
+            lambda: authenticator_apps.confirm(
                 house, came_back(house, exchange), asked, session=digest, code=code
             )
         ),
@@ -386,7 +394,7 @@ def test_signing_in_while_a_factor_is_added(house: House, user: User) -> None:
     for _ in range(5):
         asked, digest = signed_in(house, user, assurance=2)
         exchange = browser()
-        begun = second_factors.begin(house, exchange, asked)
+        begun = authenticator_apps.begin(house, exchange, asked)
         code = shown(house, begun.secret)
 
         def work(
@@ -399,7 +407,7 @@ def test_signing_in_while_a_factor_is_added(house: House, user: User) -> None:
             if number:
                 return _refused(lambda: signing_in.open_session(house, user, method="password"))
             return _refused(
-                lambda: second_factors.confirm(
+                lambda: authenticator_apps.confirm(
                     house, came_back(house, exchange), asked, session=digest, code=code
                 )
             )
@@ -425,7 +433,9 @@ def test_the_last_factor_of_somebody_who_must_have_one_stays(house: House, user:
     asked = who(house, digest)
     with house.store.reading() as connection:
         ids = [row["id"] for row in factors.apps(connection, user.id)]
-    seen = at_once(2, lambda n: _refused(lambda: second_factors.remove(house, asked, ids[n], session=digest)))
+    seen = at_once(
+        2, lambda n: _refused(lambda: authenticator_apps.remove(house, asked, ids[n], session=digest))
+    )
     assert sorted(str(r and r.code) for r in seen) == ["None", "mfa.needed"]
     with house.store.reading() as connection:
         assert len(factors.apps(connection, user.id)) == 1
@@ -436,7 +446,7 @@ def test_the_codes_go_with_the_last_factor(house: House, user: User) -> None:
     _, codes, digest = enrol(house, user)
     asked = who(house, digest)
     app_id = second_factors.held(house, asked).apps[0]["id"]
-    second_factors.remove(house, asked, app_id, session=digest)
+    authenticator_apps.remove(house, asked, app_id, session=digest)
     left = second_factors.held(house, asked)
     assert (left.apps, left.codes_left, left.enrolled) == ((), 0, False)
     with pytest.raises(Refused) as refused:
@@ -462,20 +472,20 @@ def test_the_strongest_is_asked_for(house: House, user: User) -> None:
     """The password where there is nothing more, and then no longer; a proof counts from now."""
     asked, digest = signed_in(house, user)
     advance(house, 900)
-    opened = second_factors.step_up(house, asked, session=digest, password=PASSWORD, whence=HERE)
+    opened = showing_factors.step_up(house, asked, session=digest, password=PASSWORD, whence=HERE)
     assert who(house, opened.digest).authenticated_at == house.now()
     assert who(house, opened.digest).assurance == 1
     for given, reason in (({"password": "wrong"}, "passwords.wrong"), ({}, "errors.invalid")):
         with pytest.raises(Refused) as refused:
-            second_factors.step_up(house, asked, session=opened.digest, whence=HERE, **given)
+            showing_factors.step_up(house, asked, session=opened.digest, whence=HERE, **given)
         assert refused.value.reason.code == reason
     secret, _, digest = enrol(house, user)
     advance(house, 900)
     asked = who(house, digest)
     with pytest.raises(Refused) as refused:
-        second_factors.step_up(house, asked, session=digest, password=PASSWORD, whence=HERE)
+        showing_factors.step_up(house, asked, session=digest, password=PASSWORD, whence=HERE)
     assert refused.value.reason.code == "errors.invalid"
-    opened = second_factors.step_up(house, asked, session=digest, code=shown(house, secret), whence=HERE)
+    opened = showing_factors.step_up(house, asked, session=digest, code=shown(house, secret), whence=HERE)
     assert (who(house, opened.digest).assurance, who(house, opened.digest).method) == (2, "password+totp")
 
 
@@ -485,7 +495,7 @@ def test_an_account_that_is_gone_shows_nothing(house: House, user: User) -> None
     asked, digest = signed_in(house, user)
     administering.disable(house, SYSTEM, user.id)
     with pytest.raises(Refused) as refused:
-        second_factors.show(house, asked, session=digest, code=shown(house, secret, 1), whence=HERE)
+        showing_factors.show(house, asked, session=digest, code=shown(house, secret, 1), whence=HERE)
     assert refused.value.status == 401
 
 

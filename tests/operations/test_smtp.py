@@ -22,7 +22,7 @@ from bylaw.ports import Deferred, Ports, Refusal, SmtpMailer, Unanswered
 from bylaw.site import build
 from bylaw.store import audit as audit_rows
 from bylaw.store import migrate, outbox
-from bylaw.verify.laboratory import FakeClock
+from bylaw.verify.fakes import FakeClock
 from tests.controls.houses import ENVIRON, Builder
 from tests.operations.smtp_server import certificate, free_port, serving
 

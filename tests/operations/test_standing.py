@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +14,12 @@ from sqlalchemy import Connection, Table
 from bylaw.document.endings import endings
 from bylaw.house import House
 from bylaw.keys import digest
-from bylaw.operations import signing_in, standing
+from bylaw.operations import administering, signing_in, standing
+from bylaw.operations import api_keys as api_key_verbs
+from bylaw.operations import tokens as token_verbs
+from bylaw.operations.authority import SYSTEM
 from bylaw.operations.standing import HELD, TABLE, Ends, Event
+from bylaw.reasons import Refused
 from bylaw.store import bearers, ceremonies, devices, links, sessions, users
 from bylaw.store.tables import (
     access_tokens,
@@ -21,7 +29,8 @@ from bylaw.store.tables import (
     unlock_links,
 )
 from bylaw.store.tables import users as accounts
-from tests.operations.test_accounts import made
+from bylaw.store.users import User
+from tests.operations.test_accounts import identity, made
 
 KEY = digest("a secret")
 ROWS = {
@@ -179,3 +188,44 @@ def test_the_accounts_own_confirmation_survives_a_change_of_the_password(house: 
     with house.store.reading() as connection:
         found = links.find(connection, email_confirmations, digest(f"o{user.id}"), house.now())
     assert found["email"] == user.email
+
+
+MAKES: dict[str, Callable[[House, User], object]] = {
+    "one's own key": lambda h, u: api_key_verbs.make(h, identity(u), name="k", scopes=["note:read"]),
+    "a key by the system": lambda h, u: api_key_verbs.make(
+        h, SYSTEM, name="k", scopes=["note:read"], owner=u.id
+    ),
+    "one's own token": lambda h, u: token_verbs.issue(h, identity(u), u.id),
+    "a token by the system": lambda h, u: token_verbs.issue(h, SYSTEM, u.id),
+}
+
+
+@pytest.mark.requirement("C-05", "S3-084", "S2-046")
+@pytest.mark.parametrize("makes", MAKES)
+def test_what_is_made_while_the_account_is_shut_does_not_come_back_with_it(
+    house: House, makes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account is shut between looking at it and making a credential for it: once it is opened again, the
+    credential opens nothing."""
+    settings = house.policy.controls["api_keys"].model_copy(update={"paths": ("/api/*",)})
+    house.policy = replace(house.policy, controls={**house.policy.controls, "api_keys": settings})
+    user, real = made(house, "user"), users.hold
+    shutting: list[threading.Thread] = []
+
+    def hold(connection: Connection, user_id: str) -> None:
+        if not shutting:
+            shutting.append(threading.Thread(target=administering.disable, args=(house, SYSTEM, user.id)))
+            shutting[0].start()
+            shutting[0].join(0.2)  # on SQLite it waits for the one writer that we are
+        real(connection, user_id)
+
+    monkeypatch.setattr(users, "hold", hold)
+    with suppress(Refused):
+        MAKES[makes](house, user)
+    shutting[0].join(30)
+    administering.enable(house, SYSTEM, user.id)
+    with house.store.reading() as connection:
+        rows = [
+            row for table in (api_keys, access_tokens) for row in bearers.of_user(connection, table, user.id)
+        ]
+    assert [row["id"] for row in rows if row["revoked_at"] is None] == []

@@ -22,7 +22,7 @@ from bylaw.operations import (
     administering,
     chores,
     granting,
-    second_factors,
+    showing_factors,
     signing_in,
     standing,
     token_families,
@@ -34,7 +34,8 @@ from bylaw.reasons import Refused
 from bylaw.store import assignments, audit, users
 from bylaw.store import token_families as rows
 from bylaw.store.users import User
-from bylaw.verify.laboratory import Elsewhere, Mailbox
+from bylaw.verify.fakes import Mailbox
+from bylaw.verify.starting import Elsewhere
 from tests.controls import houses
 from tests.operations.conftest import POLICY
 
@@ -127,7 +128,7 @@ def test_a_second_factor_is_asked_for(house: House, user: User, monkeypatch: pyt
     def used(house: House, whose: User, code: str) -> str | None:
         return "totp" if code in codes and not codes.remove(code) else None
 
-    monkeypatch.setattr(second_factors, "_used", used)
+    monkeypatch.setattr(showing_factors, "_used", used)
     assert refused(lambda: sign_in(house)) == reasons.SECOND.code
     assert refused(lambda: sign_in(house, code="000000")) == mfa.WRONG.code
     pair = sign_in(house, code="123456")

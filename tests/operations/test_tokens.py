@@ -6,7 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -19,7 +19,16 @@ from bylaw.controls.email import reachable
 from bylaw.errors import MisuseError, PolicyError
 from bylaw.house import House
 from bylaw.identity import FORBIDDEN, UNAUTHENTICATED, Identity
-from bylaw.operations import accounts, administering, bearing, bootstrap, chores, granting, signing_in
+from bylaw.operations import (
+    accounts,
+    administering,
+    bearing,
+    bootstrap,
+    chores,
+    granting,
+    minting,
+    signing_in,
+)
 from bylaw.operations import tokens as verbs
 from bylaw.operations.authority import SYSTEM
 from bylaw.operations.minting import Given
@@ -28,7 +37,7 @@ from bylaw.site import build
 from bylaw.store import assignments, bearers, sessions, users
 from bylaw.store.tables import access_tokens, audit_log, revocations
 from bylaw.store.tables import users as account_rows
-from bylaw.verify.laboratory import FakeClock, Mailbox
+from bylaw.verify.fakes import FakeClock, Mailbox
 from tests.applications.stacks import Quick
 from tests.controls.houses import ENVIRON
 from tests.operations.test_accounts import identity, made, records
@@ -193,6 +202,29 @@ def test_who_signs_in_while_the_token_is_revoked_is_not_left_behind(house: House
     assert [digest for digest in opened if alive(house, digest)] == []
 
 
+@pytest.mark.requirement("S2-046", "S2-047")
+def test_who_signs_in_while_an_application_ends_the_token_is_not_left_behind(house: House) -> None:
+    """An application, or a start with another ADMIN_TOKEN, ends a token in a transaction of its own: whoever
+    comes in the middle of it is not signed in after it."""
+    user = made(house, "user")
+    given = issued(house, user.id)
+    opened: list[str] = []
+
+    def enter() -> None:
+        with suppress(Refused):
+            opened.append(bearing.sign_in(house, token=given.secret).digest)
+
+    coming = threading.Thread(target=enter)
+    with house.store.transaction() as connection:
+        row = bearers.by_id(connection, access_tokens, given.id)
+        assert row is not None
+        minting.end(house, connection, row)
+        coming.start()
+        coming.join(0.2)  # it waits for us
+    coming.join(30)
+    assert [digest for digest in opened if alive(house, digest)] == []
+
+
 # Making and replacing
 
 
@@ -347,6 +379,14 @@ def test_a_facilitator_gives_what_he_holds_in_his_own_planning(house: House) -> 
         assert refused(lambda role=role, scope=scope: verbs.issue_many(house, who, 1, role, scope=scope)) == (  # type: ignore[misc]
             FORBIDDEN.code
         )
+    # Taken from him while his request was under way: it makes no card any more.
+    granting.grant(house, SYSTEM, facilitator.id, "user", within="planning:1")
+    granting.revoke(house, SYSTEM, facilitator.id, "facilitator", within="planning:1")
+    assert refused(lambda: verbs.issue_many(house, who, 1, "user", scope="planning:1")) == FORBIDDEN.code
+    administering.disable(house, SYSTEM, facilitator.id)
+    assert refused(lambda: verbs.issue_many(house, who, 1, "user", scope="planning:1")) == (
+        UNAUTHENTICATED.code
+    )
 
 
 def _held(house: House, user_id: str) -> list[assignments.Assignment]:
@@ -547,6 +587,22 @@ def test_the_first_token_is_changed_once(house: House) -> None:
             made = [secret for secret in pool.map(change, range(2)) if secret]
         assert len(made) == 1
         assert alive(running, bearing.sign_in(running, token=made[0]).digest)
+
+
+def test_a_change_that_was_cut_off_can_be_made_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process dies before the new token was shown: the first one must not be gone for it."""
+
+    def dies(*_: Any) -> None:
+        raise SystemExit
+
+    with started(house, FIRST) as running:
+        opened = bearing.sign_in(running, token=FIRST)
+        who, _ = who_owes(running, opened.digest)
+        with monkeypatch.context() as dying, pytest.raises(SystemExit):
+            dying.setattr(sessions, "add", dies)
+            bootstrap.change(running, who, session=opened.digest)
+        given, _ = bootstrap.change(running, who, session=opened.digest)
+        assert alive(running, bearing.sign_in(running, token=given.secret).digest)
 
 
 @pytest.mark.requirement("S2-039")

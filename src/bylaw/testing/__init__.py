@@ -18,16 +18,11 @@ from typing import Any
 from bylaw.control import Broken, CouldNotLook
 from bylaw.controls import CONTROLS
 from bylaw.verify.client import Client, Reply
-from bylaw.verify.laboratory import (
-    BASE_URL,
-    PASSWORD,
-    Bench,
-    FakeClock,
-    Laboratory,
-    Logs,
-    Mailbox,
-    Target,
-)
+from bylaw.verify.fakes import FakeClock, Logs, Mailbox
+from bylaw.verify.laboratory import Bench, Laboratory
+from bylaw.verify.people import PASSWORD
+from bylaw.verify.target import Target
+from bylaw.verify.world import BASE_URL
 
 __all__ = [
     "BASE_URL",
