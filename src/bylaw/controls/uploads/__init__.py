@@ -219,9 +219,7 @@ def _conflicts(policy: Policy) -> Iterable[Conflict]:
     known = sorted(content.KINDS)
     for index, kind in enumerate(settings.kinds):
         if kind not in known:
-            yield Conflict(
-                f"uploads.kinds.{index}", f"nobody here can tell what .{kind} files are", ", ".join(known)
-            )
+            yield Conflict(f"uploads.kinds.{index}", f'no kind of file is called "{kind}"', ", ".join(known))
     body = policy.controls.get("body")  # it imports this one, since it reads the forms
     if body is not None and body.off and not settings.off:
         yield Conflict(
