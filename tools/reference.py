@@ -22,9 +22,10 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from bylaw.cli import main as command_line
-from bylaw.control import Section, Settings, seconds, spoken, weighed
+from bylaw.control import Section, Settings
 from bylaw.controls import CONTROLS
 from bylaw.policy import PROFILES, profile, sections
+from bylaw.quantities import seconds, spoken, weighed
 from bylaw.schema import default_of, is_size, limit_of, policy_schema
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, TypeVar, get_origin
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_origin
 
 from flask import request
 from pydantic import BaseModel, ValidationError
@@ -17,34 +17,13 @@ from werkzeug.datastructures import MultiDict
 
 from apps.mtc.database import get_session
 from apps.mtc.services.errors import ConflictError, RejectedError
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+from apps.mtc.validators.reasons import reasons
 
 M = TypeVar("M", bound=BaseModel)
 P = ParamSpec("P")
 R = TypeVar("R")
 # Not part of any model: bylaw's token in forms, and MTC's own "it was saved" after a redirect.
 _NOT_INPUT = frozenset({"csrf_token", "saved"})
-_LONGEST_FIELD = 64
-_TERSE: dict[str, Any] = {"include_url": False, "include_input": False}
-_SAID: Final = {
-    "missing": "must be given",
-    "string_too_long": "must have at most {max_length} characters",
-    "too_short": "must have one at least",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "decimal_parsing": "must be a number, for example 4.20",
-    "finite_number": "must be a number, for example 4.20",
-    "greater_than": "must be more than {gt}",
-    "greater_than_equal": "must be {ge} or more",
-    "less_than_equal": "must be {le} or less",
-    "date_parsing": "must be a day written as YYYY-MM-DD",
-    "date_from_datetime_parsing": "must be a day written as YYYY-MM-DD",
-    "enum": "must be {expected}",
-    "literal_error": "must be {expected}",
-}
-"""What Pydantic finds, in the words of a page; what is not here is told in its own."""
 
 
 class InvalidInputError(Exception):
@@ -117,7 +96,10 @@ def read_json(model: type[M]) -> M:
         # Pydantic's own parser: it bounds nesting and digits where Python's raises unforeseen errors.
         return model.model_validate_json(request.get_data(cache=False))
     except ValidationError as error:
-        if any(problem["type"] == "json_invalid" for problem in error.errors(**_TERSE)):
+        if any(
+            problem["type"] == "json_invalid"
+            for problem in error.errors(include_url=False, include_input=False)
+        ):
             raise InvalidInputError(400, "The body is not valid JSON.", []) from None
         raise InvalidInputError(422, "The body is not accepted.", reasons(error)) from None
 
@@ -138,11 +120,6 @@ def read_query(model: type[M]) -> M:
         raise InvalidInputError(422, "The query is not accepted.", reasons(error)) from None
 
 
-def reasons(error: ValidationError) -> list[tuple[str, str]]:
-    """Field and reason of each problem, without the value that was sent."""
-    return [(_field(e["loc"]), _reason(e)) for e in error.errors(**_TERSE)]
-
-
 def _plain(model: type[BaseModel], data: MultiDict[str, str]) -> dict[str, Any]:
     """Form data as the model expects it: lists where it has lists, empty fields left out."""
     values: dict[str, Any] = {}
@@ -157,23 +134,3 @@ def _plain(model: type[BaseModel], data: MultiDict[str, str]) -> dict[str, Any]:
             # A repeated field stays a list, which the model refuses: which one counts is unclear.
             values[name] = texts[0] if len(texts) == 1 else texts
     return values
-
-
-def _field(loc: tuple[int | str, ...]) -> str:
-    """``usages.0.quantity``; a name that is not ours is not repeated if it is no plain word."""
-    parts = [str(part) for part in loc]
-    plain = all(part.isalnum() or part.isidentifier() for part in parts)
-    name = ".".join(parts)
-    return name if plain and len(name) <= _LONGEST_FIELD else "(unknown)"
-
-
-def _reason(error: ErrorDetails) -> str:
-    limits = {k: f"{v:,}" if isinstance(v, int) else v for k, v in error.get("ctx", {}).items()}
-    if error["type"] == "string_too_short":
-        least = limits["min_length"]
-        said = "must not be empty" if least == "1" else f"must have at least {least} characters"
-    elif error["type"] in _SAID:
-        said = _SAID[error["type"]].format(**limits)
-    else:
-        said = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return said[:1].upper() + said[1:]

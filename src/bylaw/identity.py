@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final, Literal
 
-from bylaw.control import seconds, spoken
 from bylaw.errors import MisuseError
 from bylaw.ports import Clock
+from bylaw.quantities import seconds, spoken
 from bylaw.reasons import Reason, Refused
 
 UNAUTHENTICATED: Final = Reason(

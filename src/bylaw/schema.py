@@ -8,8 +8,8 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from bylaw import controls
-from bylaw.control import octets
 from bylaw.policy import PROFILES, default_text, sections
+from bylaw.quantities import octets
 
 _SHARED: Final = {
     "reference": {

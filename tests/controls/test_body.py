@@ -16,7 +16,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from werkzeug.formparser import FormDataParser
 
-from bylaw.control import octets, weighed
 from bylaw.controls import body
 from bylaw.controls.body import CONTROL, Settings, media, probes, reasons, streams, strict
 from bylaw.controls.uploads import reasons as uploads
@@ -29,6 +28,7 @@ from bylaw.exchange import (
     PairHeaders,
     Refuse,
 )
+from bylaw.quantities import octets, weighed
 from bylaw.reasons import Reason, Refused
 from bylaw.verify.laboratory import Bench, Laboratory
 from bylaw.verify.runner import attempt

@@ -17,8 +17,9 @@ import pytest
 from bylaw import order, policy
 from bylaw.cli import main as command_line
 from bylaw.content.faults import FAULTS
-from bylaw.control import Control, Settings, spoken
+from bylaw.control import Control, Settings
 from bylaw.controls import CONTROLS
+from bylaw.quantities import spoken
 from bylaw.schema import default_of
 from tests.cli.test_commands import commands
 

@@ -12,8 +12,8 @@ import pytest
 from pydantic import create_model
 
 from bylaw import policy
-from bylaw.control import Size
 from bylaw.controls import CONTROLS
+from bylaw.quantities import Size
 from bylaw.schema import is_size, policy_schema
 from tests.policy import goldens
 

@@ -9,10 +9,10 @@ from typing import Final
 
 from sqlalchemy.engine import make_url
 
-from bylaw.control import spoken
 from bylaw.controls import csrf, jwt, mfa, passwords, roles, secrets, sessions
 from bylaw.controls.passwords import keeping
 from bylaw.policy import Policy
+from bylaw.quantities import spoken
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from sqlalchemy import Engine
 
 from bylaw.cli.common import JSON, POLICY, err, fail, out, site, spoken
-from bylaw.control import Duration
-from bylaw.control import spoken as in_words
 from bylaw.errors import StoreError
+from bylaw.quantities import Duration
+from bylaw.quantities import spoken as in_words
 from bylaw.store import backup as copies
 from bylaw.store import migrate
 from bylaw.store.backup import Copy

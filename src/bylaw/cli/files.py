@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from bylaw.cli.common import JSON, POLICY, err, fail, house_of, iso, json_line, spoken
-from bylaw.control import weighed
 from bylaw.operations import rescanning
 from bylaw.operations.files import sweeping
 from bylaw.operations.files.sweeping import Wrong
+from bylaw.quantities import weighed
 from bylaw.store import files as rows
 from bylaw.store.files import StoredFile
 

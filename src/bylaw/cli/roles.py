@@ -23,7 +23,6 @@ from bylaw.cli.common import (
     spoken,
 )
 from bylaw.cli.document import stand_ins
-from bylaw.control import seconds
 from bylaw.controls import CONTROLS
 from bylaw.controls.roles import Settings
 from bylaw.house import House
@@ -33,6 +32,7 @@ from bylaw.operations.access_review import Row
 from bylaw.operations.authority import SYSTEM
 from bylaw.operations.explaining import Explanation, Line
 from bylaw.pages import telling
+from bylaw.quantities import seconds
 from bylaw.store.users import User
 
 WITHIN = click.option("--within", default="", help="One object alone, e.g. planning:17.")

@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from bylaw.cli.common import JSON, POLICY, account, house_of, iso, json_line, spoken
-from bylaw.control import seconds
 from bylaw.controls import email as addresses
 from bylaw.controls import tokens as control
 from bylaw.operations import tokens
 from bylaw.operations.authority import SYSTEM
 from bylaw.operations.minting import Given
+from bylaw.quantities import seconds
 from bylaw.store import users
 from bylaw.store.users import User
 

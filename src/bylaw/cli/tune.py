@@ -17,8 +17,8 @@ from rich.table import Table
 
 from bylaw import hashing
 from bylaw.cli.common import JSON, out, spoken
-from bylaw.control import octets, weighed
 from bylaw.controls.passwords import costs
+from bylaw.quantities import octets, weighed
 
 MEMORY: Final = (256, 192, 128, 96, 64, 46, 32, 19)
 """MiB of one hash that are tried, the most first."""

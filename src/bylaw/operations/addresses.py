@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from bylaw.control import spoken
 from bylaw.controls import audit, email, mfa, passwords, roles, signup
 from bylaw.controls.sessions import owing
 from bylaw.house import House
@@ -21,6 +20,7 @@ from bylaw.keys import base64url, digest
 from bylaw.operations import mailing, standing
 from bylaw.operations.mailing import Link
 from bylaw.operations.standing import Event
+from bylaw.quantities import spoken
 from bylaw.reasons import Refused
 from bylaw.store import links, users
 from bylaw.store.tables import email_confirmations

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping
 
-from bylaw.control import seconds, spoken
 from bylaw.controls import api_keys, audit, errors, mfa, roles
 from bylaw.controls.api_keys import Settings, reasons, text
 from bylaw.controls.proxies import addresses
@@ -23,6 +22,7 @@ from bylaw.house import House
 from bylaw.identity import UNAUTHENTICATED, Identity, Permissions
 from bylaw.operations import accounts, authority, mailing
 from bylaw.operations.authority import SYSTEM
+from bylaw.quantities import seconds, spoken
 from bylaw.reasons import Refused
 from bylaw.store import api_keys as rows
 from bylaw.store import bearers, feed

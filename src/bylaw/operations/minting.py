@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping
 
-from bylaw.control import spoken
 from bylaw.controls import audit, errors, tokens
 from bylaw.controls.tokens import Settings, form
 from bylaw.house import House
 from bylaw.identity import Identity
+from bylaw.quantities import spoken
 from bylaw.reasons import Refused
 from bylaw.store import access_tokens as rows
 from bylaw.store import bearers, feed, users

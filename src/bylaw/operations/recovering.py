@@ -15,7 +15,6 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection
 
-from bylaw.control import spoken
 from bylaw.controls import audit, passwords, reset, signup
 from bylaw.controls.passwords import Kept
 from bylaw.exchange import Exchange
@@ -25,6 +24,7 @@ from bylaw.keys import base64url, digest
 from bylaw.operations import accounts, ceremonies, mailing, proving, standing
 from bylaw.operations.mailing import Link
 from bylaw.operations.standing import Event
+from bylaw.quantities import spoken
 from bylaw.reasons import Refused
 from bylaw.store import audit as audit_rows
 from bylaw.store import links, resets, users

@@ -17,12 +17,12 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from bylaw.control import spoken
 from bylaw.controls import audit, malware, tokens
 from bylaw.controls.malware import Scanned, Unscanned
 from bylaw.house import House
 from bylaw.operations import mailing
 from bylaw.operations.files.reading import opened
+from bylaw.quantities import spoken
 from bylaw.reasons import Refused
 from bylaw.store import scans, users
 from bylaw.store.files import CLEAN, HELD, REFUSED, StoredFile

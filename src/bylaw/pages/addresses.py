@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bylaw.control import spoken
 from bylaw.controls import cookies, email, errors
 from bylaw.identity import OWING, SIGNED_IN, AccessRule
 from bylaw.keys import digest
@@ -10,6 +9,7 @@ from bylaw.operations import addresses, ceremonies, signing_in
 from bylaw.pages import arriving
 from bylaw.pages.endpoints import Call, Done, Endpoint, Show
 from bylaw.pages.forms import Field
+from bylaw.quantities import spoken
 from bylaw.reasons import Refused
 from bylaw.store import links
 from bylaw.store.tables import email_confirmations

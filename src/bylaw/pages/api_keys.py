@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bylaw.control import spoken
 from bylaw.controls import api_keys, mfa, roles
 from bylaw.controls.rate_limits.rates import parsed
 from bylaw.identity import SIGNED_IN, AccessRule
@@ -14,6 +13,7 @@ from bylaw.operations.api_keys import Made
 from bylaw.operations.services import Service
 from bylaw.pages.endpoints import Call, Done, Endpoint, Show
 from bylaw.pages.forms import Field
+from bylaw.quantities import spoken
 
 _RULE: Final = AccessRule("permission", roles.MANAGE_USERS)
 _DAY: Final = 86400

@@ -13,10 +13,10 @@ from urllib.parse import parse_qsl
 from python_multipart import create_form_parser
 from python_multipart.multipart import parse_options_header
 
-from bylaw.control import weighed
 from bylaw.controls import body as bodies
 from bylaw.controls import errors
 from bylaw.controls.body import media
+from bylaw.quantities import weighed
 from bylaw.reasons import Refused
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bylaw.control import spoken
 from bylaw.controls import cookies, passwords, reset
 from bylaw.identity import AccessRule
 from bylaw.operations import recovering
 from bylaw.pages.endpoints import Call, Done, Endpoint, Show
 from bylaw.pages.forms import Field
 from bylaw.pages.passwords import password_rules
+from bylaw.quantities import spoken
 from bylaw.reasons import Refused
 
 _NO_REFERRER = (("Referrer-Policy", "no-referrer"),)

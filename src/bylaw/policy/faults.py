@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from bylaw.control import Section, seconds
+from bylaw.control import Section
 from bylaw.errors import PolicyError, Problem
+from bylaw.quantities import seconds
 
 Key = tuple[str, ...]
 """The way to a key from the top of the policy; an item of a list by its number."""

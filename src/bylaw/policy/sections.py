@@ -8,8 +8,9 @@ from typing import Final, Literal
 from pydantic import Field, SecretStr
 
 from bylaw import rules
-from bylaw.control import Below, Control, Duration, Section
+from bylaw.control import Below, Control, Section
 from bylaw.identity import PERMISSION
+from bylaw.quantities import Duration
 
 PROFILES: Final = ("standard", "fips")
 

@@ -7,11 +7,11 @@ from typing import BinaryIO, Literal
 
 from pydantic import ValidationError
 
-from apps.mtc.bodies import reasons
 from apps.mtc.services.bom.arranging import arranged
 from apps.mtc.services.bom.columns import Columns, heading_row, suggested
 from apps.mtc.services.bom.parts import Found, Left, Remark
 from apps.mtc.validators.import_validators import BomOptions, BomPart
+from apps.mtc.validators.reasons import reasons
 from bylaw.spreadsheet import opened
 
 

@@ -22,7 +22,7 @@ from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 
 from bylaw import bearer, control
-from bylaw.control import Below, Conflict, Control, Duration, spoken
+from bylaw.control import Below, Conflict, Control
 from bylaw.controls import audit, errors, jwt, proxies, roles
 from bylaw.controls.api_keys import probes, sabotages
 from bylaw.controls.api_keys import text as texts
@@ -46,6 +46,7 @@ from bylaw.exchange import ALLOW, BLOCK, Deciding, Exchange, Need, Refuse, Step,
 from bylaw.house import House
 from bylaw.identity import API_KEY, BY_KEY, Identity
 from bylaw.policy import Policy
+from bylaw.quantities import Duration, spoken
 from bylaw.store import api_keys as rows
 from bylaw.store import bearers
 from bylaw.store.api_keys import Key

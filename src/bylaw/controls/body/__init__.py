@@ -19,7 +19,7 @@ from typing import Annotated, Final
 from pydantic import Field, StringConstraints
 
 from bylaw import control
-from bylaw.control import Below, Conflict, Control, Section, Size, weighed
+from bylaw.control import Below, Conflict, Control, Section
 from bylaw.controls import uploads
 from bylaw.controls.body import media, probes, reasons, sabotages, streams, strict
 from bylaw.controls.body.forms import Forms, looked_through
@@ -37,6 +37,7 @@ from bylaw.exchange import (
 )
 from bylaw.house import House
 from bylaw.policy import Policy
+from bylaw.quantities import Size, weighed
 from bylaw.routes import Routes, Taking
 
 OWN: Final = 64 * 1024

@@ -13,8 +13,9 @@ from fnmatch import fnmatch
 from time import process_time
 from typing import Any, Final
 
-from bylaw.control import Broken, CouldNotLook, probe, weighed
+from bylaw.control import Broken, CouldNotLook, probe
 from bylaw.controls.body import media, reasons
+from bylaw.quantities import weighed
 from bylaw.routes import Taking
 
 CANARY: Final = "canary-5521"

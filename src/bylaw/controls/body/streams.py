@@ -10,10 +10,10 @@ from typing import Final, NoReturn
 
 from python_multipart.multipart import MultipartParser, MultipartState
 
-from bylaw.control import weighed
 from bylaw.controls.body import reasons
 from bylaw.controls.uploads import reasons as uploads
 from bylaw.exchange import Refuse
+from bylaw.quantities import weighed
 from bylaw.reasons import Reason, Refused
 
 HEADER: Final = 8 * 1024

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from bylaw import control
-from bylaw.control import Conflict, Control, Duration, spoken
+from bylaw.control import Conflict, Control
 from bylaw.controls.cors import probes, sabotages
 from bylaw.exchange import (
     ALLOW,
@@ -36,6 +36,7 @@ from bylaw.exchange import (
 )
 from bylaw.house import House
 from bylaw.policy import Policy, reserved
+from bylaw.quantities import Duration, spoken
 from bylaw.reasons import Reason
 from bylaw.routes import Route
 

@@ -22,9 +22,10 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import Field
 
 from bylaw import control
-from bylaw.control import Below, Conflict, Control, Duration, spoken
+from bylaw.control import Below, Conflict, Control
 from bylaw.controls.email import probes, sabotages
 from bylaw.policy import Policy
+from bylaw.quantities import Duration, spoken
 from bylaw.reasons import Reason
 
 LINK = Reason(

@@ -18,10 +18,11 @@ from typing import Final
 from pydantic import Field
 
 from bylaw import control
-from bylaw.control import Below, Conflict, Control, Duration, Exemption, spoken
+from bylaw.control import Below, Conflict, Control, Exemption
 from bylaw.controls.exemptions import probes, sabotages
 from bylaw.identity import AccessRule
 from bylaw.policy import Policy
+from bylaw.quantities import Duration, spoken
 
 YEAR: Final = 366 * 86400
 PUBLIC: Final = "public"

@@ -17,11 +17,12 @@ from typing import Final, Literal
 from pydantic import Field
 
 from bylaw import control
-from bylaw.control import Below, Conflict, Control, Duration, spoken
+from bylaw.control import Below, Conflict, Control
 from bylaw.controls.headers import probes, sabotages
 from bylaw.exchange import Depart, Exchange, Head, HeaderBlock
 from bylaw.house import House
 from bylaw.policy import Policy, placeholder
+from bylaw.quantities import Duration, spoken
 
 NONCE_BYTES: Final = 16
 PERSONAL: Final = "personal"

@@ -21,7 +21,7 @@ from typing import Final
 from pydantic import Field
 
 from bylaw import control
-from bylaw.control import Conflict, Control, Duration, spoken
+from bylaw.control import Conflict, Control
 from bylaw.controls import uploads
 from bylaw.controls.imports import probes, sabotages
 from bylaw.controls.imports.reasons import (
@@ -35,6 +35,7 @@ from bylaw.controls.imports.reasons import (
     UNREADABLE,
 )
 from bylaw.policy import Policy
+from bylaw.quantities import Duration, spoken
 from bylaw.spreadsheet import Limits
 
 __all__ = [

@@ -21,7 +21,7 @@ from pydantic import Field, SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
 from bylaw import bearer, control
-from bylaw.control import Below, Conflict, Control, Duration, spoken
+from bylaw.control import Below, Conflict, Control
 from bylaw.controls import mfa, passwords, roles, secrets
 from bylaw.controls.jwt import probes, sabotages, tokens
 from bylaw.controls.jwt.reasons import (
@@ -41,6 +41,7 @@ from bylaw.house import House
 from bylaw.identity import Identity
 from bylaw.keys import digest
 from bylaw.policy import Policy
+from bylaw.quantities import Duration, spoken
 from bylaw.store import token_families as families
 from bylaw.store.memory import Remembered
 from bylaw.store.token_families import Family

@@ -21,7 +21,7 @@ from typing import Final
 from pydantic import Field
 
 from bylaw import control
-from bylaw.control import Below, Conflict, Control, Duration, spoken
+from bylaw.control import Below, Conflict, Control
 from bylaw.controls import cookies, passwords, signup
 from bylaw.controls.lockout import probes, sabotages
 from bylaw.controls.proxies import group
@@ -29,6 +29,7 @@ from bylaw.exchange import Exchange
 from bylaw.house import House
 from bylaw.keys import base64url, digest
 from bylaw.policy import Policy
+from bylaw.quantities import Duration, spoken
 from bylaw.reasons import Reason, Refused
 
 WAIT = Reason(

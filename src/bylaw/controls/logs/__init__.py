@@ -19,12 +19,13 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, Field, SecretStr
 
 from bylaw import control
-from bylaw.control import Conflict, Control, Size, weighed
+from bylaw.control import Conflict, Control
 from bylaw.controls.logs import output, probes, records, redaction, sabotages
 from bylaw.controls.logs.scrubbing import scrub
 from bylaw.exchange import ALLOW, Exchange, HeaderNames, Step, Verdict, idle
 from bylaw.house import House
 from bylaw.policy import Policy
+from bylaw.quantities import Size, weighed
 
 __all__ = ["CONTROL", "Settings", "install", "scrub", "uninstall"]
 

@@ -23,12 +23,13 @@ import pyotp
 from pydantic import Field
 
 from bylaw import control
-from bylaw.control import Below, Conflict, Control, Duration, spoken
+from bylaw.control import Below, Conflict, Control
 from bylaw.controls import roles
 from bylaw.controls.mfa import probes, sabotages
 from bylaw.house import House
 from bylaw.identity import SIGNED_IN, STEP_UP, Identity, StepUp, asking
 from bylaw.policy import Policy
+from bylaw.quantities import Duration, spoken
 from bylaw.reasons import Reason, Refused
 
 WRONG = Reason(

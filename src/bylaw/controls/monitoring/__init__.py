@@ -22,7 +22,7 @@ from typing import Final
 from pydantic import Field
 
 from bylaw import control
-from bylaw.control import Conflict, Control, Duration, Size, spoken, weighed
+from bylaw.control import Conflict, Control
 from bylaw.controls import errors, proxies
 from bylaw.controls.monitoring import measures, probes, sabotages
 from bylaw.controls.proxies import addresses
@@ -41,6 +41,7 @@ from bylaw.exchange import (
 )
 from bylaw.house import House
 from bylaw.policy import Policy
+from bylaw.quantities import Duration, Size, spoken, weighed
 from bylaw.reasons import Reason
 from bylaw.store import migrate
 

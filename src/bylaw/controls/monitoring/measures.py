@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bylaw.control import spoken, weighed
+from bylaw.quantities import spoken, weighed
 from bylaw.store import backup, size
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from bylaw import control
-from bylaw.control import Below, Conflict, Control, Duration, Size, spoken, weighed
+from bylaw.control import Below, Conflict, Control
 from bylaw.controls.outbound import probes, sabotages
 from bylaw.house import House
 from bylaw.outbound import Client, Rules, Target
@@ -29,6 +29,7 @@ from bylaw.outbound.rules import ANYBODY
 from bylaw.outbound.targets import PORTS, Unreadable
 from bylaw.policy import Policy
 from bylaw.ports import Network
+from bylaw.quantities import Duration, Size, spoken, weighed
 from bylaw.reasons import Reason
 
 FORBIDDEN = Reason(

@@ -22,11 +22,12 @@ from typing import Final, Literal
 from pydantic import Field
 
 from bylaw import control
-from bylaw.control import Below, Conflict, Control, spoken
+from bylaw.control import Below, Conflict, Control
 from bylaw.controls.passkeys import probes, sabotages
 from bylaw.house import House
 from bylaw.keys import base64url
 from bylaw.policy import Policy
+from bylaw.quantities import spoken
 from bylaw.reasons import Reason
 
 EXPIRED = Reason(

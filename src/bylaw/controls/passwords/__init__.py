@@ -23,12 +23,13 @@ from pydantic import Field, SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
 from bylaw import control, hashing
-from bylaw.control import Below, Conflict, Control, Size
+from bylaw.control import Below, Conflict, Control
 from bylaw.controls import outbound
 from bylaw.controls.passwords import conflicts, judging, keeping, leaks, probes, sabotages
 from bylaw.controls.passwords.guessing import GUESSES
 from bylaw.house import House
 from bylaw.policy import Policy
+from bylaw.quantities import Size
 from bylaw.reasons import Reason, Refused
 from bylaw.store import passwords as stored_passwords
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bylaw import hashing
-from bylaw.control import Conflict, weighed
+from bylaw.control import Conflict
 from bylaw.controls import secrets
 from bylaw.controls.passwords import keeping
 from bylaw.oidc import safe
 from bylaw.policy import Policy
+from bylaw.quantities import weighed
 
 if TYPE_CHECKING:
     from bylaw.controls.passwords import Settings

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from bylaw.control import seconds
+from bylaw.quantities import seconds
 
 LONGEST: Final = 366 * 86400
 MOST: Final = 1_000_000_000

@@ -19,11 +19,12 @@ from functools import cache
 from pydantic import Field
 
 from bylaw import control
-from bylaw.control import Below, Control, Duration, spoken
+from bylaw.control import Below, Control
 from bylaw.controls import passwords, proxies
 from bylaw.controls.reset import probes, sabotages
 from bylaw.house import House
 from bylaw.policy import Policy
+from bylaw.quantities import Duration, spoken
 from bylaw.reasons import Reason, Refused
 from bylaw.store.counters import Group, Limit, Lost
 

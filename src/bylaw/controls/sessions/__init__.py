@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bylaw import bearer, control
-from bylaw.control import Below, Conflict, Control, Duration, spoken
+from bylaw.control import Below, Conflict, Control
 from bylaw.controls import api_keys, audit, cookies, jwt, mfa, roles
 from bylaw.controls.sessions import probes, sabotages
 from bylaw.exchange import ALLOW, BLOCK, Deciding, Exchange, Refuse, Step, Verdict
@@ -28,6 +28,7 @@ from bylaw.house import House
 from bylaw.identity import ACTING, UNFINISHED, Identity
 from bylaw.keys import base64url, digest
 from bylaw.policy import Policy
+from bylaw.quantities import Duration, spoken
 from bylaw.reasons import Reason
 from bylaw.store import factors, users
 from bylaw.store import sessions as store

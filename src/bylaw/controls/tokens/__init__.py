@@ -18,11 +18,12 @@ from typing import Final
 from pydantic import Field, SecretStr
 
 from bylaw import control
-from bylaw.control import Below, Conflict, Control, Duration, spoken
+from bylaw.control import Below, Conflict, Control
 from bylaw.controls import roles, secrets
 from bylaw.controls.tokens import form, probes, sabotages
 from bylaw.keys import digest
 from bylaw.policy import Policy
+from bylaw.quantities import Duration, spoken
 from bylaw.reasons import Reason
 
 WRONG = Reason(

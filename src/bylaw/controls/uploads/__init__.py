@@ -23,10 +23,11 @@ from typing import Final, Literal
 from pydantic import Field, SecretStr
 
 from bylaw import content, control, rules
-from bylaw.control import Below, Conflict, Control, Section, Size, weighed
+from bylaw.control import Below, Conflict, Control, Section
 from bylaw.controls.uploads import names, placing, probes, reasons, sabotages
 from bylaw.house import House
 from bylaw.policy import Policy
+from bylaw.quantities import Size, weighed
 from bylaw.reasons import Refused
 from bylaw.routes import Taking
 

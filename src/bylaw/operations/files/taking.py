@@ -19,7 +19,6 @@ from sqlalchemy import Connection
 
 from bylaw import content
 from bylaw.content import Facts, Hostile
-from bylaw.control import weighed
 from bylaw.controls import audit, malware, uploads
 from bylaw.controls.malware import Scanned
 from bylaw.controls.uploads import names, reasons
@@ -28,6 +27,7 @@ from bylaw.house import House
 from bylaw.identity import Identity
 from bylaw.operations.files.given import Given
 from bylaw.operations.files.keeping import storage_of, unstored
+from bylaw.quantities import weighed
 from bylaw.reasons import Refused
 from bylaw.storage import PIECE, Unstored
 from bylaw.store import files
