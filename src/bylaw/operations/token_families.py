@@ -198,7 +198,8 @@ def _used(house: House, connection: Connection, user_id: str, key: str, use: Use
     if family is None or user is None or row["expires_at"] <= now:
         return None
     if signing_in.owed(house, connection, user, method="password", assurance=family.assurance):
-        return None
+        # Undone, so that the same token is not taken for a copy when the program tries again.
+        raise Refused(reasons.REFRESH)
     store.touch(connection, [(family.id, now)])
     _record(house, connection, user_id, "authn_token_created", family.id)
     return _renewed(house, connection, family.id, user_id, family.epoch, family.expires_at)
