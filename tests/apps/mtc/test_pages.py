@@ -37,6 +37,13 @@ def test_every_page_opens_and_offers_only_what_its_reader_may(mtc: Laboratory, r
     assert ('href="/audit"' in client.page("/").text) is (role == "admin")
 
 
+def test_who_may_not_choose_sees_what_is_to_be_chosen(mtc: Laboratory) -> None:
+    """A worker reads on the lot's page what waits for somebody's choice, not an empty frame."""
+    page = mtc.client("user").page("/lots/6").text
+    choices = page[page.index("Variants for this lot") :]
+    assert "not chosen yet" in choices[: choices.index("</section>")]
+
+
 @pytest.mark.requirement("S1-027")
 def test_only_administrators_read_the_audit_log(mtc: Laboratory) -> None:
     """Only administrators read the audit log."""
