@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from bylaw.house import House
 from bylaw.ports import Ports
@@ -51,12 +50,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path, mailbox: Mailbox) -> I
     if request.param == "sqlite":
         yield from _house(tmp_path, mailbox)
         return
-    url = f"{request.getfixturevalue('postgresql_url')}/postgres"
-    engine = create_engine(url)
-    with engine.begin() as connection:  # quicker than a database for each test
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
+    url = postgresql.emptied(request.getfixturevalue("postgresql_url"))
     yield from _house(tmp_path, mailbox, DATABASE_URL=url)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, delete, text
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from bylaw.controls import uploads
@@ -25,6 +25,7 @@ from bylaw.store.tables import users
 from tests.content import making
 from tests.operations import filing
 from tests.operations.filing import SUBJECT, bytes_of, given, kept, person, records
+from tests.store import postgresql
 
 both = pytest.mark.parametrize("house", ["sqlite", "postgresql"], indirect=True)
 """Where the two databases could differ."""
@@ -35,12 +36,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     """A policy that takes files, on an empty database."""
     environ = {}
     if getattr(request, "param", "sqlite") == "postgresql":
-        url = environ["DATABASE_URL"] = f"{request.getfixturevalue('postgresql_url')}/postgres"
-        engine = create_engine(url)
-        with engine.begin() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-        engine.dispose()
+        environ["DATABASE_URL"] = postgresql.emptied(request.getfixturevalue("postgresql_url"))
     with filing.house(tmp_path, **environ) as made:
         yield made
 

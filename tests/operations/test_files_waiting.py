@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from bylaw.house import House
@@ -17,6 +16,7 @@ from bylaw.operations.files import Files, sweeping
 from bylaw.reasons import Refused
 from tests.operations import filing
 from tests.operations.filing import SUBJECT, bytes_of, given, kept, person, records
+from tests.store import postgresql
 
 POLICY = f"{filing.POLICY}waiting = 3\n"
 both = pytest.mark.parametrize("house", ["sqlite", "postgresql"], indirect=True)
@@ -27,12 +27,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     """A policy by which three files may wait."""
     environ = {}
     if getattr(request, "param", "sqlite") == "postgresql":
-        url = environ["DATABASE_URL"] = f"{request.getfixturevalue('postgresql_url')}/postgres"
-        engine = create_engine(url)
-        with engine.begin() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-        engine.dispose()
+        environ["DATABASE_URL"] = postgresql.emptied(request.getfixturevalue("postgresql_url"))
     with filing.house(tmp_path, POLICY, **environ) as made:
         yield made
 

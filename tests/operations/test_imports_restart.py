@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from sqlalchemy import Connection, create_engine, func, select, text
+from sqlalchemy import Connection, func, select, text
 
 from bylaw.controls import imports as control
 from bylaw.controls.imports.bench import who_is
@@ -26,6 +26,7 @@ from bylaw.verify.starting import Elsewhere
 from tests.applications import parts
 from tests.applications.stacks import TARGETS, hurry
 from tests.operations import killed
+from tests.store import postgresql
 
 ROWS = 1_750
 """Four batches, the last of them short."""
@@ -36,12 +37,7 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """The notes application with its importer, where nobody works unless asked to."""
     url = f"sqlite:///{tmp_path_factory.mktemp('restart') / 'imports.db'}"
     if request.param == "postgresql":
-        url = f"{request.getfixturevalue('postgresql_url')}/postgres"
-        engine = create_engine(url)
-        with engine.begin() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-        engine.dispose()
+        url = postgresql.emptied(request.getfixturevalue("postgresql_url"))
     with Laboratory(TARGETS["flask"], database=url) as laboratory:
         hurry(laboratory)
         parts.prepare(laboratory.site.house.store.engine)

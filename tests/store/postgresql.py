@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import create_engine, text
+
 NOBODY = 65534
 
 
@@ -106,3 +108,14 @@ def _await(process: subprocess.Popen[bytes], log: Path) -> None:
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(log.read_text(errors="replace"))
         time.sleep(0.02)
+
+
+def emptied(server: str) -> str:
+    """The URL of a database of `server` with nothing in it: quicker than a new one for each test."""
+    url = f"{server}/postgres"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return url
