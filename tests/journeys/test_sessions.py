@@ -123,7 +123,7 @@ def test_who_has_to_sign_in_again_is_told_why(mtc: Served, visit: Visit) -> None
     """A session that was ended elsewhere: the sign-in page says so, once, and leads back to where he was."""
     who = mtc.person("user")
     visitor = visit(mtc, who)
-    assert visitor.go("/lots/6") == 200
+    # Before any page: what a page still fetches when it is shown, its icon, would be told first.
     administering.end_sessions(mtc.site.house, administering.SYSTEM, who.id)
     visitor.go("/lots/6")
     assert visitor.page.get_by_role("status").inner_text().startswith("Your session has ended.")
