@@ -139,7 +139,7 @@ def growth(moments: Sequence[datetime], now: datetime) -> str:
 
 
 def _ticks(most: int) -> list[int]:
-    """Whole numbers at even steps, four or five of them, from 0 up to the first beyond `most`."""
+    """Whole numbers at even steps, five at most, from 0 up to `most` or the first one beyond it."""
     step = max(-(-most // 4), 1)
     return list(range(0, most + step, step))
 

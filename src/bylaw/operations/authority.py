@@ -73,11 +73,12 @@ def as_held(house: House, user: User, mine: Iterable[Assignment]) -> Identity:
 def below(house: House, connection: Connection, by: Identity, user_id: str) -> User:
     """An account whose owner may no more than `by` does, now as well as when his request began. Raises
     Refused."""
-    demand_still(house, connection, by)
+    now = as_now(house, connection, by)
+    now.demand(roles.MANAGE_USERS)
     user = accounts.found(connection, user_id)
     theirs = held(connection, user_id)
-    roles.demand_no_less_than(house, by, theirs)
-    roles.demand_no_less_than(house, as_now(house, connection, by), theirs)
+    for who in (by, now):
+        roles.demand_no_less_than(house, who, theirs)
     return user
 
 
@@ -112,8 +113,8 @@ def demand_to_give(
 
     Whoever is an administrator until Friday could otherwise make himself, or a friend, one for ever.
     """
-    roles.demand_no_less(house, by, [role], within=within)
-    roles.demand_no_less(house, as_now(house, connection, by), [role], within=within)
+    for who in (by, as_now(house, connection, by)):
+        roles.demand_no_less(house, who, [role], within=within)
     if _outlasts(house, connection, by, role, within, until):
         raise Refused(roles.OUTLASTS, fields={"until": "not later than your own role ends"})
 

@@ -146,4 +146,7 @@ def _lines(found: Iterable[Note]) -> Iterable[str]:
 
 def repeats(house: House, row: Import) -> Import | None:
     """The import that starting this one would only repeat."""
-    return verbs.repeated(house, row) if row.state == store.OPEN and row.seen else None
+    if row.state != store.OPEN or not row.seen:
+        return None
+    with house.store.reading() as connection:
+        return verbs.repeated(connection, row)

@@ -240,12 +240,11 @@ def fingerprint(row: Import) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def repeated(house: House, row: Import) -> Import | None:
+def repeated(connection: Connection, row: Import) -> Import | None:
     """The import that this one would only repeat: done, or under way."""
     if not row.user_id or row.ended:
         return None
-    with house.store.reading() as connection:
-        return store.imported_like(connection, row.user_id, fingerprint(row))
+    return store.imported_like(connection, row.user_id, fingerprint(row))
 
 
 # Running
@@ -284,7 +283,7 @@ def _run(house: House, by: Identity, import_id: str, state: str, mode: str, *, a
     settings = house.policy.of(imports.Settings)
     with house.store.transaction() as connection:
         _held(connection, by, row)  # two starts at once are judged and counted one after the other
-        if not again and repeated(house, row) is not None:
+        if not again and repeated(connection, row) is not None:
             raise Refused(imports.REPEATED)
         if store.count(connection, by.id, store.UNDER_WAY) >= settings.running:
             raise Refused(imports.TOO_MANY)
