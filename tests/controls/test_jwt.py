@@ -6,8 +6,6 @@ import base64
 import hmac
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -438,7 +436,7 @@ def test_a_known_token_is_not_asked_about(laboratory: Laboratory, person: Client
     token, visitor = laboratory.pair(person).access, laboratory.visitor()
     laboratory.site.house.store.feed.read()  # what was revoked until now is heeded now, not in between
     assert bear(visitor, token).status == 200
-    with _without_database(laboratory):
+    with laboratory.unreachable(laboratory.site.house.store, "engine"):
         assert bear(visitor, token).status == 200
     laboratory.clock.advance(1800)
     assert bear(visitor, token).status == 401
@@ -449,41 +447,13 @@ def test_cut_off_from_everything_it_refuses(laboratory: Laboratory, person: Clie
     """No feed: the database is asked each time. No database either: 503 and when to come again."""
     token, visitor, store = laboratory.pair(person).access, laboratory.visitor(), laboratory.site.house.store
     assert bear(visitor, token).status == 200
-    with _without_feed(laboratory):
-        store.feed._read_at = 0.0
+    with laboratory.cut_off():
         assert bear(visitor, token).status == 200
-        with _without_database(laboratory):
+        with laboratory.unreachable(store, "engine"):
             reply = bear(visitor, token)
             assert (reply.status, reply.code, reply.header("retry-after")) == (503, "jwt.unavailable", "5")
         laboratory.disable(person)  # and memory still holds the token
         assert bear(visitor, token).status == 401
-
-
-class _Gone:
-    def connect(self) -> Any:
-        raise OperationalError("connect", None, ConnectionError("gone"))
-
-    def dispose(self) -> None:
-        """Nothing to let go of."""
-
-
-def _without(holder: Any, name: str) -> Iterator[None]:
-    before = getattr(holder, name)
-    setattr(holder, name, _Gone())
-    try:
-        yield
-    finally:
-        setattr(holder, name, before)
-
-
-@contextmanager
-def _without_database(laboratory: Laboratory) -> Iterator[None]:
-    yield from _without(laboratory.site.house.store, "engine")
-
-
-@contextmanager
-def _without_feed(laboratory: Laboratory) -> Iterator[None]:
-    yield from _without(laboratory.site.house.store.feed, "_engine")
 
 
 @pytest.mark.requirement("C-05")

@@ -350,8 +350,7 @@ def one_that_cannot_follow_asks_the_database(lab: Any) -> str:
         _good(_ask(lab, key.text))
         with lab.unreachable(store, "engine"):
             _good(_ask(lab, key.text))  # from memory: there is nothing to ask
-        with lab.unreachable(store.feed, "_engine"):
-            store.feed._read_at -= store.feed.bound
+        with lab.cut_off():
             with lab.unreachable(store, "engine"):
                 _refused(_ask(lab, key.text), reasons.UNAVAILABLE, "without feed and database")
             with store.transaction() as connection:  # as another process does it

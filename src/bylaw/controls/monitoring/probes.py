@@ -115,13 +115,8 @@ def what_is_not_ready_is_noticed(lab: Any) -> str:
         finally:
             with house.store.transaction() as connection:
                 connection.execute(text(version), {"to": now})
-        before = feed.read
-        try:
-            feed.read = lambda: None
-            feed._read_at = 0.0
+        with lab.cut_off():
             must(503, "while the feed is not read")
-        finally:
-            feed.read = before
         feed.read()
         for name, check in {"limiter": lambda: "Redis does not answer", "other": lambda: 1 / 0}.items():
             had = house.checks.get(name)
